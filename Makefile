@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`. Each makes the environment first if it is missing.
+PY ?= python3
+V  := .venv
+EXTRAS ?= dev,md,wandb
+
+export OMP_NUM_THREADS ?= 1
+
+demo: $(V)/.ok
+	$(V)/bin/python -m benchmarks run tracking interaction_network
+	$(V)/bin/python -m benchmarks board tracking
+
+test: $(V)/.ok
+	$(V)/bin/python -m pytest -m "not slow"
+
+check-full: $(V)/.ok
+	$(V)/bin/python -m pytest
+
+lint: $(V)/.ok
+	$(V)/bin/python -m ruff check .
+	$(V)/bin/python -m ruff format --check .
+	$(V)/bin/python -m codespell_lib benchmarks tasks models datasets leaderboard tests *.md
+	$(V)/bin/python -m mypy -p physbench -p benchmarks
+
+bench: $(V)/.ok
+	$(V)/bin/python -m pytest benchmarks/performance.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
+
+# SchNetPack's metadata ask for Python 3.12 and EnergyFlow's for NumPy 1; both work without, so
+# the resolver must not see them.
+$(V)/.ok: pyproject.toml constraints.txt
+	test -x $(V)/bin/python || $(PY) -m venv $(V)
+	$(V)/bin/python -m pip install -q --no-compile -c constraints.txt -e ".[$(EXTRAS)]"
+	$(V)/bin/python -m pip install -q --no-compile --no-deps --ignore-requires-python schnetpack==2.2.0 energyflow==1.4.0
+	touch $@
+
+.PHONY: demo test check-full lint bench

@@ -1,0 +1,163 @@
+"""The folders are the registry: a file in `tasks/`, `models/` or `datasets/` is one entry.
+
+Listing reads docstrings through `ast` and imports nothing, so it stays fast although the
+entries need torch. Only `load` imports, and only what is asked for.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+KINDS = {"task": "tasks", "model": "models", "dataset": "datasets"}
+
+
+class UnknownName(ValueError):
+    """A task, model, dataset or setting that does not exist; the message suggests the nearest."""
+
+
+class Entry(NamedTuple):
+    """A registered object with its name and the file it came from."""
+
+    name: str
+    object: Any
+    path: Path
+
+
+def unknown(what: str, name: str, known: list[str]) -> UnknownName:
+    """The error for `name`, with the nearest known names first.
+
+    >>> str(unknown("task", "trakcing", ["tracking", "dark_jets"]))
+    "unknown task 'trakcing'; did you mean 'tracking'? Known: dark_jets, tracking"
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return UnknownName(f"unknown {what} '{name}'{hint} Known: {', '.join(sorted(known))}")
+
+
+@functools.cache
+def folder(kind: str) -> Path:
+    """The folder that holds the entries of a kind, in the checkout or in an installed wheel."""
+    spec = importlib.util.find_spec(f"physbench.{KINDS[kind]}")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            f"physbench.{KINDS[kind]} is not importable; install the project (`make` does, or "
+            "`pip install -e .` in the checkout)"
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def names(kind: str) -> list[str]:
+    """Names of all entries of a kind, sorted."""
+    found = (p.stem for p in folder(kind).glob("*.py"))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def docstring(kind: str, name: str) -> str:
+    """The module docstring of an entry, without importing it."""
+    tree = ast.parse((folder(kind) / f"{name}.py").read_text(encoding="utf-8"))
+    return ast.get_docstring(tree) or ""
+
+
+def kinds_of(name: str) -> list[str]:
+    """The kinds in which `name` is registered; raises UnknownName when there is none."""
+    found = [kind for kind in KINDS if name in names(kind)]
+    if not found:
+        everything = sorted({n for kind in KINDS for n in names(kind)})
+        raise unknown("task, model or dataset", name, everything)
+    return found
+
+
+def load(kind: str, name: str | os.PathLike[str]) -> Entry:
+    """Import one entry: a registered name, or the path of a user's own file.
+
+    Raises UnknownName with suggestions, FileNotFoundError for a missing file, and TypeError when
+    the file does not define `TASK`, `MODEL` or `DATASET`.
+    """
+    text = os.fspath(name)
+    if text.endswith(".py") or os.sep in text:
+        return _load_file(kind, Path(text))
+    if text not in names(kind):
+        raise unknown(kind, text, names(kind))
+    module = importlib.import_module(f"physbench.{KINDS[kind]}.{text}")
+    return Entry(text, _object(kind, module, Path(str(module.__file__))), Path(str(module.__file__)))
+
+
+def _load_file(kind: str, path: Path) -> Entry:
+    if not path.is_file():
+        raise FileNotFoundError(f"no such {kind} file: {path} (looked in {Path.cwd()})")
+    path = path.resolve()
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    module_name = f"physbench_user_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    return Entry(path.stem, _object(kind, module, path), path)
+
+
+def _object(kind: str, module: Any, path: Path) -> Any:
+    constant = kind.upper()
+    contract = importlib.import_module(f"physbench.{KINDS[kind]}")
+    expected = getattr(contract, kind.capitalize())
+    found = getattr(module, constant, None)
+    if not isinstance(found, expected):
+        raise TypeError(
+            f"{path} must define {constant} = {kind.capitalize()}(...); "
+            f"found {constant} = {found!r}"
+        )
+    return found
+
+
+def source_digest(path: Path) -> str:
+    """sha256 of a file and of everything it imports from the project, transitively.
+
+    Formatting counts: the digest says that the bytes are the same, not that the result is.
+    """
+    seen: dict[str, bytes] = {}
+    queue = [path]
+    while queue:
+        current = queue.pop()
+        if str(current) in seen:
+            continue
+        seen[str(current)] = current.read_bytes()
+        queue.extend(_imports(seen[str(current)]))
+    digest = hashlib.sha256()
+    for content in sorted(hashlib.sha256(content).hexdigest() for content in seen.values()):
+        digest.update(content.encode())
+    return digest.hexdigest()
+
+
+def _imports(source: bytes) -> list[Path]:
+    """Files of `physbench.*` modules that the source imports."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return [path for module in sorted(modules) if (path := _module_file(module))]
+
+
+def _module_file(module: str) -> Path | None:
+    first, _, rest = module.partition(".")
+    kind = next((k for k, f in KINDS.items() if f == rest.partition(".")[0]), None)
+    if first != "physbench" or kind is None:
+        return None
+    inner = rest.partition(".")[2]
+    base = folder(kind) / inner.replace(".", "/") if inner else folder(kind)
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None

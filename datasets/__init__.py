@@ -1,0 +1,108 @@
+"""Versioned data. One file here is one dataset and ends with `DATASET = Dataset(...)`.
+
+The types that tasks and models both speak (events, tracks, jets, configurations) stand in
+`physbench.datasets.common`, together with the store that finds, fetches and checks files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Dataset", "File", "Split", "Splits", "take"]
+
+
+def take(values: Any, index: Any) -> Any:
+    """Units `index` of `values`: fancy indexing for arrays, `.take` where it exists, else a list.
+
+    >>> take(["a", "b", "c"], [2, 0])
+    ['c', 'a']
+    """
+    if hasattr(values, "take"):
+        return values[index] if hasattr(values, "dtype") else values.take(index)
+    return [values[i] for i in index]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of `train`, `validation`, `test`, as a task hands it out.
+
+    `inputs`, `targets` and `ids` have one element a unit (event, track, jet, configuration). Each
+    of the first two is a sequence, an array whose first axis is the unit, or a frozen dataclass
+    with `__len__` and `take(index)`. `metrics` maps the name of each metric of the task to
+    `function(predictions) -> float` on this split: what a model uses to choose thresholds on
+    validation. It is empty for `test`, whose targets no model sees.
+    """
+
+    inputs: Any
+    targets: Any
+    ids: Sequence[str]
+    metrics: Mapping[str, Callable[[Any], float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sizes = {"inputs": len(self.inputs), "targets": len(self.targets), "ids": len(self.ids)}
+        if len(set(sizes.values())) != 1:
+            raise ValueError(f"a split needs equal numbers of inputs, targets and ids; got {sizes}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: Sequence[int]) -> Split:
+        """The split restricted to the units `index`, without its metrics."""
+        return Split(
+            take(self.inputs, index), take(self.targets, index), [self.ids[i] for i in index]
+        )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What `Task.load` returns: three splits, and the sha256 of every file they were read from."""
+
+    train: Split
+    validation: Split
+    test: Split
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a dataset: its path inside the dataset's folder, its sha256 and where it is."""
+
+    name: str
+    sha256: str
+    bytes: int
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset's card and its functions.
+
+    Parameters
+    ----------
+    summary, version, licence, citation, source:
+        The card. `citation` is BibTeX; `source` says where the data come from (DOI, file names).
+    load:
+        `load(**options)` reads the data; what it returns is between the dataset and its tasks.
+    files:
+        Known files with digests. Empty where the user brings files of their own (they are
+        digested when read).
+    folders:
+        Where the files may lie below `$PHYSBENCH_DATA`, tried in turn.
+    embedded:
+        The files come with the package, in `datasets/frozen/`.
+    make:
+        `make(folder, *, seed, **options)` generates the data with the real physics engine.
+    """
+
+    summary: str
+    version: str
+    licence: str
+    citation: str
+    source: str
+    load: Callable[..., Any]
+    files: tuple[File, ...] = ()
+    folders: tuple[str, ...] = ()
+    embedded: bool = False
+    make: Callable[..., Any] | None = None

@@ -1,0 +1,1 @@
+"""The embedded samples: small, versioned, digest-checked files."""

@@ -1,0 +1,272 @@
+"""The record: one run of one model with one seed on one board, as immutable JSON.
+
+A closed pydantic model; canonical JSON (sorted keys, no NaN); `id` is the sha256 of the content
+without `id`. Nothing in a record is typed in by hand.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MAX_BYTES = 20_000
+
+Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "interrupted"]
+Hex = str
+
+
+class RecordError(ValueError):
+    """A record that is damaged, altered or does not follow the schema."""
+
+
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TaskPart(Closed):
+    """Which question, under which protocol, on which split."""
+
+    name: str
+    version: int
+    source: Hex = Field(description="sha256 of the task's source and what it imports from us")
+    protocol: dict[str, Any] = Field(description="all keywords of the task's load, resolved")
+    split: Hex = Field(description="sha256 of the ids of all units of the three splits")
+    unit: str
+    units: dict[str, int] = Field(description="units in train, validation and test")
+
+
+class DatasetPart(Closed):
+    name: str
+    version: str
+    digest: Hex = Field(description="sha256 of the lines `name sha256` of all files")
+    files: dict[str, str] = Field(
+        description="sha256 of each file read; its first 16 digits where there are more than 32"
+    )
+
+
+class ModelPart(Closed):
+    name: str
+    source: Hex
+    origin: Literal["zoo", "file"]
+    reference: str
+    parameters: int | None = Field(description="number of trained parameters")
+    hyper_parameters: dict[str, Any] = Field(description="all keywords of fit, defaults included")
+    oracle: bool
+    deterministic: bool
+
+
+class CodePart(Closed):
+    version: str
+    commit: str | None
+    dirty: bool | None
+    harness: Hex
+
+
+class EnvironmentPart(Closed):
+    python: str
+    platform: str
+    cpu: str
+    cores: int
+    threads: int
+    gpu: str | None
+    packages: dict[str, str]
+
+
+class Cost(Closed):
+    wall_s: float
+    cpu_s: float
+    peak_rss_mb: float
+    peak_gpu_mb: float | None = None
+    units_per_s: float | None = None
+    median_ms: float | None = Field(None, description="median latency of one unit alone")
+    p95_ms: float | None = Field(None, description="95 % quantile of the latency of one unit")
+
+
+class FilePart(Closed):
+    file: str
+    sha256: Hex
+    bytes: int
+
+
+class Slice(Closed):
+    name: str
+    value: float | None
+
+
+class MetricPart(Closed):
+    name: str
+    version: int
+    value: float | None
+    reason: str | None = Field(None, description="why the value is null")
+    low: float | None
+    high: float | None
+    method: str
+    unit: str
+    best: Literal["max", "min", "zero"]
+    slices: list[Slice] = []
+    replicates: str | None = Field(
+        None,
+        description="values on the bootstrap resamples of the test units, base64 of little-endian "
+        "float32; resample b draws the same units for every record of the board, so differences "
+        "between records are paired. Kept for the ranking metric.",
+    )
+
+
+class Failure(Closed):
+    stage: Literal["load", "fit", "predict", "prepare", "score", "write"]
+    type: str
+    message: str
+
+
+class Lineage(Closed):
+    """Links between records: `reproduces` names the record that this one verifies."""
+
+    reproduces: Hex | None = None
+    supersedes: Hex | None = None
+    level: Literal["rescore", "repredict", "retrain"] | None = None
+    verdict: str | None = None
+
+
+class Record(Closed):
+    """See the module's docstring. `physbench record/1`."""
+
+    schema_: Literal["record/1"] = Field("record/1", alias="schema")
+    id: Hex = ""
+    status: Status
+    failure: Failure | None = None
+    cell: Hex = Field(description="sha256 of task, dataset, split, model, settings and seed")
+    task: TaskPart
+    dataset: DatasetPart
+    model: ModelPart
+    seed: int
+    code: CodePart
+    environment: EnvironmentPart
+    started: str
+    cost: dict[str, Cost]
+    predictions: FilePart | None = None
+    weights: FilePart | None = None
+    metrics: list[MetricPart] = []
+    lineage: Lineage = Lineage()
+    cite: list[str] = []
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
+    )
+
+    def metric(self, name: str) -> MetricPart | None:
+        """The metric of that name, or None."""
+        return next((m for m in self.metrics if m.name == name), None)
+
+    @property
+    def path(self) -> Path:
+        """Where the record lies below its root folder."""
+        return (
+            Path(self.task.name)
+            / self.dataset.name
+            / self.model.name
+            / (f"{self.seed}-{self.id[:12]}.json")
+        )
+
+
+def canonical(content: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, no NaN.
+
+    >>> canonical({"b": 1, "a": [0.5, None]})
+    '{"a":[0.5,null],"b":1}'
+    """
+    return json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def sha256(content: Any) -> str:
+    """sha256 of the canonical JSON of `content`."""
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def body(record: Record) -> dict[str, Any]:
+    """The content of a record as plain Python, without its id."""
+    return record.model_dump(mode="json", by_alias=True, exclude={"id"})
+
+
+def sealed(record: Record) -> Record:
+    """The record with the id that its content gives."""
+    return record.model_copy(update={"id": sha256(body(record))})
+
+
+def write(record: Record, root: Path) -> Path:
+    """Write a sealed record atomically below `root` and return its path.
+
+    Raises RecordError when the record is larger than 20 kB or its id does not match.
+    """
+    if record.id != sha256(body(record)):
+        raise RecordError("record is not sealed: its id does not match its content")
+    text = json.dumps(
+        body(record) | {"id": record.id}, sort_keys=True, indent=1, ensure_ascii=False
+    )
+    if len(text.encode()) > MAX_BYTES:
+        raise RecordError(f"record has {len(text.encode())} bytes, at most {MAX_BYTES} are allowed")
+    path = root / record.path
+    atomic(path, text + "\n")
+    return path
+
+
+def atomic(path: Path, text: str) -> None:
+    """Write a text file so that it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> Record:
+    """Read one record; raises RecordError when it is damaged, altered or from another schema."""
+    try:
+        record = Record.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} is not a record: {error}") from error
+    found = sha256(body(record))
+    if found != record.id:
+        raise RecordError(f"{path} was altered: content gives {found[:12]}, id is {record.id[:12]}")
+    return record
+
+
+def read_all(root: Path) -> list[Record]:
+    """All records below `root`, sorted by path; raises RecordError at the first bad one."""
+    return [read(path) for path in sorted(root.rglob("*.json")) if path.name[0] != "."]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a record."""
+    return Record.model_json_schema(by_alias=True)
+
+
+def encode(values: NDArray[np.floating[Any]]) -> str:
+    """Replicates as text."""
+    return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
+
+
+def decode(text: str) -> NDArray[np.float64]:
+    """The inverse of `encode`.
+
+    >>> decode(encode(np.array([0.5, 2.0]))).tolist()
+    [0.5, 2.0]
+    """
+    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float64)

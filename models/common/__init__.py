@@ -1,0 +1,1 @@
+"""What three models or more share: layers, graph building, the training loop."""
