@@ -88,7 +88,9 @@ def load(kind: str, name: str | os.PathLike[str]) -> Entry:
     if text not in names(kind):
         raise unknown(kind, text, names(kind))
     module = importlib.import_module(f"physbench.{KINDS[kind]}.{text}")
-    return Entry(text, _object(kind, module, Path(str(module.__file__))), Path(str(module.__file__)))
+    return Entry(
+        text, _object(kind, module, Path(str(module.__file__))), Path(str(module.__file__))
+    )
 
 
 def _load_file(kind: str, path: Path) -> Entry:

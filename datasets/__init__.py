@@ -43,7 +43,9 @@ class Split:
     def __post_init__(self) -> None:
         sizes = {"inputs": len(self.inputs), "targets": len(self.targets), "ids": len(self.ids)}
         if len(set(sizes.values())) != 1:
-            raise ValueError(f"a split needs equal numbers of inputs, targets and ids; got {sizes}")
+            raise ValueError(
+                f"a split needs equal numbers of inputs, targets and ids; got {sizes}"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)

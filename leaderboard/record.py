@@ -214,7 +214,9 @@ def write(record: Record, root: Path) -> Path:
         body(record) | {"id": record.id}, sort_keys=True, indent=1, ensure_ascii=False
     )
     if len(text.encode()) > MAX_BYTES:
-        raise RecordError(f"record has {len(text.encode())} bytes, at most {MAX_BYTES} are allowed")
+        raise RecordError(
+            f"record has {len(text.encode())} bytes, at most {MAX_BYTES} are allowed"
+        )
     path = root / record.path
     atomic(path, text + "\n")
     return path
@@ -244,7 +246,9 @@ def read(path: Path) -> Record:
         raise RecordError(f"{path} is not a record: {error}") from error
     found = sha256(body(record))
     if found != record.id:
-        raise RecordError(f"{path} was altered: content gives {found[:12]}, id is {record.id[:12]}")
+        raise RecordError(
+            f"{path} was altered: content gives {found[:12]}, id is {record.id[:12]}"
+        )
     return record
 
 

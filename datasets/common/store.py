@@ -169,9 +169,7 @@ def get(name: str, dataset: Dataset) -> list[Path]:
 
 def _good(base: Path, file: File) -> bool:
     path = base / file.name
-    return (
-        path.exists() and path.stat().st_size == file.bytes and digest(path) == file.sha256
-    )
+    return path.exists() and path.stat().st_size == file.bytes and digest(path) == file.sha256
 
 
 class Resuming:

