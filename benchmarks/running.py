@@ -32,6 +32,7 @@ from physbench.leaderboard.record import (
     MetricPart,
     ModelPart,
     Record,
+    Stage,
     Status,
     TaskPart,
 )
@@ -252,7 +253,7 @@ def finished(cell: Cell, seed: int) -> Record | None:
 class Outcome:
     """What a run has produced so far; whatever happens, the record is made from it."""
 
-    stage: str = "fit"
+    stage: Stage = "fit"
     cost: dict[str, Cost] = field(default_factory=dict)
     parameters: int | None = None
     predictions: FilePart | None = None
@@ -264,7 +265,7 @@ class Outcome:
 
 def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
     """One seed of a cell: always returns a record, which has been written."""
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     outcome = Outcome()
     try:
         with environment.seeded(seed), _interruptible(timeout):
@@ -275,7 +276,7 @@ def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
         outcome.failure = Failure(
             stage=outcome.stage,
             type=type(error).__name__,
-            message=text[:2000],  # type: ignore[arg-type]
+            message=text[:2000],
         )
     record = records.sealed(_record(cell, seed, started, outcome))
     _write(record, cell.runs)
@@ -409,7 +410,7 @@ def _save_weights(cell: Cell, seed: int, model: Model, fitted: Any) -> FilePart:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / "weights"
         model.save(fitted, path)
-        digest = registry.hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = records.digest_file(path)
         target = folder / f"{seed}-{digest[:12]}.weights"
         os.replace(path, target)
     return FilePart(file=target.name, sha256=digest, bytes=target.stat().st_size)
@@ -436,7 +437,7 @@ def _peak_gpu_mb() -> float | None:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
-    return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return round(float(torch.cuda.max_memory_allocated()) / 2**20, 1)
 
 
 def _latency(model: Model, fitted: Any, test: Split, cost: Cost) -> Cost:

@@ -11,6 +11,7 @@ Four shapes are understood, and come back as they went in:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import zipfile
@@ -88,7 +89,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def _split(flat: NDArray[Any], offsets: NDArray[Any]) -> list[NDArray[Any]]:
-    return [flat[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [flat[a:b] for a, b in itertools.pairwise(offsets)]
 
 
 def digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 MAX_BYTES = 20_000
 
 Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "interrupted"]
+Stage = Literal["load", "fit", "predict", "prepare", "score", "write"]
 Hex = str
 
 
@@ -122,7 +123,7 @@ class MetricPart(Closed):
 
 
 class Failure(Closed):
-    stage: Literal["load", "fit", "predict", "prepare", "score", "write"]
+    stage: Stage
     type: str
     message: str
 
@@ -260,6 +261,12 @@ def read_all(root: Path) -> list[Record]:
 def schema() -> dict[str, Any]:
     """The JSON schema of a record."""
     return Record.model_json_schema(by_alias=True)
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def encode(values: NDArray[np.floating[Any]]) -> str:

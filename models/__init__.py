@@ -1,4 +1,4 @@
-"""The zoo. One file here is one published method or baseline and ends with `MODEL = Model(...)`."""
+"""The zoo. One file here is one method or baseline and ends with `MODEL = Model(...)`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,234 @@
+"""The command line: `python -m benchmarks VERB ...`.
+
+Every verb imports what it needs when it runs, so that `--help` and `list` answer at once.
+argparse and not typer: importing typer alone takes longer than `list` may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import __version__
+
+STATUS = {"ok": 0, "interrupted": 130}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all verbs; each sets `call`."""
+    top = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Reproducible benchmarks of ML in physics."
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    top.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _list_parser(verbs)
+    _run_parser(verbs)
+    _data_parser(verbs)
+    score = verbs.add_parser("score", help="recompute metrics from stored predictions")
+    score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
+    score.set_defaults(call=score_verb)
+    board = verbs.add_parser("board", help="leaderboards from records")
+    board.add_argument("tasks", nargs="*", metavar="TASK")
+    board.add_argument("--out", type=Path, help="write Markdown and CSV files into this folder")
+    board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
+    board.set_defaults(call=board_verb)
+    new = verbs.add_parser("new", help="write a model or task file that already runs")
+    new.add_argument("kind", choices=["model", "task"])
+    new.add_argument("name")
+    new.set_defaults(call=new_verb)
+    return top
+
+
+def _list_parser(verbs: Any) -> None:
+    listing = verbs.add_parser("list", help="tasks, models and datasets")
+    listing.add_argument("what", nargs="?", choices=["tasks", "models", "datasets"])
+    listing.set_defaults(call=list_verb)
+    info = verbs.add_parser("info", help="the card of a task, model or dataset")
+    info.add_argument("name")
+    info.set_defaults(call=info_verb)
+
+
+def _run_parser(verbs: Any) -> None:
+    run = verbs.add_parser("run", help="train and score a model on a task: one board cell")
+    run.add_argument("task", help="a task's name or file")
+    run.add_argument("model", help="a model's name, or your own file ./mine.py")
+    run.add_argument("--dataset", help="default: the task's first")
+    run.add_argument("--seeds", type=int, default=1, help="number of seeds (default 1)")
+    run.add_argument("--seed", type=int, action="append", help="this seed; may be repeated")
+    run.add_argument("--set", action="append", default=[], metavar="K=V", help="a keyword of fit")
+    run.add_argument(
+        "--protocol", action="append", default=[], metavar="K=V", help="a keyword of the task"
+    )
+    run.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    run.add_argument(
+        "--track", choices=["wandb"], help="log the training to an experiment tracker"
+    )
+    run.add_argument("--timeout", type=float, help="give up a seed after this many seconds")
+    run.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
+    run.add_argument("--again", action="store_true", help="run although a record exists")
+    run.set_defaults(call=run_verb)
+
+
+def _data_parser(verbs: Any) -> None:
+    data = verbs.add_parser("data", help="the store of datasets")
+    what = data.add_subparsers(dest="what", required=True, metavar="list|get|make|verify")
+    what.add_parser("list", help="each dataset and whether it is here")
+    for name, text in (("get", "download"), ("verify", "check every file's sha256")):
+        part = what.add_parser(name, help=text)
+        part.add_argument("name", metavar="DATASET")
+    make = what.add_parser("make", help="generate with the physics engine")
+    make.add_argument("name", metavar="DATASET")
+    make.add_argument("folder", type=Path, nargs="?", help="default: below $PHYSBENCH_DATA")
+    make.add_argument("--seed", type=int, default=None)
+    make.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="a keyword of make"
+    )
+    data.set_defaults(call=data_verb)
+
+
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """`k=v` pairs with Python literals as values; anything else is text.
+
+    >>> assignments(["epochs=5", "name=x", "sizes=[1, 2]"])
+    {'epochs': 5, 'name': 'x', 'sizes': [1, 2]}
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key.isidentifier():
+            raise ValueError(f"'{text}' is not KEY=VALUE, for example --set epochs=5")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[key] = {"true": True, "false": False}.get(value.lower(), value)
+    return found
+
+
+def list_verb(options: argparse.Namespace) -> int:
+    """Print the names and one-line summaries of all entries."""
+    from benchmarks import registry
+
+    for kind, folder in registry.KINDS.items():
+        if options.what in (None, folder):
+            print(f"{folder}:")
+            for name in registry.names(kind):
+                summary = registry.docstring(kind, name).partition("\n")[0]
+                print(f"  {name:24s} {summary}")
+    return 0
+
+
+def info_verb(options: argparse.Namespace) -> int:
+    """Print the docstring of an entry and the keywords of its functions, importing nothing."""
+    from benchmarks import registry
+
+    for kind in registry.kinds_of(options.name):
+        print(f"{kind} {options.name}\n")
+        print(registry.docstring(kind, options.name))
+        for line in registry.signatures(kind, options.name):
+            print(f"\n  {line}")
+    return 0
+
+
+def run_verb(options: argparse.Namespace) -> int:
+    """Run a cell, print its result beside the board's references, and exit honestly."""
+    from benchmarks import report, running
+
+    os.environ["PHYSBENCH_DEVICE"] = options.device
+    if options.track:
+        os.environ["PHYSBENCH_TRACK"] = options.track
+    found = running.run(
+        options.task,
+        options.model,
+        dataset=options.dataset,
+        seeds=options.seed or options.seeds,
+        settings=assignments(options.set),
+        protocol=assignments(options.protocol),
+        runs=options.runs,
+        again=options.again,
+        timeout=options.timeout,
+    )
+    print(report.after_run(found, options.runs))
+    return max(STATUS.get(record.status, 1) for record in found)
+
+
+def score_verb(options: argparse.Namespace) -> int:
+    """Recompute metrics; exit status 1 when a stored digit is not found again."""
+    from benchmarks import scoring
+
+    worst = 0
+    for path in options.records:
+        ((record, metrics),) = scoring.score(path)
+        same = record.metrics == metrics
+        worst |= not same
+        verdict = "the same digits" if same else "DIFFERENT from the record"
+        print(f"{path}: {verdict}")
+        for metric in metrics:
+            print(f"  {metric.name:32s} {metric.value}")
+    return worst
+
+
+def board_verb(options: argparse.Namespace) -> int:
+    """Print the boards, or write them as files."""
+    from benchmarks import boards
+    from physbench.leaderboard.board import markdown
+
+    found = boards.board(options.tasks, runs=options.runs)
+    if not found:
+        print("no records yet; make one with: python -m benchmarks run TASK MODEL")
+    if options.out:
+        for path in boards.write(found, options.out):
+            print(path)
+    else:
+        print("\n".join(markdown(item) for item in found))
+    return 0
+
+
+def data_verb(options: argparse.Namespace) -> int:
+    """List, fetch, generate or verify datasets."""
+    from benchmarks import data
+
+    if options.what == "list":
+        print("\n".join(data.listing()))
+        return 0
+    if options.what == "get":
+        return data.get(options.name)
+    if options.what == "verify":
+        return data.verify(options.name)
+    settings = assignments(options.set)
+    if options.seed is not None:
+        settings["seed"] = options.seed
+    return data.make(options.name, options.folder, settings)
+
+
+def new_verb(options: argparse.Namespace) -> int:
+    """Write a template that runs as it is."""
+    from benchmarks import templates
+
+    print(templates.write(options.kind, options.name))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; user errors are one line on stderr and exit status 2."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.call(options))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, TypeError, ImportError) as error:
+        if options.traceback:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

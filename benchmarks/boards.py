@@ -1,0 +1,85 @@
+"""Boards of all tasks from the committed records and the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import registry, running
+from physbench.leaderboard import board as boards
+from physbench.leaderboard import record as records
+from physbench.leaderboard.board import Board
+from physbench.leaderboard.record import Record
+from physbench.tasks import Task
+
+
+def committed_root() -> Path:
+    """Folder of the committed records."""
+    import physbench.leaderboard
+
+    return Path(str(physbench.leaderboard.__file__)).parent / "records"
+
+
+def runs_root(runs: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the user's own records."""
+    return Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs")
+
+
+def board(
+    tasks: Sequence[str] | str | None = None, *, runs: str | os.PathLike[str] | None = None
+) -> list[Board]:
+    """The boards of the tasks (all without a name), sorted by task and dataset.
+
+    Raises UnknownName for an unknown task and RecordError for a damaged or altered record.
+    """
+    chosen = [tasks] if isinstance(tasks, str) else list(tasks or registry.names("task"))
+    for name in chosen:
+        if name not in registry.names("task"):
+            raise registry.unknown("task", name, registry.names("task"))
+    committed = records.read_all(committed_root())
+    own = records.read_all(runs_root(runs)) if runs_root(runs).is_dir() else []
+    known = {record.id for record in committed}
+    local = frozenset(record.id for record in own if record.id not in known)
+    everything = committed + [record for record in own if record.id in local]
+    return [found for name in chosen for found in _boards(name, everything, local)]
+
+
+def _boards(name: str, everything: list[Record], local: frozenset[str]) -> list[Board]:
+    task: Task = registry.load("task", name).object
+    groups: dict[tuple[int, str, str], list[Record]] = {}
+    for record in everything:
+        if record.task.name == name and current(record, task):
+            place = task.datasets.index(record.dataset.name)
+            key = (place, record.dataset.version, record.task.split)
+            groups.setdefault(key, []).append(record)
+    return [
+        boards.build(group, task.admit, local)
+        for _, group in sorted(groups.items())
+        if any(record.metrics for record in group)
+    ]
+
+
+def current(record: Record, task: Task) -> bool:
+    """Whether a record belongs on today's board: default protocol, today's definitions."""
+    default = running.resolve(task.load, {}, "protocol")
+    versions = {metric.name: metric.version for metric in task.metrics}
+    return (
+        record.task.version == task.version
+        and record.task.protocol == default
+        and record.dataset.name in task.datasets
+        and record.lineage.reproduces is None
+        and {m.name: m.version for m in record.metrics} in (versions, {})
+    )
+
+
+def write(found: Sequence[Board], folder: Path) -> list[Path]:
+    """Write each board as Markdown and CSV; returns the paths."""
+    paths = []
+    for number, item in enumerate(found):
+        same = [b for b in found[:number] if (b.task, b.dataset) == (item.task, item.dataset)]
+        stem = f"{item.task}-{item.dataset}" + (f"-{item.split[:8]}" if same else "")
+        for suffix, text in ((".md", boards.markdown(item)), (".csv", boards.table(item))):
+            records.atomic(folder / f"{stem}{suffix}", text)
+            paths.append(folder / f"{stem}{suffix}")
+    return paths

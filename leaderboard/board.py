@@ -1,0 +1,312 @@
+"""The board of one (task, dataset): rows computed from records alone, the same bytes each time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from physbench.leaderboard import statistics
+from physbench.leaderboard.record import Record, canonical, decode
+
+MIN_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a board: a model with one configuration, over its seeds."""
+
+    rank: int | None
+    tied: bool
+    model: str
+    note: str
+    role: Literal["ranked", "unranked", "oracle", "failed"]
+    seeds: int
+    score: float
+    low: float
+    high: float
+    others: Mapping[str, float]
+    parameters: int | None
+    train_s: float
+    units_per_s: float
+    records: tuple[str, ...]
+    replicates: statistics.Floats
+
+
+@dataclass(frozen=True)
+class Board:
+    """A task on a dataset, with its rows in the order in which they are shown."""
+
+    task: str
+    dataset: str
+    split: str
+    unit: str
+    metric: str
+    best: Literal["max", "min", "zero"]
+    rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the metrics beside the ranking one, in the task's order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.others))
+
+
+Admit = Callable[[Mapping[str, float]], str | None]
+
+
+def build(
+    records: Sequence[Record],
+    admit: Admit = lambda metrics: None,
+    local: frozenset[str] = frozenset(),
+) -> Board:
+    """The board of records that share task, dataset, split and versions.
+
+    `admit` gives the reason why a row is not ranked, or None. `local` are ids of records that
+    are not committed: they make rows of their own, marked `(yours)`.
+
+    Raises ValueError for an empty or a mixed set.
+    """
+    first = _common(records)
+    rows = [
+        _row(group, admit, name, local) for name, group in sorted(_grouped(records, local).items())
+    ]
+    return Board(
+        task=first.task.name,
+        dataset=first.dataset.name,
+        split=first.task.split,
+        unit=first.task.unit,
+        metric=first.metrics[0].name,
+        best=first.metrics[0].best,
+        rows=tuple(_ranked(rows, first.metrics[0].best)),
+    )
+
+
+def identity(record: Record) -> str:
+    """What records must share to stand on one board."""
+    task = record.task
+    return canonical(
+        [task.name, task.version, task.protocol, task.split, record.dataset.name]
+        + [record.dataset.version]
+        + [[m.name, m.version] for m in record.metrics]
+    )
+
+
+def _common(records: Sequence[Record]) -> Record:
+    scored = [r for r in records if r.metrics]
+    if not scored:
+        raise ValueError("a board needs at least one record with metrics")
+    if len({identity(r) for r in scored}) > 1:
+        raise ValueError("records of different tasks, splits or metric versions on one board")
+    return scored[0]
+
+
+def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list[Record]]:
+    """Records by row label; the settings in which variants of a model differ are in the label."""
+    variants: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        key = canonical([record.model.hyper_parameters, record.id in local])
+        variants.setdefault(record.model.name, {}).setdefault(key, []).append(record)
+    groups: dict[str, list[Record]] = {}
+    for name, by_key in variants.items():
+        settings = [group[0].model.hyper_parameters for group in by_key.values()]
+        for group in by_key.values():
+            label = name + _difference(group[0].model.hyper_parameters, settings)
+            if group[0].id in local:
+                label += " (yours)"
+            groups[label] = _latest(group)
+    return groups
+
+
+def _difference(own: Mapping[str, Any], all_: Sequence[Mapping[str, Any]]) -> str:
+    keys = sorted({k for settings in all_ for k in settings})
+    differing = [k for k in keys if len({canonical(s.get(k)) for s in all_}) > 1]
+    return " " + ", ".join(f"{k}={own.get(k)}" for k in differing) if differing else ""
+
+
+def _latest(group: Sequence[Record]) -> list[Record]:
+    """One record a seed: the newest one."""
+    by_seed: dict[int, Record] = {}
+    for record in sorted(group, key=lambda r: (r.started, r.id)):
+        by_seed[record.seed] = record
+    return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def _row(group: list[Record], admit: Admit, label: str, local: frozenset[str]) -> Row:
+    good = [r for r in group if r.status == "ok" and r.metrics and r.metrics[0].value is not None]
+    if not good:
+        return _failed_row(group, label)
+    values = np.array([r.metrics[0].value for r in good], dtype=float)
+    replicates = _replicates(good, values)
+    low, high = statistics.interval(replicates)
+    others = {m.name: _mean([r.metric(m.name) for r in good]) for m in good[0].metrics[1:]}
+    means = {good[0].metrics[0].name: float(values.mean()), **others}
+    role, note = _role(good, len(group) - len(good), admit(means))
+    cost = [r.cost for r in good]
+    return Row(
+        rank=None,
+        tied=False,
+        model=label,
+        note=note,
+        role=role,
+        seeds=len(good),
+        score=float(values.mean()),
+        low=low,
+        high=high,
+        others=others,
+        parameters=good[0].model.parameters,
+        train_s=float(np.median([c["train"].wall_s for c in cost])),
+        units_per_s=float(np.median([c["predict"].units_per_s or math.nan for c in cost])),
+        records=tuple(r.id[:12] for r in good),
+        replicates=replicates,
+    )
+
+
+def _replicates(good: list[Record], values: statistics.Floats) -> statistics.Floats:
+    texts = [r.metrics[0].replicates for r in good]
+    if not all(texts):
+        return np.zeros(0)
+    return statistics.crossed(values, np.array([decode(text) for text in texts if text]))
+
+
+def _mean(metrics: Sequence[Any]) -> float:
+    values = [m.value for m in metrics if m is not None and m.value is not None]
+    return float(np.mean(values)) if values else math.nan
+
+
+def _role(
+    good: list[Record], failures: int, reason: str | None
+) -> tuple[Literal["ranked", "unranked", "oracle"], str]:
+    notes = [f"{failures} seed(s) failed"] if failures else []
+    if good[0].model.oracle:
+        return "oracle", "; ".join(["oracle: sees the truth", *notes])
+    if reason:
+        return "unranked", "; ".join([reason, *notes])
+    if len(good) < MIN_SEEDS and not good[0].model.deterministic:
+        return "unranked", "; ".join([f"{len(good)} of {MIN_SEEDS} seeds", *notes])
+    return "ranked", "; ".join(notes)
+
+
+def _failed_row(group: list[Record], label: str) -> Row:
+    first = group[0]
+    why = f"{first.status}: {first.failure.message[:60]}" if first.failure else first.status
+    nan = math.nan
+    ids = tuple(r.id[:12] for r in group)
+    none = np.zeros(0)
+    return Row(None, False, label, why, "failed", 0, nan, nan, nan, {}, None, nan, nan, ids, none)
+
+
+def badness(score: float, best: str) -> float:
+    """A number that is smaller for better scores.
+
+    >>> badness(0.9, "max"), badness(-0.2, "zero")
+    (-0.9, 0.2)
+    """
+    return {"max": -score, "min": score, "zero": abs(score)}[best]
+
+
+def _ranked(rows: list[Row], best: str) -> list[Row]:
+    order = {"oracle": 0, "ranked": 1, "unranked": 2, "failed": 3}
+    rows = sorted(rows, key=lambda r: (order[r.role], _nan_last(badness(r.score, best)), r.model))
+    ranked = [r for r in rows if r.role == "ranked"]
+    result: list[Row] = []
+    group: list[Row] = []
+    position = {}
+    for place, row in enumerate(ranked, 1):
+        group = [*group, row] if group and _tied(group[0], row) else [row]
+        position[row.model] = place - len(group) + 1
+    shared = list(position.values())
+    for row in rows:
+        rank = position.get(row.model)
+        tied = rank is not None and shared.count(rank) > 1
+        result.append(Row(**{**row.__dict__, "rank": rank, "tied": tied}))
+    return result
+
+
+def _nan_last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _tied(leader: Row, row: Row) -> bool:
+    """The interval of the paired difference to the best of the group contains zero."""
+    if not len(leader.replicates) or len(leader.replicates) != len(row.replicates):
+        return False
+    low, high = statistics.interval(leader.replicates - row.replicates)
+    return low <= 0.0 <= high
+
+
+def digits(low: float, high: float, score: float) -> int:
+    """Decimals that show two digits of the interval's half width (4 without an interval).
+
+    >>> digits(0.91, 0.95, 0.93), digits(float("nan"), float("nan"), 0.5)
+    (3, 4)
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        return 4
+    return min(max(1 - math.floor(math.log10(half)), 0), 6)
+
+
+def shown(row: Row) -> str:
+    """`score [low, high]` with the digits that the interval supports."""
+    if math.isnan(row.score):
+        return "–"
+    places = digits(row.low, row.high, row.score)
+    if math.isnan(row.low):
+        return f"{row.score:.{places}f}"
+    return f"{row.score:.{places}f} [{row.low:.{places}f}, {row.high:.{places}f}]"
+
+
+def markdown(board: Board) -> str:
+    """The board as a Markdown table."""
+    head = ["rank", "model", f"{board.metric} [95 %]", *board.columns]
+    head += ["seeds", "parameters", "train s", f"{board.unit}s/s", "records", "note"]
+    lines = [f"### {board.task} on {board.dataset}", "", _line(head), _line(["---"] * len(head))]
+    lines += [_line(_cells(row, board)) for row in board.rows]
+    lines += [
+        "",
+        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s and seeds. ",
+    ]
+    lines[-1] += "Rows that share a rank do not differ significantly (paired by unit)."
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row, board: Board) -> list[str]:
+    rank = "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
+    others = [_short(row.others.get(name, math.nan)) for name in board.columns]
+    count = "" if row.parameters is None else f"{row.parameters:,}"
+    ids = " ".join(f"`{i[:8]}`" for i in row.records)
+    costs = [f"{row.train_s:.1f}", f"{row.units_per_s:.3g}"] if row.seeds else ["", ""]
+    return [rank, row.model, shown(row), *others, str(row.seeds), count, *costs, ids, row.note]
+
+
+def _short(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4g}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def table(board: Board) -> str:
+    """The board as CSV, full precision, one row a line."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["rank", "tied", "model", "role", "note", "seeds", board.metric, "low", "high"]
+        + board.columns
+        + ["parameters", "train_s", f"{board.unit}s_per_s", "records"]
+    )
+    for row in board.rows:
+        others = [row.others.get(name, math.nan) for name in board.columns]
+        numbers = [row.score, row.low, row.high, *others]
+        writer.writerow(
+            [row.rank or "", row.tied, row.model, row.role, row.note, row.seeds]
+            + ["" if math.isnan(v) else repr(v) for v in numbers]
+            + [row.parameters or "", row.train_s, row.units_per_s, " ".join(row.records)]
+        )
+    return stream.getvalue()
