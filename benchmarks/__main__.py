@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _data_parser(verbs)
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
     score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
+    score.add_argument("--task", help="the task's own file, when it is not registered")
     score.set_defaults(call=score_verb)
     board = verbs.add_parser("board", help="leaderboards from records")
     board.add_argument("tasks", nargs="*", metavar="TASK")
@@ -162,7 +163,7 @@ def score_verb(options: argparse.Namespace) -> int:
 
     worst = 0
     for path in options.records:
-        ((record, metrics),) = scoring.score(path)
+        ((record, metrics),) = scoring.score(path, task=options.task)
         same = record.metrics == metrics
         worst |= not same
         verdict = "the same digits" if same else "DIFFERENT from the record"

@@ -166,7 +166,7 @@ def _module_file(module: str) -> Path | None:
 
 
 def signatures(kind: str, name: str) -> list[str]:
-    """The public functions `fit`, `load` and `make` of an entry with their keywords, unimported."""
+    """The functions `fit`, `load` and `make` of an entry with their keywords, unimported."""
     tree = ast.parse((folder(kind) / f"{name}.py").read_text(encoding="utf-8"))
     return [
         f"{node.name}({ast.unparse(node.args)})"

@@ -141,8 +141,23 @@ def prepare(
     folder = writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
     splits = the_task.object.load(name, **options)
     splits = _without_test_metrics(the_task.object, splits)
-    the_dataset = registry.load("dataset", name).object
+    the_dataset = card(the_task, name)
     return Cell(the_task, name, the_dataset, the_model, configuration, options, splits, folder)
+
+
+def card(task: Entry, name: str) -> Dataset:
+    """The card of a registered dataset; for data that a user's task file brings, the file's."""
+    if name in registry.names("dataset"):
+        found: Dataset = registry.load("dataset", name).object
+        return found
+    return Dataset(
+        summary=f"defined by {task.path.name}",
+        version=str(task.object.version),
+        licence="unknown",
+        citation="",
+        source=task.path.name,
+        load=task.object.load,
+    )
 
 
 def _without_test_metrics(task: Task, splits: Splits) -> Splits:

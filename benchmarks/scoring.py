@@ -127,23 +127,31 @@ def bind(task: Task, split: Split) -> Mapping[str, Any]:
 
 def score(
     paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    *,
+    task: str | os.PathLike[str] | None = None,
 ) -> list[tuple[Record, list[MetricPart]]]:
     """Recompute the metrics of records from their stored predictions.
+
+    `task` is needed for the records of a task that a user's own file defines.
 
     Raises RecordError when the record has no predictions or the data of its split have changed.
     """
     chosen = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     cache: dict[str, tuple[Task, Splits]] = {}
-    return [_rescore(Path(path), cache) for path in chosen]
+    return [_rescore(Path(path), cache, task) for path in chosen]
 
 
-def _rescore(path: Path, cache: dict[str, tuple[Task, Splits]]) -> tuple[Record, list[MetricPart]]:
+def _rescore(
+    path: Path,
+    cache: dict[str, tuple[Task, Splits]],
+    task_file: str | os.PathLike[str] | None,
+) -> tuple[Record, list[MetricPart]]:
     record = records.read(path)
     if record.predictions is None:
         raise RecordError(f"{path} has no predictions to score (status {record.status})")
     key = records.sha256([record.task.name, record.dataset.name, record.task.protocol])
     if key not in cache:
-        task: Task = registry.load("task", record.task.name).object
+        task: Task = registry.load("task", task_file or record.task.name).object
         cache[key] = task, task.load(record.dataset.name, **record.task.protocol)
     task, splits = cache[key]
     found = split_digest(splits)

@@ -48,7 +48,7 @@ TASK = Task(
     summary="learn a parabola",
     reference="none",
     unit="point",
-    datasets=("generic_detector",),
+    datasets=("parabola",),
     load=load,
     metrics=(Metric(mean_absolute_error, unit="1", best="min"),),
 )
