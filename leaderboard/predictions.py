@@ -120,7 +120,7 @@ def write(path: Path, arrays: Arrays) -> None:
 def read(path: Path, expected: str) -> Arrays:
     """Read and check stored predictions; raises ValueError when their digest does not match."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays: Arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise FileNotFoundError(

@@ -1,0 +1,101 @@
+"""Boards: order, ties, intervals, oracles, failures, and the same bytes from the same records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import benchmarks
+from physbench.leaderboard import board, statistics
+from physbench.leaderboard.record import Record
+
+
+@pytest.fixture
+def some(toy: tuple[Path, Path]) -> list[Record]:
+    found = []
+    for degree in (1, 2, 3):
+        found += benchmarks.run(*toy, seeds=3, settings={"degree": degree, "jitter": 0.02})
+    return found
+
+
+def test_rows_are_ranked_and_close_ones_are_tied(some: list[Record]) -> None:
+    rows = board.build(some).rows
+    assert [row.rank for row in rows] == [1, 1, 3]
+    assert rows[2].model == "polynomial degree=1"
+    assert rows[0].tied
+    assert not rows[2].tied
+    assert all(row.low < row.score < row.high for row in rows)
+    assert rows[2].score == pytest.approx(np.mean([r.metrics[0].value for r in some[:3]]))
+
+
+def test_same_records_give_the_same_bytes(some: list[Record]) -> None:
+    texts = {
+        board.markdown(board.build(order)) + board.table(board.build(order))
+        for order in (some, some[::-1], sorted(some, key=lambda r: r.id))
+    }
+    assert len(texts) == 1
+
+
+def test_too_few_seeds_and_inadmissible_rows_are_not_ranked(some: list[Record]) -> None:
+    rows = board.build(some[1:]).rows
+    assert [row.note for row in rows if row.rank is None] == ["2 of 3 seeds"]
+    rows = board.build(some, lambda m: "biased" if m["bias"] != 0 else None).rows
+    assert all(row.rank is None and row.note == "biased" for row in rows)
+
+
+def test_failed_seed_is_shown_and_enters_no_mean(
+    some: list[Record], toy: tuple[Path, Path]
+) -> None:
+    (crash,) = benchmarks.run(*toy, settings={"behaviour": "crash"})
+    rows = board.build([*some, crash]).rows
+    assert rows[-1].role == "failed"
+    assert "broken layer" in rows[-1].note
+    assert [row.rank for row in rows] == [1, 1, 3, None]
+
+
+def test_oracle_stands_on_top_without_a_rank(some: list[Record]) -> None:
+    oracle = [
+        r.model_copy(
+            update={"model": r.model.model_copy(update={"oracle": True, "name": "truth"})}
+        )
+        for r in some[:3]
+    ]
+    rows = board.build(some + oracle).rows
+    assert (rows[0].model, rows[0].rank, rows[0].role) == ("truth", None, "oracle")
+
+
+def test_records_of_different_splits_never_share_a_board(some: list[Record]) -> None:
+    other = some[0].model_copy(
+        update={"task": some[0].task.model_copy(update={"split": "f" * 64})}
+    )
+    with pytest.raises(ValueError, match="different tasks, splits"):
+        board.build([*some, other])
+    with pytest.raises(ValueError, match="at least one record"):
+        board.build([])
+
+
+def test_own_records_make_rows_of_their_own(some: list[Record]) -> None:
+    rows = board.build(some, local=frozenset(r.id for r in some[:3])).rows
+    assert [row.model for row in rows if "yours" in row.model] == ["polynomial degree=1 (yours)"]
+
+
+def test_crossed_bootstrap_has_the_spread_of_units_and_seeds() -> None:
+    """Variance = units' variance + seed variance / n, by hand for two seeds."""
+    values = np.array([0.4, 0.6])
+    units = np.random.default_rng(0).normal(0.0, 0.05, 100_000)
+    crossed = statistics.crossed(values, values[:, None] + units)
+    expected = 0.05**2 + np.var(values, ddof=1) / 2
+    assert np.var(crossed) == pytest.approx(expected, rel=0.02)
+    assert np.mean(crossed) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_csv_is_read_by_pandas(some: list[Record], tmp_path: Path) -> None:
+    import pandas as pd
+
+    path = tmp_path / "board.csv"
+    path.write_text(board.table(board.build(some)))
+    table = pd.read_csv(path)
+    assert list(table["rank"]) == [1, 1, 3]
+    assert table["mean_squared_error"].iloc[0] == board.build(some).rows[0].score

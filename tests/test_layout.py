@@ -1,0 +1,140 @@
+"""The folders, who may import whom, and what a built wheel holds."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("benchmarks", "tasks", "models", "datasets", "leaderboard")
+ALLOWED = {
+    "benchmarks": {"benchmarks", "tasks", "models", "datasets", "leaderboard"},
+    "tasks": {"tasks", "datasets"},
+    "models": {"models", "datasets"},
+    "datasets": {"datasets"},
+    "leaderboard": {"leaderboard"},
+}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Our folders that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "benchmarks":
+                found.add("benchmarks")
+            elif parts[0] == "physbench" and len(parts) > 1:
+                found.add(parts[1])
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_follow_the_house_rules(folder: str) -> None:
+    for path in sources(folder):
+        assert imported(path) <= ALLOWED[folder], path
+
+
+def test_the_import_rule_sees_a_violation(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text("from physbench import models\nimport benchmarks.running\n")
+    assert imported(path) == {"models", "benchmarks"}
+
+
+def test_no_relative_and_no_bare_imports_of_our_folders() -> None:
+    for folder in FOLDERS:
+        for path in sources(folder):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    assert node.level == 0, path
+                    assert (node.module or "").split(".")[0] not in FOLDERS[1:], path
+
+
+def expected_packages() -> set[str]:
+    found = set()
+    for folder in FOLDERS:
+        for init in (ROOT / folder).rglob("__init__.py"):
+            name = init.parent.relative_to(ROOT).as_posix().replace("/", ".")
+            found.add(name if folder == "benchmarks" else f"physbench.{name}")
+    return found
+
+
+def test_pyproject_lists_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["tool"]["setuptools"]["packages"]) == expected_packages()
+
+
+def test_wheel_holds_every_module_and_shadows_nothing(tmp_path: Path) -> None:
+    wheel = build_wheel(tmp_path)
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in FOLDERS:
+        for path in sources(folder):
+            inside = path.relative_to(ROOT).as_posix()
+            assert (inside if folder == "benchmarks" else f"physbench/{inside}") in names
+    for frozen in (ROOT / "datasets" / "frozen").iterdir():
+        if frozen.is_file():
+            assert f"physbench/datasets/frozen/{frozen.name}" in names
+    tops = {name.split("/")[0] for name in names}
+    assert {t for t in tops if not t.endswith(".dist-info")} == {"benchmarks", "physbench"}
+
+
+def build_wheel(folder: Path) -> Path:
+    """A wheel of a clean copy of the tracked files, built without a network."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    copy = folder / "copy"
+    for name in filter(None, listed.split("\0")):
+        source = ROOT / name
+        if source.is_file() and not name.startswith("leaderboard/records/"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(source.read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-w", str(folder), str(copy)], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.parametrize("where", ["root", "elsewhere"])
+def test_namespace_resolves_beside_another_library_called_datasets(
+    where: str, tmp_path: Path
+) -> None:
+    """A library `datasets` on the path stays importable, and ours is `physbench.datasets`."""
+    library = tmp_path / "library" / "datasets"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text("name = 'the other library'\n")
+    program = (
+        "import benchmarks, datasets, physbench.datasets\n"
+        "assert datasets.name == 'the other library', datasets.__file__\n"
+        "assert hasattr(physbench.datasets, 'Dataset')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT if where == "root" else tmp_path,
+        env={"PYTHONPATH": str(library.parent), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_typing_links_point_at_the_folders() -> None:
+    for folder in FOLDERS[1:]:
+        assert (ROOT / "typings" / "physbench" / folder).resolve() == ROOT / folder
