@@ -50,7 +50,7 @@ class InteractionNetwork(MessagePassing):
         """Logit of each edge, shape (m,)."""
         source, target = edge_index
         effect = self.relation(torch.cat([x[target], x[source], edge_attr], dim=1))
-        total = self.propagate(edge_index, x=x, effect=effect)
+        total = self.propagate(edge_index, effect=effect, size=(len(x), len(x)))
         x = self.update_node(torch.cat([x, total], dim=1))
         logit: Tensor = self.classify(torch.cat([x[target], x[source], effect], dim=1))
         return logit.squeeze(1)

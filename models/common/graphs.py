@@ -205,28 +205,21 @@ def edge_features(event: Event, edges: Integers) -> NDArray[np.float32]:
 def hand_features(event: Event, edges: Integers) -> NDArray[np.float32]:
     """14 numbers an edge for classifiers without message passing; shape (m, 14).
 
-    Positions of the inner hit (r, z) and outer hit (r, z), dr, |dphi|, dz, dR, |slope|, z0, |z0|,
-    cot(theta) = dz / dr, and the numbers of edges that leave the inner and enter the outer hit.
+    r and z of the inner and of the outer hit; |dphi|, dR, |slope|, z0, |z0|, cot(theta) = dz / dr;
+    and how many edges compete: leave and enter the inner hit, enter and leave the outer hit.
     """
     slope, z0, dr = geometry(event, edges)
     four = edge_features(event, edges)
     inner, outer = edges[:, 0], edges[:, 1]
-    leaving = np.bincount(inner, minlength=len(event))[inner]
-    entering = np.bincount(outer, minlength=len(event))[outer]
+    leaving = np.log1p(np.bincount(inner, minlength=len(event)))
+    entering = np.log1p(np.bincount(outer, minlength=len(event)))
+    safe = np.where(np.abs(dr) < DR_MIN, DR_MIN, dr)
     columns: list[NDArray[Any]] = [
-        event.r[inner] / 1000.0,
-        event.z[inner] / 1000.0,
-        event.r[outer] / 1000.0,
-        event.z[outer] / 1000.0,
-        four[:, 0],
-        np.abs(four[:, 1]),
-        four[:, 2],
-        four[:, 3],
-        np.abs(slope) * 1000.0,
-        z0 / 100.0,
-        np.abs(z0) / 100.0,
-        four[:, 2] / np.maximum(np.abs(dr) / 1000.0, DR_MIN / 1000.0),
-        np.log1p(leaving),
-        np.log1p(entering),
+        *(event.r[inner] / 1000.0, event.z[inner] / 1000.0),
+        *(event.r[outer] / 1000.0, event.z[outer] / 1000.0),
+        *(np.abs(four[:, 1]), four[:, 3], np.abs(slope) * 1000.0),
+        *(z0 / 100.0, np.abs(z0) / 100.0),
+        (event.z[outer] - event.z[inner]) / safe,
+        *(leaving[inner], entering[inner], entering[outer], leaving[outer]),
     ]
     return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
