@@ -117,8 +117,8 @@ class MetricPart(Closed):
     replicates: str | None = Field(
         None,
         description="values on the bootstrap resamples of the test units: lowest, highest, and "
-        "base64 of 16-bit steps between them; resample b draws the same units for every record of the board, so differences "
-        "between records are paired. Kept for the ranking metric.",
+        "base64 of 16-bit steps between them; resample b draws the same units for every record "
+        "of the board, so differences between records are paired. Kept for the ranking metric.",
     )
 
 
