@@ -67,7 +67,9 @@ def test_trackml_score_is_twenty_times_as_fast_as_a_loop_over_tracks(benchmark: 
 
     def ours() -> float:
         # A new truth each time: nothing is remembered from an earlier call.
-        truth = EventTruth(particle, weight, weight, ids, none, none, np.arange(HITS) % 48)
+        truth = EventTruth(
+            particle, weight, weight, ids, none, none, np.arange(HITS) % 48, np.arange(HITS)
+        )
         return metrics.trackml_score([truth], [{"labels": labels}])
 
     assert ours() == pytest.approx(track_loop(table))

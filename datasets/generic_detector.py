@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import store
-from physbench.datasets.common.events import Event, EventTruth
+from physbench.datasets.common.events import Event, EventTruth, module_key
 from physbench.datasets.common.trackml_format import scoring_weights
 
 SPLITS = ("train", "validation", "test")
@@ -91,8 +91,9 @@ def _event(
     )
     weight = scoring_weights(particle_id, depth, dict(zip(ids.tolist(), pt.tolist(), strict=True)))
     layer = event.volume_id * 100 + event.layer_id
+    module = module_key(event.volume_id, event.layer_id, event.module_id)
     order = np.argsort(ids)
-    truth = EventTruth(particle_id, weight, path, ids[order], pt[order], eta[order], layer)
+    truth = EventTruth(particle_id, weight, path, ids[order], pt[order], eta[order], layer, module)
     return event, truth
 
 

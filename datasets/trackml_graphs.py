@@ -83,7 +83,15 @@ def _truth(event: Event, true_edges: Integers, label: Integers, path: Floats) ->
     weight = (particle_id != 0) / max(int((particle_id != 0).sum()), 1)
     layer = event.volume_id * 100 + event.layer_id
     return EventTruth(
-        particle_id, weight, path, particles, unknown, unknown, layer, label.astype(bool)
+        particle_id,
+        weight,
+        path,
+        particles,
+        unknown,
+        unknown,
+        layer,
+        np.arange(hits),
+        label.astype(bool),
     )
 
 

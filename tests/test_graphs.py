@@ -36,7 +36,9 @@ def helices(tracks: int, seed: int, noise: int = 10) -> tuple[Event, EventTruth]
     )  # fmt: skip
     ids = np.arange(1, tracks + 1)
     path = np.hypot(r, z)
-    truth = EventTruth(particle, np.full(n, 1 / n), path, ids, np.full(tracks, 2.0), slope, layer)
+    truth = EventTruth(
+        particle, np.full(n, 1 / n), path, ids, np.full(tracks, 2.0), slope, layer, np.arange(n)
+    )
     return event, truth
 
 

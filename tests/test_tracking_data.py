@@ -241,7 +241,10 @@ def edit(kind: str, column: str, change: Any) -> Any:
     ("damage", "message"),
     [
         (lambda t: t.update(hits=t["hits"].drop(columns="z")), "column 'z' is missing"),
-        (edit("hits", "x", lambda c: c.where(c != 116, np.nan)), "column 'x' holds NaN"),
+        (
+            edit("hits", "x", lambda c: c.where(c != 116, np.nan)),
+            "'x' must hold numbers; found ''",
+        ),
         (edit("hits", "hit_id", lambda c: c.where(c != 3, 2)), "hit_id 2 appears twice"),
         (edit("truth", "particle_id", lambda c: c.astype(float)), "must hold whole numbers"),
         (edit("truth", "hit_id", lambda c: c + 100), "must hold the same hit_id"),
@@ -340,7 +343,16 @@ def test_full_size_event_is_scored_like_the_reference() -> None:
     none = np.full(len(ids), np.nan)
     from physbench.datasets.common.events import EventTruth
 
-    truth = EventTruth(particle, weight, weight, ids, none, none, np.arange(len(particle)))
+    truth = EventTruth(
+        particle,
+        weight,
+        weight,
+        ids,
+        none,
+        none,
+        np.arange(len(particle)),
+        np.arange(len(particle)),
+    )
     score = metrics.trackml_score([truth], [{"labels": labels}])
     assert score == pytest.approx(best.loc[good, "sum"].sum())
 

@@ -31,7 +31,14 @@ def truth_of(particle: np.ndarray, weight: np.ndarray | None = None) -> EventTru
     layer = np.arange(len(particle))
     equal = np.full(len(particle), 1 / max(len(particle), 1))
     return EventTruth(
-        particle, equal if weight is None else weight, order, particles, ones, 0 * ones, layer
+        particle,
+        equal if weight is None else weight,
+        order,
+        particles,
+        ones,
+        0 * ones,
+        layer,
+        layer,
     )
 
 
@@ -102,7 +109,9 @@ def test_selection_is_by_pt_eta_and_layers() -> None:
     layer[-3:] = [0, 0, 1]  # three hits on two layers
     pt = np.array([0.9, 0.91, 2.0, np.nan, 2.0])
     eta = np.array([0.0, 3.99, -4.0, np.nan, 0.0])
-    truth = EventTruth(particle, particle * 0.0, layer * 1.0, np.arange(1, 6), pt, eta, layer)
+    truth = EventTruth(
+        particle, particle * 0.0, layer * 1.0, np.arange(1, 6), pt, eta, layer, layer
+    )
     assert selected(truth).tolist() == [False, True, False, True, False]
 
 
@@ -219,11 +228,12 @@ def test_auc_equals_counting_pairs() -> None:
     assert metrics.auc(labels, scores) == pytest.approx(np.mean(pairs))
 
 
-def test_sequential_truth_joins_all_pairs_across_a_double_layer_and_none_inside() -> None:
+def test_sequential_truth_joins_all_pairs_across_a_module_and_none_inside() -> None:
     particle = np.array([5, 5, 5, 5, 0])
-    layer = np.array([0, 1, 1, 2, 2])
+    layer = np.array([0, 1, 1, 1, 2])
+    module = np.array([0, 1, 1, 2, 3])  # two hits on module 1; module 2 overlaps it
     path = np.array([1.0, 2.0, 2.1, 3.0, 0.0])
-    truth = EventTruth(particle, path, path, np.array([5]), np.ones(1), np.ones(1), layer)
+    truth = EventTruth(particle, path, path, np.array([5]), np.ones(1), np.ones(1), layer, module)
     found = {tuple(edge) for edge in sequential_edges(truth).tolist()}
     assert found == {(0, 1), (0, 2), (1, 3), (2, 3)}
 

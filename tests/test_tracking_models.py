@@ -85,7 +85,7 @@ def test_event_without_hits_gives_no_labels(name: str) -> None:
     fitted = model.fit(splits.train, splits.validation, seed=0, **QUICK.get(name, {}))
     none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
     empty = Event("empty", whole, none, none, none, whole, whole, whole)
-    truth = EventTruth(whole, none, none, whole, none, none, whole)
+    truth = EventTruth(whole, none, none, whole, none, none, whole, whole)
     extra = [[truth]] if model.oracle else []
     (answer,) = benchmarks.task("tracking").prepare(
         [empty], model.predict(fitted, [empty], *extra)

@@ -79,6 +79,8 @@ class EventTruth:
         Transverse momentum in GeV and pseudorapidity at production, one a particle.
     layer:
         An integer for each hit that differs between detector layers (volume and layer).
+    module:
+        An integer for each hit that differs between detector modules.
     edge_label:
         Truth of each edge of a given graph (m,), or None.
     """
@@ -90,6 +92,7 @@ class EventTruth:
     pt: Floats
     eta: Floats
     layer: Integers
+    module: Integers
     edge_label: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
@@ -114,17 +117,17 @@ def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
 def sequential_edges(truth: EventTruth) -> Integers:
     """True edges (m, 2) of consecutive hits of each particle, inner hit first.
 
-    Hits are ordered by distance from the production vertex; where a layer holds several hits of
-    a particle in a row (overlapping modules), all pairs across are joined and none inside: the
-    rule that Exa.TrkX (arXiv:2103.06995) uses with modules, here with layers, because graphs
-    join hits of different layers.
+    Hits are ordered by distance from the production vertex; where a module holds several hits of
+    a particle in a row, all pairs across are joined and none inside. Overlapping modules of one
+    layer are two modules: their hits follow one another. Source: the "modulewise" truth of
+    Exa.TrkX (arXiv:2103.06995).
     """
     order = np.lexsort((truth.path, truth.particle_id))
     order = order[truth.particle_id[order] != 0]
-    particle, layer = truth.particle_id[order], truth.layer[order]
-    # Groups: runs of hits of one particle on one layer.
+    particle, module = truth.particle_id[order], truth.module[order]
+    # Groups: runs of hits of one particle on one module.
     fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = (particle[1:] != particle[:-1]) | (layer[1:] != layer[:-1])
+    fresh[1:] = (particle[1:] != particle[:-1]) | (module[1:] != module[:-1])
     starts = np.flatnonzero(fresh)
     ends = np.append(starts[1:], len(order))
     joined = (
@@ -149,3 +152,8 @@ def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
     hits = np.array([len(truth), 1])
     true = np.sort(sequential_edges(truth), axis=1) @ hits
     return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)
+
+
+def module_key(volume: Integers, layer: Integers, module: Integers) -> Integers:
+    """One integer for each detector module."""
+    return (volume * 1000 + layer) * 100_000 + module

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.events import Event, EventTruth, Floats, Integers
+from physbench.datasets.common.events import (
+    Event,
+    EventTruth,
+    Floats,
+    Integers,
+    module_key,
+)
 from physbench.datasets.common.store import DataError
 
 if TYPE_CHECKING:
@@ -151,7 +157,7 @@ def _explain(path: Path, columns: Mapping[str, str], error: Exception) -> str:
     if isinstance(error, EOFError | OSError):
         return f"file is truncated or damaged ({error})"
     try:
-        raw = pd.read_csv(path, dtype=str)
+        raw = pd.read_csv(path, dtype=str, na_filter=False)
     except (ValueError, EOFError, OSError, pd.errors.ParserError) as again:
         return f"file is truncated or not a CSV file ({again})"
     missing = [name for name in columns if name not in raw.columns]
@@ -163,6 +169,8 @@ def _explain(path: Path, columns: Mapping[str, str], error: Exception) -> str:
             if not whole.all():
                 value = raw.loc[~whole, name].iloc[0]
                 return f"column '{name}' must hold whole numbers (64-bit); found '{value}'"
+        elif (bad := pd.to_numeric(raw[name], errors="coerce").isna()).any():
+            return f"column '{name}' must hold numbers; found '{raw.loc[bad, name].iloc[0]}'"
     return str(error)
 
 
@@ -199,8 +207,9 @@ def event_from_tables(
     total = weight.sum()
     event = Event(name, *(hits[column].to_numpy() for column in COLUMNS["hits"]))
     layer = event.volume_id * 100 + event.layer_id
+    module = module_key(event.volume_id, event.layer_id, event.module_id)
     return event, EventTruth(
-        particle_id, weight / total if total > 0 else weight, path, present, pt, eta, layer
+        particle_id, weight / total if total > 0 else weight, path, present, pt, eta, layer, module
     )
 
 
@@ -222,4 +231,5 @@ def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[
         truth.pt[present],
         truth.eta[present],
         truth.layer[keep],
+        truth.module[keep],
     )

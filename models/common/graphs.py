@@ -74,7 +74,7 @@ def learn(
     *,
     pt_min: float = 0.0,
     outside: float = 0.01,
-    rare: float = 0.005,
+    rare: float = 0.002,
 ) -> Windows:
     """Windows from the true edges of training events.
 
