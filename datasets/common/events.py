@@ -101,10 +101,13 @@ def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
     A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
     Source: gnn_tracking (arXiv:2309.16754).
     """
-    pairs = np.unique(np.stack([truth.particle_id, truth.layer], axis=1), axis=0)
-    ids, layers = np.unique(pairs[:, 0], return_counts=True)
-    place = np.searchsorted(ids, truth.particles)
-    layers_of = layers[place] if len(ids) else np.zeros(0, dtype=np.int64)
+    ids, place = np.unique(truth.particle_id, return_inverse=True)
+    _, layer = np.unique(truth.layer, return_inverse=True)
+    width = int(layer.max(initial=0)) + 1
+    pairs = np.sort(place * width + layer)
+    fresh = np.append(pairs[1:] != pairs[:-1], np.ones(min(len(pairs), 1), dtype=bool))
+    layers = np.bincount(pairs[fresh] // width, minlength=len(ids))
+    layers_of = layers[np.searchsorted(ids, truth.particles)]
     kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
     return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
 
