@@ -143,7 +143,8 @@ def make(
 
 def generate(folder: Path, events: int, seed: int, pileup: float) -> None:
     """Write `event*-particles.csv` of charged particles as ACTS reads them."""
-    signal, minimum_bias = _pythia("Top:all = on", seed), _pythia("SoftQCD:inelastic = on", seed)
+    signal = _pythia("Top:all = on", seed)
+    minimum_bias: Any = _pythia("SoftQCD:inelastic = on", seed) if pileup else None
     generator = np.random.default_rng([seed, 1])
     for number in range(events):
         rows: list[NDArray[np.float64]] = []

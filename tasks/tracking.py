@@ -79,8 +79,8 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
 
     Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type. Scores
     are rounded to logits in steps of 0.1 between -12.7 and 12.7, which keeps their order and the
-    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the first
-    event alone: edge metrics on built graphs refer to it, and a record stays small.
+    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the event
+    with the fewest hits alone: edge metrics on built graphs refer to it, and a record stays small.
 
     Raises ValueError for a wrong length, shape or type and FloatingPointError for NaN.
     """
@@ -90,9 +90,10 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
     scored = ["scores" in m or "edges" in m for m in mappings]
     if any(scored) != all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
+    smallest = min(inputs, key=len, default=None)
     return [
-        _prepared(event, mapping, keep=number == 0 or event.edge_index is not None)
-        for number, (event, mapping) in enumerate(zip(inputs, mappings, strict=True))
+        _prepared(event, mapping, keep=event is smallest or event.edge_index is not None)
+        for event, mapping in zip(inputs, mappings, strict=True)
     ]
 
 

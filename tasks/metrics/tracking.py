@@ -84,7 +84,7 @@ class Grouped:
     """
 
     order: Integers
-    particle: Integers
+    particle: NDArray[np.int32]
     ids: Integers
     hits: Integers
     weight: Floats
@@ -98,7 +98,7 @@ def grouped(truth: EventTruth) -> Grouped:
     sorted_ids = truth.particle_id[order]
     starts = _starts(sorted_ids)
     hits = np.diff(starts, append=len(order))
-    particle = np.repeat(np.arange(len(starts)), hits)
+    particle = np.repeat(np.arange(len(starts), dtype=np.int32), hits)
     total = float(truth.weight.sum())
     weight = truth.weight[order] / (total or 1.0)
     return Grouped(order, particle, sorted_ids[starts], hits, weight, total > 0)
@@ -214,12 +214,14 @@ def _argsort(values: NDArray[Any]) -> Integers:
     """Stable order of integers, digit by digit of 16 bits: NumPy sorts those in linear time."""
     if not len(values) or values.min() < 0:
         return np.argsort(values, kind="stable")
-    order = np.arange(len(values))
-    for shift in range(0, int(values.max()).bit_length(), 16):
+    order = None
+    for shift in range(0, int(values.max()).bit_length() or 1, 16):
         digit = (values >> shift).astype(np.uint16)  # the cast keeps the lowest 16 bits
-        if digit.min() != digit.max():
+        if order is None:
+            order = np.argsort(digit, kind="stable")
+        elif digit.min() != digit.max():
             order = order[np.argsort(digit[order], kind="stable")]
-    return order
+    return np.asarray(order)
 
 
 def _starts(*columns: NDArray[Any]) -> Integers:
