@@ -7,6 +7,7 @@ otherwise events of the same size are made here; `extra_info` says which.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def test_trackml_score_is_twenty_times_as_fast_as_the_loop(benchmark: Any) -> No
         return metrics.trackml_score([truth], [{"labels": labels.copy()}])
 
     def cold() -> float:
-        return metrics.trackml_score([truth_of(particle, weight)], [{"labels": labels}])
+        return metrics.trackml_score([dataclasses.replace(truth)], [{"labels": labels}])
 
     assert warm() == pytest.approx(loop_score(table))
     loop, fast, first = interleaved(lambda: loop_score(table), warm, cold)
