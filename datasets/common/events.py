@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,12 +50,12 @@ class Event:
     def __len__(self) -> int:
         return len(self.hit_id)
 
-    @property
+    @functools.cached_property
     def r(self) -> Floats:
         """Distance from the beam axis in mm."""
         return np.hypot(self.x, self.y)
 
-    @property
+    @functools.cached_property
     def phi(self) -> Floats:
         """Azimuth in rad, in (-pi, pi]."""
         return np.arctan2(self.y, self.x)
@@ -101,13 +102,11 @@ def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
     A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
     Source: gnn_tracking (arXiv:2309.16754).
     """
-    ids, place = np.unique(truth.particle_id, return_inverse=True)
-    _, layer = np.unique(truth.layer, return_inverse=True)
+    known = np.isin(truth.particle_id, truth.particles)
+    place = np.searchsorted(truth.particles, truth.particle_id[known])
+    _, layer = np.unique(truth.layer[known], return_inverse=True)
     width = int(layer.max(initial=0)) + 1
-    pairs = np.sort(place * width + layer)
-    fresh = np.append(pairs[1:] != pairs[:-1], np.ones(min(len(pairs), 1), dtype=bool))
-    layers = np.bincount(pairs[fresh] // width, minlength=len(ids))
-    layers_of = layers[np.searchsorted(ids, truth.particles)]
+    layers_of = np.bincount(np.unique(place * width + layer) // width, minlength=len(truth.pt))
     kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
     return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
 
