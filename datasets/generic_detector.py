@@ -6,15 +6,17 @@ scattering, energy loss, bremsstrahlung, photon conversion) and smears the cross
 data: no hadronic interactions, merged clusters keep one particle, no cells.
 
 Conventions: charged final-state particles with pT > 0.1 GeV and |eta| < 4; collisions spread
-by 12.5 um across and 5.5 mm along the beam; 15 % noise hits, single hits drawn from eight other
-simulated events, so that they lie on real modules with the density of real hits and belong to no
-track of this event. Resolutions: pixels 14 um, short strips 23 um x 0.35 mm, long
+by 12.5 um across and 5.5 mm along the beam; 15 % noise hits. A noise hit is a single hit of a
+further simulated event, so that it lies on a real module with the density of real hits and
+belongs to no track of this event. No noise hit is used twice: nothing of the test split's noise
+can be memorised in training. Resolutions: pixels 14 um, short strips 23 um x 0.35 mm, long
 strips 35 um x 3.1 mm. Positions are stored in steps of 1/1024 mm, far below the resolution.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +39,8 @@ RESOLUTION = (
     ((16, 17, 18), (0.035, 3.1)),
 )
 NOISE_SHARE = 0.15
-NOISE_EVENTS = 8  # simulated first, give nothing but noise hits
+GROUP = 24  # events that share the hits of some further events as noise, each hit used once
+NOISE_MARGIN = 2.0  # noise hits simulated / used on average
 CONTAINED = (1000.0, 2900.0)  # mm; production points outside this (r, |z|) leave no hits
 VERTEX_SPREAD = (0.0125, 0.0125, 5.5)  # mm
 STEP = 1.0 / 1024.0  # mm
@@ -113,26 +116,36 @@ def make(
     Event k depends on seed and k alone, so a longer sample starts with the shorter one.
     """
     begin = time.perf_counter()
-    events = NOISE_EVENTS + train + validation + test
+    events = train + validation + test
+    extra = math.ceil(NOISE_MARGIN * GROUP * noise / (1 - noise))
     with tempfile.TemporaryDirectory() as scratch:
-        generate(Path(scratch), events, seed, pileup)
-        simulate(Path(scratch), events, seed)
-        pool = _pool(Path(scratch))
-        parts = [
-            _digitised(Path(scratch), number, seed, noise, pool)
-            for number in range(NOISE_EVENTS, events)
-        ]
+        place = Path(scratch)
+        simulated = events + extra * math.ceil(events / GROUP)
+        generate(place, simulated, seed, pileup)
+        simulate(place, simulated, seed)
+        parts: list[dict[str, NDArray[Any]]] = []
+        # Each group of events follows its noise events, so that a shorter sample is the
+        # beginning of a longer one.
+        for first in range(0, simulated, extra + GROUP):
+            pool = _pool(place, range(first, first + extra), [seed, 2, first])
+            for number in range(first + extra, min(first + extra + GROUP, simulated)):
+                part, pool = _digitised(place, number, seed, noise, pool)
+                parts.append(part)
     split = np.repeat(np.arange(3), [train, validation, test])
     path = folder / "generic_detector.npz"
     store.save_arrays(path, _packed(parts, split))
-    rate = events / (time.perf_counter() - begin)
-    print(f"{events} events, {sum(len(p['x']) for p in parts)} hits, {rate:.2f} events/s")
+    rate = simulated / (time.perf_counter() - begin)
+    print(
+        f"{events} events ({simulated} simulated), {sum(len(p['x']) for p in parts)} hits, "
+        f"{rate:.2f} events/s"
+    )
     return path
 
 
 def generate(folder: Path, events: int, seed: int, pileup: float) -> None:
     """Write `event*-particles.csv` of charged particles as ACTS reads them."""
-    signal, minimum_bias = _pythia("Top:all = on", seed), _pythia("SoftQCD:inelastic = on", seed)
+    signal = _pythia("Top:all = on", seed)
+    minimum_bias: Any = _pythia("SoftQCD:inelastic = on", seed) if pileup else None
     generator = np.random.default_rng([seed, 1])
     for number in range(events):
         rows: list[NDArray[np.float64]] = []
@@ -246,8 +259,8 @@ def digitisation() -> dict[str, Any]:
 
 def _digitised(
     folder: Path, number: int, seed: int, noise: float, pool: Pool
-) -> dict[str, NDArray[Any]]:
-    """Hits and particles of one event as arrays, noise added, in detector order."""
+) -> tuple[dict[str, NDArray[Any]], Pool]:
+    """Hits and particles of one event, noise added, in detector order; and the pool's rest."""
     import pandas as pd
 
     stem = f"event{number:09d}"
@@ -263,15 +276,17 @@ def _digitised(
     flight = true[["tx", "ty", "tz"]].to_numpy() - row[["vx", "vy", "vz"]].to_numpy()
     position = measured[["global_x", "global_y", "global_z"]].to_numpy()
     module = measured["geometry_id"].to_numpy().astype(np.uint64)
-    generator = np.random.default_rng([seed, 2, number])
-    extra, extra_module = _noise(pool, len(position), noise, generator)
-    return _table(
+    generator = np.random.default_rng([seed, 3, number])
+    count = int(generator.poisson(len(position) * noise / (1 - noise)))
+    (extra, extra_module), rest = _drawn(pool, count)
+    table = _table(
         particles,
         np.concatenate([position, extra]),
         np.concatenate([module, extra_module]),
         np.concatenate([particle_id, np.zeros(len(extra), dtype=np.int64)]),
         np.concatenate([flight, np.zeros_like(extra)]),
     )
+    return table, rest
 
 
 def barcode(table: Any) -> NDArray[np.int64]:
@@ -285,24 +300,27 @@ def barcode(table: Any) -> NDArray[np.int64]:
 Pool = tuple[NDArray[np.float64], NDArray[np.uint64]]
 
 
-def _pool(folder: Path) -> Pool:
-    """Positions and modules of all hits of the noise events."""
+def _pool(folder: Path, events: range, seed: list[int]) -> Pool:
+    """Positions and modules of all hits of the noise events, in random order."""
     import pandas as pd
 
-    tables = [
-        pd.read_csv(folder / f"event{number:09d}-measurements.csv")
-        for number in range(NOISE_EVENTS)
-    ]
-    table = pd.concat(tables)
+    tables = [pd.read_csv(folder / f"event{number:09d}-measurements.csv") for number in events]
+    if not tables:
+        return np.zeros((0, 3)), np.zeros(0, dtype=np.uint64)
+    table = pd.concat(tables).sample(frac=1.0, random_state=np.random.default_rng(seed))
     position = table[["global_x", "global_y", "global_z"]].to_numpy()
     return position, table["geometry_id"].to_numpy().astype(np.uint64)
 
 
-def _noise(pool: Pool, hits: int, share: float, generator: np.random.Generator) -> Pool:
-    """Noise hits for an event with `hits` true ones: a `share` of all its hits."""
-    count = min(int(generator.poisson(hits * share / (1 - share))), len(pool[0]))
-    chosen = generator.choice(len(pool[0]), count, replace=False)
-    return pool[0][chosen], pool[1][chosen]
+def _drawn(pool: Pool, count: int) -> tuple[Pool, Pool]:
+    """The first `count` hits of a pool, and the rest."""
+    position, module = pool
+    if count > len(position):
+        raise RuntimeError(
+            f"{count} noise hits are needed, the noise events have {len(position)} left; raise "
+            "NOISE_MARGIN"
+        )
+    return (position[:count], module[:count]), (position[count:], module[count:])
 
 
 def _table(
@@ -377,8 +395,8 @@ DATASET = Dataset(
     files=(
         File(
             "generic_detector.npz",
-            "a5322a250c636df7fbbd30088baeb658d12abf59a1879b01e7671ed53a70387e",
-            8630117,
+            "e861418e8aa377762d9426bf736fa2a6d4bcf05fec8f3e0bcaf11c2002691533",
+            8640136,
         ),
     ),
     embedded=True,

@@ -2,10 +2,13 @@
 
 Both phases of the challenge share the format (the throughput phase has one more column in its
 particle files, and weights that are zero for secondaries). Events are read from
-`$PHYSBENCH_DATA/trackml` or any folder below it. Split by event number, as gnn_tracking and
-hepattn do for the throughput phase: 21000 to 28999 train, 29000 to 29099 validation, 29800 to
-29899 test. Where none of these are present, the sorted events are split 80/10/10, and an event
-alone is the test split. Weights are those of the files, normalised to 1 over each event.
+`$PHYSBENCH_DATA/trackml` or any folder below it; the three files of an event lie in one folder.
+Folders whose name begins with `simulated` are passed over: they hold look-alikes in the same
+format. Split by event number, as gnn_tracking and hepattn do for the throughput phase: 21000 to
+28999 train, 29000 to 29099 validation, 29800 to 29899 test. Where none of these are present, the
+sorted events are split 80/10/10, and an event alone is the test split. Of each split the first
+events by number are read, 100 by default: a full event takes about 10 MB of memory. Weights are
+those of the files, normalised to 1 over each event.
 """
 
 from __future__ import annotations
@@ -19,43 +22,53 @@ from physbench.datasets.common.trackml_format import event_from_tables, read_csv
 
 PHASE = {"train": (21000, 28999), "validation": (29000, 29099), "test": (29800, 29899)}
 KINDS = ("hits", "truth", "particles")
+EVENTS = 100
 
 Events = dict[str, list[tuple[Event, EventTruth]]]
 
 
-def load(*, folder: Path | None = None) -> tuple[Events, dict[str, str]]:
-    """Events by split, and the digest of each file read.
+def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, dict[str, str]]:
+    """Events by split, at most `events` of each, and the digest of each file read.
 
-    Raises FileNotFoundError when there is no event, or none with truth.
+    Raises FileNotFoundError when there is no event, or none with truth, and DataError when a
+    file is wrong or an event lies in two folders.
     """
     base = folder or store.folder("trackml", DATASET)
     found = find(base)
     digests: dict[str, str] = {}
-    events: Events = {}
+    read_events: Events = {}
     for part, numbers in split(sorted(found)).items():
-        events[part] = []
-        for number in numbers:
-            events[part].append(read(found[number]))
+        read_events[part] = []
+        for number in numbers[:events]:
+            read_events[part].append(read(found[number]))
             for path in found[number].values():
                 digests[path.relative_to(base).as_posix()] = store.digest(path)
-    return events, digests
+    return read_events, digests
 
 
 def find(base: Path) -> dict[int, dict[str, Path]]:
     """Files of each event by kind; only events with hits, truth and particles.
 
-    Raises FileNotFoundError naming what is missing when no event is complete.
+    Raises FileNotFoundError naming what is missing when no event is complete, and DataError
+    when an event lies in two folders.
     """
-    found: dict[int, dict[str, Path]] = {}
+    found: dict[tuple[int, Path], dict[str, Path]] = {}
     for kind in KINDS:
-        for path in sorted(
-            [*base.rglob(f"event*-{kind}.csv"), *base.rglob(f"event*-{kind}.csv.gz")]
-        ):
-            digits = path.name.removeprefix("event").partition("-")[0]
+        for path in [*base.rglob(f"event*-{kind}.csv"), *base.rglob(f"event*-{kind}.csv.gz")]:
             # Official names alone: `event000001000_barrel10-hits.csv` is a derived sub-sample.
-            if digits.isdigit() and "simulated" not in path.parent.parent.name:
-                found.setdefault(int(digits), {}).setdefault(kind, path)
-    complete = {number: files for number, files in found.items() if len(files) == len(KINDS)}
+            digits = path.name.removeprefix("event").partition("-")[0]
+            folders = path.relative_to(base).parts[:-1]
+            if digits.isdigit() and not any(name.startswith("simulated") for name in folders):
+                found.setdefault((int(digits), path.parent), {}).setdefault(kind, path)
+    complete: dict[int, dict[str, Path]] = {}
+    for (number, place), files in sorted(found.items()):
+        if len(files) == len(KINDS):
+            other = complete.setdefault(number, files)["hits"].parent
+            if other != place:
+                raise store.DataError(
+                    f"event {number} lies in {other} and in {place}; point $PHYSBENCH_DATA to "
+                    "the folder that is meant"
+                )
     if not complete:
         seen = sorted({kind for files in found.values() for kind in files}) or ["none"]
         raise FileNotFoundError(

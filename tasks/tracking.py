@@ -2,7 +2,8 @@
 
 A model returns for each event an integer array of labels, one a hit, -1 for no track; or a
 mapping with `labels` and, where it scored a graph, `edges` (m, 2) of hit positions, inner hit
-first, and `scores` (m,) in [0, 1], for which edge metrics are reported.
+first, and `scores` (m,) in [0, 1], for which edge metrics are reported. Scores without edges are
+those of the given graph.
 
 Selected particles: pT > 0.9 GeV, |eta| < 4, at least 3 layers. Rank: double-majority efficiency;
 rows with more than 10 % fakes are shown unranked. On `generic_detector` and `trackml` all hits,
@@ -26,29 +27,42 @@ from physbench.tasks.metrics import tracking as metrics
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DATASETS = ("generic_detector", "trackml", "trackml_graphs")
 FAKES_MAX = 0.10
 LOGIT_STEP = 0.1
 LOGIT_MAX = 12.7
 
 
-def load(dataset: str, *, detector: str = "full") -> Splits:
+def load(dataset: str, *, detector: str = "full", events: int = 100) -> Splits:
     """Splits of a dataset; the unit is the event.
 
     `detector`: `full`, or `pixel` for the volumes 7, 8 and 9 alone (not for given graphs).
+    `events`: at most so many of each split, the first ones.
+
+    Raises ValueError for another dataset, detector or number of events.
     """
     if detector not in ("full", "pixel"):
         raise ValueError(f"detector must be 'full' or 'pixel'; got '{detector}'")
-    if dataset == "trackml_graphs":
-        from physbench.datasets import trackml_graphs as source
-    elif dataset == "trackml":
-        from physbench.datasets import trackml as source  # type: ignore[no-redef]
+    if events < 1:
+        raise ValueError(f"events must be at least 1; got {events}")
+    if dataset == "trackml":
+        from physbench.datasets import trackml
+
+        parts, files = trackml.load(events=events)
+    elif dataset == "trackml_graphs":
+        from physbench.datasets import trackml_graphs
+
+        if detector == "pixel":
+            raise ValueError("detector='pixel' does not apply to trackml_graphs: graphs are given")
+        parts, files = trackml_graphs.load()
+    elif dataset == "generic_detector":
+        from physbench.datasets import generic_detector
+
+        parts, files = generic_detector.load()
     else:
-        from physbench.datasets import generic_detector as source  # type: ignore[no-redef]
-    if detector == "pixel" and dataset == "trackml_graphs":
-        raise ValueError("detector='pixel' does not apply to trackml_graphs: its graphs are given")
-    events, files = source.load()
-    parts = {name: _split(pairs, detector) for name, pairs in events.items()}
-    return Splits(parts["train"], parts["validation"], parts["test"], files)
+        raise ValueError(f"dataset must be one of {', '.join(DATASETS)}; got '{dataset}'")
+    splits = {name: _split(pairs[:events], detector) for name, pairs in parts.items()}
+    return Splits(splits["train"], splits["validation"], splits["test"], files)
 
 
 def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
@@ -65,19 +79,21 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
 
     Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type. Scores
     are rounded to logits in steps of 0.1 between -12.7 and 12.7, which keeps their order and the
-    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the first
-    event alone: edge metrics on built graphs refer to it, and a record stays small.
+    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the event
+    with the fewest hits alone: edge metrics on built graphs refer to it, and a record stays small.
 
     Raises ValueError for a wrong length, shape or type and FloatingPointError for NaN.
     """
     if len(predictions) != len(inputs):
         raise ValueError(f"predictions: got {len(predictions)} for {len(inputs)} events")
     mappings = [p if isinstance(p, Mapping) else {"labels": p} for p in predictions]
-    if any("edges" in m for m in mappings) != all("edges" in m for m in mappings):
+    scored = ["scores" in m or "edges" in m for m in mappings]
+    if any(scored) != all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
+    smallest = min(inputs, key=len, default=None)
     return [
-        _prepared(event, mapping, keep=number == 0 or event.edge_index is not None)
-        for number, (event, mapping) in enumerate(zip(inputs, mappings, strict=True))
+        _prepared(event, mapping, keep=event is smallest or event.edge_index is not None)
+        for event, mapping in zip(inputs, mappings, strict=True)
     ]
 
 
@@ -89,7 +105,7 @@ def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[s
             f"got {sorted(mapping)}"
         )
     prepared: dict[str, NDArray[Any]] = {"labels": _labels(event, mapping["labels"])}
-    if "edges" in mapping:
+    if "edges" in mapping or "scores" in mapping:
         edges, scores = _edges(event, mapping)
         prepared["edges"] = edges if keep else edges[:0]
         prepared["scores"] = scores if keep else scores[:0]
@@ -118,7 +134,12 @@ def _labels(event: Event, labels: Any) -> NDArray[Any]:
 
 
 def _edges(event: Event, mapping: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    edges = np.asarray(mapping["edges"])
+    if "edges" not in mapping and event.edge_index is None:
+        raise ValueError(
+            f"{event.name}: 'scores' need 'edges' (m, 2), since the event has no given graph"
+        )
+    given = event.edge_index.T if event.edge_index is not None else None
+    edges = np.asarray(mapping.get("edges", given))
     scores = np.asarray(mapping.get("scores"), dtype=np.float64)
     if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
         raise ValueError(
@@ -131,14 +152,26 @@ def _edges(event: Event, mapping: Mapping[str, Any]) -> tuple[NDArray[Any], NDAr
         )
     if not np.isfinite(scores).all():
         raise FloatingPointError(f"{event.name}: scores hold NaN or infinity")
-    if len(edges) and (edges.min() < 0 or edges.max() >= len(event)):
-        raise ValueError(
-            f"{event.name}: edges point to hit {edges.max()}, the event has {len(event)} "
-            "(positions from 0, not hit_id)"
-        )
+    _check_pairs(event, edges.astype(np.int64))
     if len(scores) and (scores.min() < 0 or scores.max() > 1):
         raise ValueError(f"{event.name}: scores must lie in [0, 1], got up to {scores.max():g}")
     return edges.astype(np.int32), quantised(scores)
+
+
+def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
+    """Raise ValueError unless the edges are distinct pairs of hits of the event."""
+    low, high = np.sort(edges, axis=1).T
+    if len(edges) and (low.min() < 0 or high.max() >= len(event)):
+        wrong = low.min() if low.min() < 0 else high.max()
+        raise ValueError(
+            f"{event.name}: edges point to hit {wrong}, the event has {len(event)} "
+            "(positions from 0, not hit_id)"
+        )
+    if len(np.unique(low * len(event) + high)) < len(edges) or (low == high).any():
+        raise ValueError(
+            f"{event.name}: edges hold a pair of hits twice (in either direction) or join a hit "
+            "to itself; give each pair once"
+        )
 
 
 def quantised(scores: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -217,7 +250,7 @@ TASK = Task(
   archivePrefix = {arXiv}
 }""",
     unit="event",
-    datasets=("generic_detector", "trackml", "trackml_graphs"),
+    datasets=DATASETS,
     load=load,
     prepare=prepare,
     admit=admit,

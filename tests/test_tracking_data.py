@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import gzip
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ import pandas as pd
 import pytest
 
 import benchmarks
-from physbench.datasets import Splits, generic_detector, trackml, trackml_graphs
+from physbench.datasets import Split, Splits, generic_detector, trackml, trackml_graphs
 from physbench.datasets.common import store
 from physbench.datasets.common.events import selected
 from physbench.datasets.common.store import DataError
 from physbench.datasets.common.trackml_format import read_csv, scoring_weights
+from physbench.leaderboard import predictions
 from physbench.tasks import tracking
 from physbench.tasks.metrics import tracking as metrics
 
@@ -82,15 +85,44 @@ def test_generation_is_reproducible_and_extends(tmp_path: Path) -> None:
     pytest.importorskip("acts", reason="the extra [acts] is not installed")
     pytest.importorskip("pythia8mc", reason="the extra [pythia] is not installed")
     made = []
-    for name, events in (("a", 1), ("b", 1), ("c", 2)):
-        folder = tmp_path / name
-        folder.mkdir()
-        options = {"train": 1, "validation": 0, "test": events - 1, "pileup": 0.0}
-        path = generic_detector.make(folder, seed=5, **options)
-        made.append(path.read_bytes() if events == 1 else generic_detector.load(file=path)[0])
-    assert made[0] == made[1]
-    first, _ = generic_detector.load(file=tmp_path / "a" / "generic_detector.npz")
-    np.testing.assert_array_equal(first["train"][0][0].x, made[2]["train"][0][0].x)
+    for events in (1, 2):
+        sizes = {"train": 1, "validation": 0, "test": events - 1}
+        path = generic_detector.make(tmp_path, seed=5, pileup=0.0, noise=0.02, **sizes)
+        made.append(generic_detector.load(file=path)[0])
+    assert len(made[1]["test"]) == 1
+    for first, second in zip(made[0]["train"][0], made[1]["train"][0], strict=True):
+        for name, value in vars(first).items():
+            np.testing.assert_array_equal(value, vars(second)[name], err_msg=name)
+
+
+def test_stored_arrays_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    arrays = {"x": np.arange(1000.0), "n": np.arange(3, dtype=np.int16)}
+    for name in ("a.npz", "b.npz"):
+        store.save_arrays(tmp_path / name, arrays)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_no_noise_hit_of_the_test_split_can_be_memorised() -> None:
+    def noise(split: Split) -> set[tuple[float, float, float]]:
+        return {
+            (x, y, z)
+            for event, truth in zip(split.inputs, split.targets, strict=True)
+            for x, y, z, p in zip(event.x, event.y, event.z, truth.particle_id, strict=True)
+            if p == 0
+        }
+
+    splits = embedded()
+    assert not noise(splits.test) & (noise(splits.train) | noise(splits.validation))
+
+
+def test_quantisation_is_far_below_the_resolution() -> None:
+    """Positions lie on the grid of 1/1024 mm: an error of 0.3 um against 14 um of the pixels."""
+    event = embedded().test.inputs[0]
+    finest = min(min(sigmas) for _, sigmas in generic_detector.RESOLUTION)
+    assert generic_detector.STEP / np.sqrt(12) < finest / 40
+    for values in (event.x, event.y, event.z):
+        steps = values / generic_detector.STEP
+        np.testing.assert_array_equal(steps, np.round(steps))
 
 
 # --- prepare -----------------------------------------------------------------------------------
@@ -140,6 +172,17 @@ def test_quantised_scores_keep_threshold_and_ranking() -> None:
             r"must lie in \[0, 1\]",
         ),
         (
+            lambda n: {"labels": np.zeros(n, int), "edges": [[0, 1], [1, 0]], "scores": [0, 1]},
+            ValueError,
+            "a pair of hits twice",
+        ),
+        (
+            lambda n: {"labels": np.zeros(n, int), "edges": [[3, 3]], "scores": [0.5]},
+            ValueError,
+            "join a hit to itself",
+        ),
+        (lambda n: {"labels": np.zeros(n, int), "scores": [0.5]}, ValueError, "need 'edges'"),
+        (
             lambda n: {"labels": np.zeros(n, int), "edges": [[0, 1]], "scores": [0.5, 0.5]},
             ValueError,
             "1 edges need as many scores",
@@ -160,6 +203,81 @@ def test_prepare_refuses_a_missing_event_and_mixed_edges() -> None:
     with_edges = {"labels": labels[0], "edges": np.zeros((0, 2), int), "scores": np.zeros(0)}
     with pytest.raises(ValueError, match="give all or none"):
         tracking.prepare(events, [with_edges, labels[1]])
+
+
+def test_scores_alone_belong_to_the_given_graph() -> None:
+    event = embedded().test.inputs[0]
+    given = dataclasses.replace(event, edge_index=np.array([[0, 1, 5], [3, 2, 9]]))
+    labels = np.zeros(len(event), int)
+    (stored,) = tracking.prepare([given], [{"labels": labels, "scores": [0.25, 0.5, 1.0]}])
+    assert stored["edges"].tolist() == [[0, 3], [1, 2], [5, 9]]
+    assert stored["scores"] == pytest.approx([0.25, 0.5, 1.0], abs=0.01)
+
+
+def test_edges_of_built_graphs_are_kept_for_the_smallest_event_alone() -> None:
+    events = embedded().test.inputs[:3]
+    scored = [
+        {"labels": np.zeros(len(e), int), "edges": np.array([[0, 1]]), "scores": [0.5]}
+        for e in events
+    ]
+    once = tracking.prepare(events, scored)
+    sizes = [len(e) for e in events]
+    assert [len(p["edges"]) for p in once] == [int(size == min(sizes)) for size in sizes]
+    assert [len(p["edges"]) for p in tracking.prepare(events, once)] == [
+        len(p["edges"]) for p in once
+    ]
+    given = [dataclasses.replace(e, edge_index=np.array([[0], [1]])) for e in events]
+    assert [len(p["edges"]) for p in tracking.prepare(given, scored)] == [1, 1, 1]
+
+
+def test_a_record_of_the_embedded_board_stays_small(tmp_path: Path) -> None:
+    """True labels, and in the smallest event two edges a hit between any hits."""
+    test = embedded().test
+    generator = np.random.default_rng(0)
+    guesses = []
+    for event, truth in zip(test.inputs, test.targets, strict=True):
+        pairs = np.sort(generator.integers(0, len(event), (2 * len(event), 2)), axis=1)
+        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+        labels = np.where(truth.particle_id == 0, -1, truth.particle_id)
+        logit = 5 * generator.normal(size=len(pairs))
+        scores = 1 / (1 + np.exp(-logit))
+        guesses.append({"labels": labels, "edges": pairs, "scores": scores})
+    path = tmp_path / "predictions.npz"
+    predictions.write(path, predictions.pack(tracking.prepare(test.inputs, guesses)))
+    assert path.stat().st_size < 300_000
+
+
+def test_ranking_is_refused_above_ten_per_cent_fakes() -> None:
+    assert tracking.admit({"fake_all": 0.10}) is None
+    assert tracking.admit({"fake_all": math.nan}) is None
+    assert tracking.admit({"fake_all": 0.101}) == "fake rate 10.1% is above 10%"
+
+
+def test_figures_show_each_model_with_binomial_errors() -> None:
+    test = embedded().test.take([0, 1])
+    truth = [np.where(t.particle_id == 0, -1, t.particle_id) for t in test.targets]
+    thirds = [labels * 3 + np.arange(len(labels)) % 3 * (labels > 0) for labels in truth]
+    models = {
+        name: tracking.prepare(test.inputs, labels)
+        for name, labels in (("truth", truth), ("thirds", thirds))
+    }
+    for draw in tracking.TASK.figures.values():
+        (axes,) = draw(test.targets, models).axes
+        curves = {c.get_label(): c.lines[0].get_ydata() for c in axes.containers}
+        assert set(curves) == {"truth", "thirds"}
+        assert np.asarray(curves["truth"]) == pytest.approx(1.0)
+        assert np.mean(curves["thirds"]) < 0.5
+
+
+def test_load_refuses_unknown_names_and_takes_the_first_events() -> None:
+    with pytest.raises(ValueError, match="dataset must be one of generic_detector"):
+        tracking.load("trackm")
+    with pytest.raises(ValueError, match="events must be at least 1; got 0"):
+        tracking.load("generic_detector", events=0)
+    splits = tracking.load("generic_detector", events=2)
+    assert splits.test.ids == embedded().test.ids[:2]
+    with pytest.raises(ValueError, match="does not apply to trackml_graphs"):
+        tracking.load("trackml_graphs", detector="pixel")
 
 
 # --- official files ----------------------------------------------------------------------------
@@ -241,11 +359,13 @@ def edit(kind: str, column: str, change: Any) -> Any:
     ("damage", "message"),
     [
         (lambda t: t.update(hits=t["hits"].drop(columns="z")), "column 'z' is missing"),
-        (
-            edit("hits", "x", lambda c: c.where(c != 116, np.nan)),
-            "'x' must hold numbers; found ''",
-        ),
+        (edit("hits", "x", lambda c: c.where(c != 116, np.nan)), "column 'x' holds NaN"),
+        (edit("hits", "z", lambda c: c.where(c != 36, np.inf)), "column 'z' holds NaN or inf"),
+        (edit("hits", "x", lambda c: c.astype(str).replace("116.0", "?")), "found '?'"),
         (edit("hits", "hit_id", lambda c: c.where(c != 3, 2)), "hit_id 2 appears twice"),
+        (edit("hits", "hit_id", lambda c: c[::-1].where(c != 3, 2)), "hit_id 2 appears twice"),
+        (edit("hits", "layer_id", lambda c: c * 1.5), "'layer_id' must hold whole numbers"),
+        (edit("truth", "particle_id", lambda c: c.astype(object) + 2**63), "whole numbers"),
         (edit("truth", "particle_id", lambda c: c.astype(float)), "must hold whole numbers"),
         (edit("truth", "hit_id", lambda c: c + 100), "must hold the same hit_id"),
         (lambda t: t.update(hits=t["hits"][:0], truth=t["truth"][:0]), "the event has no hits"),
@@ -266,6 +386,46 @@ def test_truncated_archive_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="truncated"):
         trackml.load(folder=tmp_path)
+
+
+def test_corrupt_archive_is_named(tmp_path: Path) -> None:
+    write(tmp_path, tables())
+    path = tmp_path / "event000000001-hits.csv.gz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"hits\.csv\.gz: file is truncated or damaged"):
+        trackml.load(folder=tmp_path)
+
+
+def test_event_in_two_folders_is_refused_and_look_alikes_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "train_1", tables())
+    write(tmp_path / "simulated_detector" / "mu20", tables(), 2)
+    events, _ = trackml.load(folder=tmp_path)
+    assert [event.name for event, _ in events["test"]] == ["event000000001"]
+    write(tmp_path / "train_2", tables())
+    with pytest.raises(DataError, match=r"event 1 lies in .*train_1 and in .*train_2"):
+        trackml.load(folder=tmp_path)
+
+
+def test_at_most_so_many_events_of_each_split_are_read(tmp_path: Path) -> None:
+    for number in range(21000, 21003):
+        write(tmp_path, tables(), number)
+    events, files = trackml.load(folder=tmp_path, events=2)
+    assert [event.name for event, _ in events["train"]] == ["event000021000", "event000021001"]
+    assert len(files) == 6
+
+
+def test_event_of_noise_alone_is_read_and_scores_nothing(tmp_path: Path) -> None:
+    content = tables()
+    content["truth"]["particle_id"] = 0
+    content["truth"]["weight"] = 0.0
+    write(tmp_path, content)
+    ((event, truth),) = trackml.load(folder=tmp_path)[0]["test"]
+    prediction = tracking.prepare([event], [np.zeros(len(event), int)])
+    assert math.isnan(metrics.efficiency_dm([truth], prediction))
+    assert math.isnan(metrics.trackml_score([truth], prediction))
+    assert metrics.fake_all([truth], prediction) == 1.0
 
 
 def test_event_without_truth_cannot_be_scored(tmp_path: Path) -> None:

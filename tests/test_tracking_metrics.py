@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,85 @@ def test_fast_matching_equals_the_slow_one(seed: int) -> None:
     found = metrics.match(truth_of(particle), labels)
     fast = list(zip(found.size, found.shared, found.majority, found.total, strict=True))
     assert [tuple(map(int, row)) for row in fast] == slow_match(particle, labels)
+
+
+def random_event(seed: int) -> tuple[EventTruth, np.ndarray]:
+    """Thirty particles of all kinds in few layers, noise, and labels that are partly right."""
+    generator = np.random.default_rng(seed)
+    particle = generator.integers(0, 31, 220) * 2**40
+    ids = np.unique(particle[particle != 0])
+    pt, eta = generator.uniform(0.5, 2.0, len(ids)), generator.uniform(-5.0, 5.0, len(ids))
+    layer = generator.integers(0, 5, 220) + 800
+    truth = EventTruth(particle, np.ones(220), np.arange(220.0), ids, pt, eta, layer, layer)
+    guess = generator.integers(-1, 40, 220)
+    return truth, np.where(generator.random(220) < 0.75, particle // 2**40, guess)
+
+
+def slow_metrics(truth: EventTruth, labels: np.ndarray) -> dict[str, float]:
+    """All track metrics from their definitions, with sets."""
+    hits_of = {int(p): set(np.flatnonzero(truth.particle_id == p)) for p in truth.particles}
+    chosen = {
+        int(p)
+        for p, pt, eta in zip(truth.particles, truth.pt, truth.eta, strict=True)
+        if pt > 0.9 and abs(eta) < 4 and len({truth.layer[i] for i in hits_of[int(p)]}) >= 3
+    }
+    rows = [row for row in slow_match(truth.particle_id, labels) if row[0] >= 3]
+    double = [r for r in rows if r[1] > r[0] / 2 and r[1] > r[3] / 2 and r[2] != 0]
+    lhc = [r for r in rows if r[1] > 0.75 * r[0]]
+    perfect = [r for r in rows if r[0] == r[1] == r[3]]
+    clean = [r for r in rows if r[2] in chosen]
+    pure = [r for r in rows if r[1] > r[0] / 2 and r[2] != 0]
+
+    def share(good: list[tuple[int, int, int, int]]) -> float:
+        return len({r[2] for r in good} & chosen) / len(chosen)
+
+    return {
+        "efficiency_dm": share(double),
+        "efficiency_lhc": share(lhc),
+        "efficiency_perfect": share(perfect),
+        "lhc_per_cluster": len([r for r in clean if r in lhc]) / len(clean),
+        "fake_dm": 1 - len([r for r in clean if r in double]) / len(clean),
+        "fake_all": 1 - len(double) / len(rows),
+        "duplicate_rate": (len(pure) - len({r[2] for r in pure})) / len(pure),
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_track_metrics_equal_their_slow_twins(seed: int) -> None:
+    truth, labels = random_event(seed)
+    for name, expected in slow_metrics(truth, labels).items():
+        assert value(getattr(metrics, name), labels, truth) == pytest.approx(expected), name
+
+
+def test_counts_are_pooled_over_events() -> None:
+    """One of two particles in one event, three of three in the other: 4 / 5, not 3 / 4."""
+    first, second = np.repeat([1, 2], 3), np.repeat([1, 2, 3], 3)
+    targets = [truth_of(first), truth_of(second)]
+    guesses = [{"labels": np.array([0, 0, 0, -1, -1, -1])}, {"labels": second}]
+    assert metrics.efficiency_dm(targets, guesses) == 4 / 5
+
+
+def test_another_guess_for_the_same_event_is_matched_anew() -> None:
+    truth = truth_of(PARTICLE, WEIGHT)
+    right, wrong = PARTICLE.copy(), np.arange(14)
+    values = [value(metrics.efficiency_dm, labels, truth) for labels in (right, wrong, right)]
+    assert values == [1.0, 0.0, 1.0]
+
+
+def test_what_is_remembered_does_not_keep_events_alive() -> None:
+    truth = truth_of(PARTICLE, WEIGHT)
+    value(metrics.efficiency_dm, labels_of(TRACKS), truth)
+    gone = weakref.ref(truth)
+    del truth
+    assert gone() is None
+
+
+@pytest.mark.parametrize("high", [1, 2**16, 2**16 + 1, 2**40, 2**62])
+def test_sorting_by_digits_is_stable_sorting(high: int) -> None:
+    values = np.random.default_rng(0).integers(0, high, 500)
+    values[::3] = values[0]
+    for given in (values, values - 1, values[:0]):
+        np.testing.assert_array_equal(metrics._argsort(given), np.argsort(given, kind="stable"))
 
 
 def reference_score(particle: np.ndarray, weight: np.ndarray, labels: np.ndarray) -> float:

@@ -6,6 +6,9 @@ GeV/c, charge in e; `particle_id` is a 64-bit integer with 0 for noise.
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,48 +132,66 @@ def read_csv(path: Path, kind: str) -> pd.DataFrame:
     columns = COLUMNS[kind]
     try:
         # Identifiers without a dtype: pandas would round a float id to an integer in silence.
-        floats = {name: kind_ for name, kind_ in columns.items() if kind_ == "float64"}
-        table = pd.read_csv(path, usecols=list(columns), dtype=floats, na_filter=False)
+        # Without the search for missing values reading is faster; an empty field then fails.
+        table = pd.read_csv(
+            io.BytesIO(_content(path)),
+            usecols=list(columns),
+            dtype={name: type_ for name, type_ in columns.items() if type_ == "float64"},
+            na_filter=False,
+            low_memory=False,
+        )
     except FileNotFoundError:
         raise
-    except (ValueError, EOFError, OSError, pd.errors.ParserError) as error:
+    except (ValueError, EOFError, OSError, zlib.error, pd.errors.ParserError) as error:
         raise DataError(f"{path}: {_explain(path, columns, error)}") from error
-    for name, kind_ in columns.items():
-        if kind_ == "int64" and len(table) and table[name].dtype != np.int64:
-            raise DataError(f"{path}: {_explain(path, columns, ValueError(name))}")
-    for name in floats:
-        # The sum is finite only if every value is: one pass without a temporary.
-        if not np.isfinite(table[name].to_numpy().sum()):
+    for name, type_ in columns.items():
+        values = table[name].to_numpy()
+        if type_ == "float64" and not np.isfinite(values).all():
             raise DataError(f"{path}: column '{name}' holds NaN or infinity")
-    key = "particle_id" if kind == "particles" else "hit_id"
-    ascending = (np.diff(table[key].to_numpy()) > 0).all()
-    if not ascending and table[key].duplicated().any():
-        twice = table.loc[table[key].duplicated(), key].iloc[0]
-        raise DataError(f"{path}: {key} {twice} appears twice; identifiers must be unique")
+        if type_ == "int64" and len(table) and values.dtype != np.int64:
+            reason = ValueError(f"column '{name}' must hold whole numbers (64-bit)")
+            raise DataError(f"{path}: {_explain(path, columns, reason)}")
+    _check_unique(path, table[next(iter(columns))].to_numpy(), next(iter(columns)))
     return table
+
+
+def _content(path: Path) -> bytes:
+    """Bytes of a file, unpacked where it is an archive."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def _check_unique(path: Path, values: NDArray[Any], name: str) -> None:
+    """Raise DataError where an identifier comes twice; files are mostly sorted by it."""
+    if (values[1:] > values[:-1]).all():
+        return
+    ordered = np.sort(values)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        raise DataError(f"{path}: {name} {twice[0]} appears twice; identifiers must be unique")
 
 
 def _explain(path: Path, columns: Mapping[str, str], error: Exception) -> str:
     """What is wrong with a file that pandas could not read, in the user's words."""
     import pandas as pd
 
-    if isinstance(error, EOFError | OSError):
+    if isinstance(error, EOFError | OSError | zlib.error):
         return f"file is truncated or damaged ({error})"
     try:
-        raw = pd.read_csv(path, dtype=str, na_filter=False)
-    except (ValueError, EOFError, OSError, pd.errors.ParserError) as again:
+        raw = pd.read_csv(io.BytesIO(_content(path)), dtype=str, na_filter=False)
+    except (ValueError, pd.errors.ParserError) as again:
         return f"file is truncated or not a CSV file ({again})"
     missing = [name for name in columns if name not in raw.columns]
     if missing:
         return f"column '{missing[0]}' is missing; found {', '.join(map(str, raw.columns))}"
-    for name, kind in columns.items():
-        if kind == "int64":
-            whole = raw[name].str.fullmatch(r"[+-]?\d+", na=False)
+    for name, type_ in columns.items():
+        if type_ == "int64":
+            whole = raw[name].str.fullmatch(r"\s*[+-]?\d+\s*")
             if not whole.all():
                 value = raw.loc[~whole, name].iloc[0]
                 return f"column '{name}' must hold whole numbers (64-bit); found '{value}'"
-        elif (bad := pd.to_numeric(raw[name], errors="coerce").isna()).any():
-            return f"column '{name}' must hold numbers; found '{raw.loc[bad, name].iloc[0]}'"
+        elif (wrong := raw[name][pd.to_numeric(raw[name], errors="coerce").isna()]).size:
+            return f"column '{name}' holds NaN or infinity; found '{wrong.iloc[0]}'"
     return str(error)
 
 
@@ -208,9 +229,8 @@ def event_from_tables(
     event = Event(name, *(hits[column].to_numpy() for column in COLUMNS["hits"]))
     layer = event.volume_id * 100 + event.layer_id
     module = module_key(event.volume_id, event.layer_id, event.module_id)
-    return event, EventTruth(
-        particle_id, weight / total if total > 0 else weight, path, present, pt, eta, layer, module
-    )
+    share = weight / total if total > 0 else weight
+    return event, EventTruth(particle_id, share, path, present, pt, eta, layer, module)
 
 
 def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[Event, EventTruth]:

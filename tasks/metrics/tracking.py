@@ -17,7 +17,7 @@ import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,19 +41,83 @@ ETA_BINS = tuple(np.arange(-4.0, 4.01, 0.5).tolist())
 THRESHOLD = 0.5
 
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def remember(function: Callable[[Key], Value]) -> Callable[[Key], Value]:
+    """Keep `function(key)` while `key` lives; keys compare by identity.
+
+    The bootstrap scores the same events a thousand times. The value must not refer to its key,
+    or neither is ever freed.
+    """
+    values: weakref.WeakKeyDictionary[Key, Value] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(function)
+    def remembered(key: Key) -> Value:
+        if key not in values:
+            values[key] = function(key)
+        return values[key]
+
+    return remembered
+
+
+selection = remember(selected)
+
+
 @dataclass(frozen=True, eq=False)
-class Matches:
-    """Tracks of one event against its particles.
+class Grouped:
+    """The hits of an event sorted by particle.
 
     Attributes
     ----------
-    size, shared, majority, total:
-        For each track: its hits, the hits of its majority particle, that particle's id and
-        that particle's hits in the event. Shape (tracks,).
+    order:
+        Hits, those of one particle together, particles by ascending id; shape (hits,).
+    particle:
+        Number of the particle of each hit in that order, shape (hits,).
+    ids, hits:
+        Id of each particle, noise included, and its hits in the event, shape (particles,).
     weight:
-        Scoring weight of the majority particle's hits in the track, shape (tracks,).
-    truth:
-        The event's truth, for its particles.
+        Share of each hit, in that order, in the scoring weight of the event.
+    scored:
+        Whether the event has any scoring weight.
+    """
+
+    order: Integers
+    particle: NDArray[np.int32]
+    ids: Integers
+    hits: Integers
+    weight: Floats
+    scored: bool
+
+
+@remember
+def grouped(truth: EventTruth) -> Grouped:
+    """Sort the hits of an event by particle."""
+    order = _argsort(truth.particle_id)
+    sorted_ids = truth.particle_id[order]
+    starts = _starts(sorted_ids)
+    hits = np.diff(starts, append=len(order))
+    particle = np.repeat(np.arange(len(starts), dtype=np.int32), hits)
+    total = float(truth.weight.sum())
+    weight = truth.weight[order] / (total or 1.0)
+    return Grouped(order, particle, sorted_ids[starts], hits, weight, total > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Tracks of one event against its particles; all shapes are (tracks,).
+
+    Attributes
+    ----------
+    size, shared:
+        Hits of the track, and hits that it shares with its majority particle.
+    majority, total:
+        Id of the majority particle, and that particle's hits in the event.
+    weight:
+        Scoring weight of the shared hits, over that of the event.
+    scored:
+        Whether the event has any scoring weight.
     """
 
     size: Integers
@@ -61,12 +125,7 @@ class Matches:
     majority: Integers
     total: Integers
     weight: Floats
-    truth: EventTruth
-
-    @functools.cached_property
-    def selected(self) -> Bools:
-        """Which of the particles are selected."""
-        return selected(self.truth)
+    scored: bool
 
     @property
     def purity(self) -> Floats:
@@ -82,24 +141,37 @@ class Matches:
         return self.size >= HITS_MIN
 
     @property
-    def signal(self) -> Bools:
-        """Tracks whose majority particle is selected."""
-        return np.isin(self.majority, self.truth.particles[self.selected])
+    def pure(self) -> Bools:
+        """Purity > 1/2, majority particle not noise."""
+        return np.asarray((2 * self.shared > self.size) & (self.majority != 0))
 
     @property
     def double(self) -> Bools:
         """Double majority: purity > 1/2 and completeness > 1/2, majority particle not noise."""
-        both = (2 * self.shared > self.size) & (2 * self.shared > self.total)
-        return np.asarray(both & (self.majority != 0))
+        return np.asarray(self.pure & (2 * self.shared > self.total))
+
+    @property
+    def lhc(self) -> Bools:
+        """Purity > 3/4."""
+        return np.asarray(4 * self.shared > 3 * self.size)
+
+    @property
+    def perfect(self) -> Bools:
+        """All hits of the majority particle and no other."""
+        return np.asarray((self.shared == self.size) & (self.shared == self.total))
+
+    def found(self, truth: EventTruth, good: Bools) -> Bools:
+        """Selected particles that are the majority of a valid track among `good` ones."""
+        return selection(truth) & np.isin(truth.particles, self.majority[good & self.valid])
 
 
-# The bootstrap scores the same events a thousand times: an event is matched once. The keys are
-# weak, and the truth is checked by identity, so nothing outlives its arrays.
+# Of each event: labels, their matches and counts. Another model's labels replace them.
 _matched: weakref.WeakKeyDictionary[EventTruth, tuple[Any, Matches]] = weakref.WeakKeyDictionary()
+_counted: weakref.WeakKeyDictionary[Matches, Mapping[str, float]] = weakref.WeakKeyDictionary()
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
-    """Match the tracks of one event to its particles.
+    """Match the tracks of one event to its particles; remembered for the labels seen last.
 
     Raises ValueError when there is not one label a hit.
     """
@@ -108,42 +180,99 @@ def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
         return known[1]
     if len(labels) != len(truth):
         raise ValueError(f"labels: got {len(labels)} for {len(truth)} hits; one a hit is needed")
-    found = _match(truth, np.asarray(labels))
+    found = _match(grouped(truth), np.asarray(labels))
     _matched[truth] = labels, found
     return found
 
 
-def _match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
-    """A sparse table of shared hits, tracks x particles: built in linear time, no sort of hits."""
-    import pandas as pd
-    from scipy.sparse import coo_array
-
-    particle, ids = pd.factorize(truth.particle_id, sort=True)
-    used = labels >= 0
-    track, names = pd.factorize(labels[used], sort=True)
-    shape = len(names), max(len(ids), 1)
-    if not len(names):
-        nothing = np.zeros(0, dtype=np.int64)
-        return Matches(nothing, nothing, nothing, nothing, np.zeros(0), truth)
-    ones = np.ones(len(track), dtype=np.int64)
-    shared = coo_array((ones, (track, particle[used])), shape=shape).tocsr()
-    weight = coo_array((truth.weight[used], (track, particle[used])), shape=shape).tocsr()
-    for table in (shared, weight):
-        table.sum_duplicates()  # sorts the particles of each track: ties go to the smallest id
-    rows = np.repeat(np.arange(shape[0]), np.diff(shared.indptr))
-    most = np.maximum.reduceat(shared.data, shared.indptr[:-1])
-    candidates = np.flatnonzero(shared.data == most[rows])
-    _, first = np.unique(rows[candidates], return_index=True)
-    best = candidates[first]
-    majority = shared.indices[best]
-    hits_of = np.bincount(particle, minlength=shape[1])
+def _match(truth: Grouped, labels: NDArray[Any]) -> Matches:
+    """One stable sort by track of hits sorted by particle; the rest is sums over runs."""
+    labels = labels[truth.order]
+    used = np.flatnonzero(labels >= 0)
+    used = used[_argsort(labels[used])]
+    track, particle = labels[used], truth.particle[used]
+    starts = _starts(track, particle)  # runs of one particle in one track
+    shared = np.diff(starts, append=len(used))
+    weight = _sums(truth.weight[used], starts)
+    track, particle = track[starts], particle[starts]
+    first = _starts(track)
+    # Most hits first, then the smallest id: both in one integer, so that the best is a maximum.
+    rank = shared * len(truth.ids) - particle
+    highest = np.maximum.reduceat(rank, first) if len(first) else rank
+    best = np.flatnonzero(rank == np.repeat(highest, np.diff(first, append=len(track))))
     return Matches(
-        np.bincount(track), most, ids[majority], hits_of[majority], weight.data[best], truth
+        size=_sums(shared, first),
+        shared=shared[best],
+        majority=truth.ids[particle[best]],
+        total=truth.hits[particle[best]],
+        weight=weight[best],
+        scored=truth.scored,
     )
 
 
-def _all(targets: Targets, predictions: Predictions) -> list[Matches]:
-    return [match(t, p["labels"]) for t, p in zip(targets, predictions, strict=True)]
+def _argsort(values: NDArray[Any]) -> Integers:
+    """Stable order of integers, digit by digit of 16 bits: NumPy sorts those in linear time."""
+    if not len(values) or values.min() < 0:
+        return np.argsort(values, kind="stable")
+    order = None
+    for shift in range(0, int(values.max()).bit_length() or 1, 16):
+        digit = (values >> shift).astype(np.uint16)  # the cast keeps the lowest 16 bits
+        if order is None:
+            order = np.argsort(digit, kind="stable")
+        elif digit.min() != digit.max():
+            order = order[np.argsort(digit[order], kind="stable")]
+    return np.asarray(order)
+
+
+def _starts(*columns: NDArray[Any]) -> Integers:
+    """Where runs of equal rows begin."""
+    fresh = np.zeros(len(columns[0]), dtype=bool)
+    fresh[:1] = True
+    for values in columns:
+        fresh[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(fresh)
+
+
+def _sums(values: NDArray[Any], starts: Integers) -> NDArray[Any]:
+    """Sum of each run of `values`."""
+    return np.add.reduceat(values, starts) if len(starts) else values[:0]
+
+
+def count(truth: EventTruth, m: Matches) -> Mapping[str, float]:
+    """What the metrics sum over events, by name."""
+    if m not in _counted:
+        _counted[m] = _count(truth, m)
+    return _counted[m]
+
+
+def _count(truth: EventTruth, m: Matches) -> Mapping[str, float]:
+    clean = m.valid & np.isin(m.majority, truth.particles[selection(truth)])
+    pure = m.valid & m.pure
+    masks = {
+        "selected": selection(truth),
+        "found_dm": m.found(truth, m.double),
+        "found_lhc": m.found(truth, m.lhc),
+        "found_perfect": m.found(truth, m.perfect),
+        "valid": m.valid,
+        "fake": m.valid & ~m.double,
+        "clean": clean,
+        "clean_dm": clean & m.double,
+        "clean_lhc": clean & m.lhc,
+        "pure": pure,
+    }
+    counts = {name: int(mask.sum()) for name, mask in masks.items()}
+    return counts | {"pure_particles": len(np.unique(m.majority[pure]))}
+
+
+def _counts(targets: Targets, predictions: Predictions) -> list[Mapping[str, float]]:
+    pairs = zip(targets, predictions, strict=True)
+    return [count(truth, match(truth, p["labels"])) for truth, p in pairs]
+
+
+def event_score(m: Matches) -> float:
+    """TrackML score of one event, NaN without any scored particle."""
+    good = (2 * m.shared > m.size) & (2 * m.shared > m.total)
+    return float(m.weight[good].sum()) if m.scored else math.nan
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -155,17 +284,10 @@ def ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else math.nan
 
 
-def found(m: Matches, good: Bools) -> Bools:
-    """Selected particles that are the majority of at least one of the `good` tracks."""
-    return m.selected & np.isin(m.truth.particles, m.majority[good])
-
-
-def _efficiency(
-    targets: Targets, predictions: Predictions, rule: Callable[[Matches], Bools]
-) -> float:
-    matches = _all(targets, predictions)
-    hit = sum(int(found(m, rule(m) & m.valid).sum()) for m in matches)
-    return ratio(hit, sum(int(m.selected.sum()) for m in matches))
+def _share(targets: Targets, predictions: Predictions, part: str, whole: str) -> float:
+    """Pooled count `part` over pooled count `whole`."""
+    counts = _counts(targets, predictions)
+    return ratio(sum(c[part] for c in counts), sum(c[whole] for c in counts))
 
 
 def efficiency_dm(targets: Targets, predictions: Predictions) -> float:
@@ -174,7 +296,7 @@ def efficiency_dm(targets: Targets, predictions: Predictions) -> float:
     A track matches when it holds more than half of the particle's hits and more than half of
     its own hits are the particle's. Source: gnn_tracking (arXiv:2309.16754), TrackML.
     """
-    return _efficiency(targets, predictions, lambda m: m.double)
+    return _share(targets, predictions, "found_dm", "selected")
 
 
 def efficiency_lhc(targets: Targets, predictions: Predictions) -> float:
@@ -182,14 +304,12 @@ def efficiency_lhc(targets: Targets, predictions: Predictions) -> float:
 
     Per particle, as in DeZoort et al. (arXiv:2103.16701); see `lhc_per_cluster`.
     """
-    return _efficiency(targets, predictions, lambda m: 4 * m.shared > 3 * m.size)
+    return _share(targets, predictions, "found_lhc", "selected")
 
 
 def efficiency_perfect(targets: Targets, predictions: Predictions) -> float:
     """Perfect efficiency: selected particles with a track of all their hits and no other."""
-    return _efficiency(
-        targets, predictions, lambda m: (m.shared == m.size) & (m.shared == m.total)
-    )
+    return _share(targets, predictions, "found_perfect", "selected")
 
 
 def lhc_per_cluster(targets: Targets, predictions: Predictions) -> float:
@@ -197,12 +317,7 @@ def lhc_per_cluster(targets: Targets, predictions: Predictions) -> float:
 
     Clean: at least three hits and a selected majority particle.
     """
-    matches = _all(targets, predictions)
-    clean = [m.valid & m.signal for m in matches]
-    good = [
-        int((c & (4 * m.shared > 3 * m.size)).sum()) for c, m in zip(clean, matches, strict=True)
-    ]
-    return ratio(sum(good), sum(int(c.sum()) for c in clean))
+    return _share(targets, predictions, "clean_lhc", "clean")
 
 
 def fake_dm(targets: Targets, predictions: Predictions) -> float:
@@ -211,29 +326,22 @@ def fake_dm(targets: Targets, predictions: Predictions) -> float:
     Tracks whose majority particle is not selected are ignored: a combination of noise hits is
     no fake here. `fake_all` has no such escape.
     """
-    matches = _all(targets, predictions)
-    clean = [m.valid & m.signal for m in matches]
-    good = sum(int((c & m.double).sum()) for c, m in zip(clean, matches, strict=True))
-    total = sum(int(c.sum()) for c in clean)
-    return 1.0 - good / total if total else math.nan
+    return 1.0 - _share(targets, predictions, "clean_dm", "clean")
 
 
 def fake_all(targets: Targets, predictions: Predictions) -> float:
     """Tracks of at least three hits without a double-majority match to any particle / all such."""
-    matches = _all(targets, predictions)
-    bad = sum(int((m.valid & ~m.double).sum()) for m in matches)
-    return ratio(bad, sum(int(m.valid.sum()) for m in matches))
+    return _share(targets, predictions, "fake", "valid")
 
 
 def duplicate_rate(targets: Targets, predictions: Predictions) -> float:
-    """(Matched tracks - matched particles) / matched tracks, matched: purity > 1/2, not noise."""
-    matches = _all(targets, predictions)
-    tracks = particles = 0
-    for m in matches:
-        good = m.valid & (2 * m.shared > m.size) & (m.majority != 0)
-        tracks += int(good.sum())
-        particles += len(np.unique(m.majority[good]))
-    return ratio(tracks - particles, tracks)
+    """(Matched tracks - matched particles) / matched tracks.
+
+    Matched: at least three hits, purity > 1/2, not noise. Particles are counted per event.
+    """
+    counts = _counts(targets, predictions)
+    tracks = sum(c["pure"] for c in counts)
+    return ratio(tracks - sum(c["pure_particles"] for c in counts), tracks)
 
 
 def trackml_score(targets: Targets, predictions: Predictions) -> float:
@@ -241,13 +349,13 @@ def trackml_score(targets: Targets, predictions: Predictions) -> float:
 
     Sum over tracks with purity > 1/2 and completeness > 1/2 of the weights of their majority
     particle's hits, over the total weight of the event. Hits without a track count as one junk
-    track there and here they cannot score. Source: LAL/trackml-library, `score.py`.
+    track there and here they cannot score. An event without any scored particle has no score.
+    Source: LAL/trackml-library, `score.py`.
     """
-    scores = []
-    for truth, m in zip(targets, _all(targets, predictions), strict=True):
-        good = (2 * m.shared > m.size) & (2 * m.shared > m.total)
-        scores.append(ratio(float(m.weight[good].sum()), float(truth.weight.sum())))
-    return float(np.mean(scores)) if scores else math.nan
+    pairs = zip(targets, predictions, strict=True)
+    scores = [event_score(match(truth, p["labels"])) for truth, p in pairs]
+    defined = [score for score in scores if not math.isnan(score)]
+    return sum(defined) / len(defined) if defined else math.nan
 
 
 def efficiency_slices(targets: Targets, predictions: Predictions) -> dict[str, float]:
@@ -260,14 +368,19 @@ def efficiency_slices(targets: Targets, predictions: Predictions) -> dict[str, f
 
 def efficiency_counts(targets: Targets, predictions: Predictions) -> dict[str, tuple[int, int]]:
     """(Found, all) selected particles by bin: `pt 0.9 to 1.2`, ..."""
-    matches = _all(targets, predictions)
-    passed = np.concatenate([found(m, m.double & m.valid)[m.selected] for m in matches])
+    passed, values = [], {"pt": [np.zeros(0)], "eta": [np.zeros(0)]}
+    for truth, prediction in zip(targets, predictions, strict=True):
+        m, chosen = match(truth, prediction["labels"]), selection(truth)
+        passed.append(m.found(truth, m.double)[chosen])
+        values["pt"].append(truth.pt[chosen])
+        values["eta"].append(truth.eta[chosen])
+    found = np.concatenate([np.zeros(0, dtype=bool), *passed])
     counts = {}
     for quantity, edges in (("pt", PT_BINS), ("eta", ETA_BINS)):
-        values = np.concatenate([getattr(m.truth, quantity)[m.selected] for m in matches])
+        pooled = np.concatenate(values[quantity])
         for low, high in itertools.pairwise(edges):
-            inside = (values >= low) & (values < high)
-            counts[f"{quantity} {low} to {high}"] = int(passed[inside].sum()), int(inside.sum())
+            inside = (pooled >= low) & (pooled < high)
+            counts[f"{quantity} {low} to {high}"] = int(found[inside].sum()), int(inside.sum())
     return counts
 
 
@@ -370,7 +483,7 @@ def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> C
     if edges is None or not len(edges):
         return None
     wanted = sequential_edges(truth)
-    chosen = truth.particles[selected(truth)]
+    chosen = truth.particles[selection(truth)]
     wanted = wanted[np.isin(truth.particle_id[wanted[:, 0]], chosen)]
     n = len(truth)
     key = np.sort(edges.astype(np.int64), axis=1) @ np.array([n, 1])
