@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     board = verbs.add_parser("board", help="leaderboards from records")
     board.add_argument("tasks", nargs="*", metavar="TASK")
     board.add_argument("--out", type=Path, help="write Markdown and CSV files into this folder")
+    board.add_argument("--site", type=Path, help="write the static site into this folder")
+    board.add_argument("--picture", type=Path, help="draw one board as .png, .svg or .pdf")
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
     board.set_defaults(call=board_verb)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
@@ -174,10 +176,19 @@ def score_verb(options: argparse.Namespace) -> int:
 
 
 def board_verb(options: argparse.Namespace) -> int:
-    """Print the boards, or write them as files."""
+    """Print the boards, or write them as files, as a picture or as the site."""
     from benchmarks import boards
     from physbench.leaderboard.board import markdown
 
+    if options.site:
+        from benchmarks import sites
+
+        count = sites.write(options.site, options.tasks, runs=options.runs)
+        print(f"{options.site / 'index.html'}: {count} pages")
+        return 0
+    if options.picture:
+        print(boards.picture(options.tasks, options.picture, runs=options.runs))
+        return 0
     found = boards.board(options.tasks, runs=options.runs)
     if not found:
         print("no records yet; make one with: python -m benchmarks run TASK MODEL")

@@ -24,7 +24,8 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
-    "font.size": 10,
+    "font.size": 11,
+    "grid.alpha": 0.6,
     "grid.color": "#9aa3ab",
     "grid.linewidth": 0.4,
     "lines.linewidth": 1.4,
@@ -56,14 +57,14 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
     known = dict(references or {})
     rows = _drawn(board.rows, known)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.9 + 0.27 * max(len(rows), 2)))
+        figure = Figure(figsize=(6.0, 0.9 + 0.28 * max(len(rows), 2)))
         axes = figure.subplots()
         for place, row in enumerate(rows):
             _interval(axes, place, row, _kind(row, known))
         axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"{board.metric}, 95 % interval ({_direction(board.best)})")
+        axes.set_xlabel(f"{board.metric} ({_direction(board.best)})")
         axes.set_title(f"{board.task} on {board.dataset}", loc="left", fontweight="bold")
         if _decades([row.score for row in rows]) > 2:
             axes.set_xscale("log")
@@ -102,7 +103,7 @@ def _interval(axes: Axes, place: int, row: Row, kind: str) -> None:
 
 def _name(row: Row) -> str:
     rank = "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}  "
-    label = row.model if len(row.model) <= 38 else row.model[:37] + "…"
+    label = row.model if len(row.model) <= 34 else row.model[:33] + "…"
     return rank + label
 
 
@@ -124,18 +125,18 @@ def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Fig
     """
     known = dict(references or {})
     rows = [r for r in board.rows if math.isfinite(r.score) and r.role in ("ranked", "unranked")]
-    front = pareto([row for row in rows if row.role == "ranked"], board.best)
+    first = front(board)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
+        figure = Figure(figsize=(6.0, 4.0))
         axes = figure.subplots()
-        axes.step(*_corners(front), where="post", color="#000000", linewidth=0.9, zorder=1)
+        axes.step(*_corners(first), where="post", color="#000000", linewidth=0.9, zorder=1)
         for row in rows:
             colour = COLOURS[_kind(row, known)]
             filled = colour if row.role == "ranked" else "#ffffff"
             axes.plot(_time(row), row.score, "o", color=colour, markerfacecolor=filled)
-        for row in front:
+        for row in first:
             axes.annotate(
-                row.model.split(" ")[0], (_time(row), row.score), (4, 5), fontsize=8,
+                row.model.split(" ")[0], (_time(row), row.score), (4, 5), fontsize=9,
                 textcoords="offset points",
             )  # fmt: skip
         axes.set_xscale("log")
@@ -147,13 +148,18 @@ def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Fig
     return figure
 
 
+def front(board: Board) -> list[Row]:
+    """The Pareto front of the ranked rows, fastest first."""
+    return pareto([row for row in board.rows if row.role == "ranked"], board.best)
+
+
 def pareto(rows: Sequence[Row], best: str) -> list[Row]:
     """The rows that no other row beats in both training time and score, fastest first."""
-    front: list[Row] = []
+    best_so_far: list[Row] = []
     for row in sorted(rows, key=lambda r: (_time(r), badness(r.score, best), r.model)):
-        if not front or badness(row.score, best) < badness(front[-1].score, best):
-            front.append(row)
-    return front
+        if not best_so_far or badness(row.score, best) < badness(best_so_far[-1].score, best):
+            best_so_far.append(row)
+    return best_so_far
 
 
 def _time(row: Row) -> float:
@@ -161,8 +167,8 @@ def _time(row: Row) -> float:
     return max(row.train_s, 1e-3) if math.isfinite(row.train_s) else 1e-3
 
 
-def _corners(front: Sequence[Row]) -> tuple[list[float], list[float]]:
-    return [_time(row) for row in front], [row.score for row in front]
+def _corners(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+    return [_time(row) for row in rows], [row.score for row in rows]
 
 
 def described(board: Board) -> str:
@@ -221,7 +227,5 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"picture must end with .png, .svg or .pdf; got '{target.name}'")
     target.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        figure.savefig(
-            target, dpi=160, facecolor="#ffffff", metadata=metadata[target.suffix]
-        )
+        figure.savefig(target, dpi=160, facecolor="#ffffff", metadata=metadata[target.suffix])
     return target
