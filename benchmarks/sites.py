@@ -21,6 +21,7 @@ from physbench.leaderboard.site import Card, Page, Picture, Table
 from physbench.tasks import Task
 
 MOST_CURVES = 8  # models in one figure of a task; more cannot be told apart
+METRIC_HEAD = ("name", "unit", "best", "version", "definition")
 
 
 def write(
@@ -151,7 +152,7 @@ def _task_card(name: str) -> Card:
             ("independent unit", task.unit),
             *((label, ", ".join(group)) for label, group in marks.items() if group),
         ],
-        tables=[Table("Metrics; the first one ranks", ["name", "unit", "best", "version", "definition"],
+        tables=[Table("Metrics; the first one ranks", METRIC_HEAD,
                       [_metric_row(m) for m in task.metrics])],
         links=[*(("dataset", d) for d in task.datasets), *models.values()],
     )  # fmt: skip

@@ -19,7 +19,7 @@ from physbench.leaderboard.board import Board, Row, badness, shown
 Reference = Literal["ceiling", "classical", "floor"]
 
 MOST_ROWS = 25
-STYLE = {
+STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
