@@ -117,8 +117,12 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
     runs: str | os.PathLike[str] | None = None,
+    splits: Splits | None = None,
 ) -> Cell:
-    """Names to objects, settings to a full configuration, data to checked splits."""
+    """Names to objects, settings to a full configuration, data to checked splits.
+
+    `splits` are what the task's load gave for this dataset and protocol, where it is known.
+    """
     the_task, the_model = registry.load("task", task), registry.load("model", model)
     name = dataset or the_task.object.datasets[0]
     if name not in the_task.object.datasets:
@@ -139,7 +143,7 @@ def prepare(
     )
     options = resolve(the_task.object.load, protocol or {}, f"protocol of {the_task.name}")
     folder = writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
-    splits = the_task.object.load(name, **options)
+    splits = splits or the_task.object.load(name, **options)
     splits = _without_test_metrics(the_task.object, splits)
     the_dataset = card(the_task, name)
     return Cell(the_task, name, the_dataset, the_model, configuration, options, splits, folder)
@@ -294,6 +298,14 @@ def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
             message=text[:2000],
         )
     record = records.sealed(_record(cell, seed, started, outcome))
+    _write(record, cell.runs)
+    return record
+
+
+def given_up(cell: Cell, seed: int, started: str, status: Status, message: str) -> Record:
+    """Write the record of a seed whose process was killed and could not do so itself."""
+    failure = Failure(stage="fit", type="Killed", message=message[:2000])
+    record = records.sealed(_record(cell, seed, started, Outcome(status=status, failure=failure)))
     _write(record, cell.runs)
     return record
 
