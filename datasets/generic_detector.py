@@ -79,6 +79,7 @@ def _event(
     particle_id = np.concatenate([[0], ids])[index]
     x, y, z = (arrays[name][hits].astype(np.float64) for name in "xyz")
     path = arrays["path"][hits].astype(np.float64)
+    depth = arrays["depth"][hits].astype(np.float64)
     geometry = arrays["modules"][arrays["module"][hits]].astype(np.int64)
     event = Event(
         f"event{number:09d}",
@@ -88,7 +89,7 @@ def _event(
         z,
         *(geometry[:, column] for column in range(3)),
     )
-    weight = scoring_weights(particle_id, path, dict(zip(ids.tolist(), pt.tolist(), strict=True)))
+    weight = scoring_weights(particle_id, depth, dict(zip(ids.tolist(), pt.tolist(), strict=True)))
     layer = event.volume_id * 100 + event.layer_id
     order = np.argsort(ids)
     truth = EventTruth(particle_id, weight, path, ids[order], pt[order], eta[order], layer)
@@ -258,9 +259,7 @@ def _digitised(
     particles["id"] = barcode(particles)
     particle_id = barcode(true)
     row = particles.set_index("id").loc[particle_id]
-    path = np.linalg.norm(
-        true[["tx", "ty", "tz"]].to_numpy() - row[["vx", "vy", "vz"]].to_numpy(), axis=1
-    )
+    flight = true[["tx", "ty", "tz"]].to_numpy() - row[["vx", "vy", "vz"]].to_numpy()
     position = measured[["global_x", "global_y", "global_z"]].to_numpy()
     module = measured["geometry_id"].to_numpy().astype(np.uint64)
     generator = np.random.default_rng([seed, 2, number])
@@ -270,7 +269,7 @@ def _digitised(
         np.concatenate([position, extra]),
         np.concatenate([module, extra_module]),
         np.concatenate([particle_id, np.zeros(len(extra), dtype=np.int64)]),
-        np.concatenate([path, np.zeros(len(extra))]),
+        np.concatenate([flight, np.zeros_like(extra)]),
     )
 
 
@@ -310,7 +309,7 @@ def _table(
     position: NDArray[np.float64],
     module: NDArray[np.uint64],
     particle_id: NDArray[np.int64],
-    path: NDArray[np.float64],
+    flight: NDArray[np.float64],
 ) -> dict[str, NDArray[Any]]:
     volume = (module >> np.uint64(56)).astype(np.int64)
     layer = ((module >> np.uint64(36)) & np.uint64(0xFFF)).astype(np.int64)
@@ -327,7 +326,8 @@ def _table(
         "z": quantised[:, 2],
         "geometry": np.stack([volume, layer, element], axis=1)[order],
         "particle": np.where(particle_id[order] == 0, 0, found),
-        "path": path[order],
+        "path": np.linalg.norm(flight[order], axis=1),
+        "depth": np.abs(flight[order, 2]),
         "particle_id": ids,
         "pt": pt,
         "eta": np.arcsinh(table["pz"].to_numpy() / pt),
@@ -339,9 +339,10 @@ def _packed(
 ) -> dict[str, NDArray[Any]]:
     """All events in flat arrays of the smallest types that hold them."""
     types = {
-        "x": "f4", "y": "f4", "z": "f4", "particle": "u2", "path": "f4",
-        "particle_id": "i8", "pt": "f4", "eta": "f4",
-    }  # fmt: skip
+        **dict.fromkeys(("x", "y", "z", "path", "depth", "pt", "eta"), "f4"),
+        "particle": "u2",
+        "particle_id": "i8",
+    }
     flat = {
         name: np.concatenate([part[name] for part in parts]).astype(kind)
         for name, kind in types.items()
@@ -375,8 +376,8 @@ DATASET = Dataset(
     files=(
         File(
             "generic_detector.npz",
-            "0797e5b1384118cf77e7a350348012b67fffa80d83226c2e4b1d637b781e271f",
-            7304634,
+            "a5322a250c636df7fbbd30088baeb658d12abf59a1879b01e7671ed53a70387e",
+            8630117,
         ),
     ),
     embedded=True,

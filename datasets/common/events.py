@@ -95,7 +95,7 @@ class EventTruth:
         return len(self.particle_id)
 
 
-def selected(truth: EventTruth) -> Bools:
+def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
     """Particles with pT > 0.9 GeV, |eta| < 4 and hits on at least 3 layers, shape (particles,).
 
     A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
@@ -105,7 +105,7 @@ def selected(truth: EventTruth) -> Bools:
     ids, layers = np.unique(pairs[:, 0], return_counts=True)
     place = np.searchsorted(ids, truth.particles)
     layers_of = layers[place] if len(ids) else np.zeros(0, dtype=np.int64)
-    kinematic = ~(truth.pt <= PT_MIN) & ~(np.abs(truth.eta) >= ETA_MAX)
+    kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
     return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
 
 
@@ -139,6 +139,11 @@ def sequential_edges(truth: EventTruth) -> Integers:
 
 
 def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
-    """Whether both hits of each edge (m, 2) are of one particle; edges of noise are false."""
-    first, second = truth.particle_id[edges[:, 0]], truth.particle_id[edges[:, 1]]
-    return np.asarray((first == second) & (first != 0))
+    """Whether each edge (m, 2) joins consecutive hits of one particle (either way round).
+
+    The "sequential" truth, see `sequential_edges`: an edge that skips a hit of its particle is
+    false, and so are edges of noise.
+    """
+    hits = np.array([len(truth), 1])
+    true = np.sort(sequential_edges(truth), axis=1) @ hits
+    return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)

@@ -87,20 +87,21 @@ def pt_weight(pt: Floats) -> Floats:
     return np.asarray(np.where(np.asarray(pt) < 0.05, 0.0, rising))
 
 
-def scoring_weights(particle_id: Integers, path: Floats, pt_of: Mapping[int, float]) -> Floats:
+def scoring_weights(particle_id: Integers, depth: Floats, pt_of: Mapping[int, float]) -> Floats:
     """TrackML weight of every hit (accuracy phase), normalised to 1 over the event.
 
-    weight = order weight (by rank of `path` in the particle) x pT weight; noise has 0.
+    weight = order weight (by rank of `depth` in the particle) x pT weight; noise has 0.
 
     Parameters
     ----------
-    particle_id, path:
-        Particle and distance from its production vertex in mm, shape (hits,).
+    particle_id, depth:
+        Particle and distance along the beam from its production vertex, |tz - vz| in mm,
+        shape (hits,).
     pt_of:
         Transverse momentum in GeV by particle id.
     """
     weights = np.zeros(len(particle_id))
-    order = np.lexsort((path, particle_id))
+    order = np.lexsort((depth, particle_id))
     ids, start, count = np.unique(particle_id[order], return_index=True, return_counts=True)
     for particle, first, number in zip(ids, start, count, strict=True):
         if particle != 0 and number >= 4:
@@ -121,15 +122,21 @@ def read_csv(path: Path, kind: str) -> pd.DataFrame:
 
     columns = COLUMNS[kind]
     try:
-        table = pd.read_csv(path, usecols=list(columns), dtype=dict(columns))
+        # Identifiers without a dtype: pandas would round a float id to an integer in silence.
+        floats = {name: kind_ for name, kind_ in columns.items() if kind_ == "float64"}
+        table = pd.read_csv(path, usecols=list(columns), dtype=floats)
     except FileNotFoundError:
         raise
     except (ValueError, EOFError, OSError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: {_explain(path, columns, error)}") from error
-    floats = [name for name, kind_ in columns.items() if kind_ == "float64"]
-    bad = ~np.isfinite(table[floats].to_numpy()).all(axis=0)
+    for name, kind_ in columns.items():
+        if kind_ == "int64" and len(table) and table[name].dtype != np.int64:
+            raise DataError(f"{path}: {_explain(path, columns, ValueError(name))}")
+    bad = ~np.isfinite(table[list(floats)].to_numpy()).all(axis=0)
     if bad.any():
-        raise DataError(f"{path}: column '{floats[int(bad.argmax())]}' holds NaN or infinity")
+        raise DataError(
+            f"{path}: column '{list(floats)[int(bad.argmax())]}' holds NaN or infinity"
+        )
     key = table.columns[0] if kind == "particles" else "hit_id"
     if table[key].duplicated().any():
         twice = table.loc[table[key].duplicated(), key].iloc[0]

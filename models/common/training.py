@@ -91,10 +91,9 @@ def train(
         kept = checkpoints or _from_environment("PHYSBENCH_CHECKPOINTS") or Path(scratch)
         trainer = _trainer(kept, epochs, patience, clip)
         last = kept / "last.ckpt"
+        order = Order(train_batches, seed, lambda: loop.current_epoch)
         loaders = (
-            DataLoader(
-                _Batches(train_batches), batch_size=None, sampler=Order(train_batches, seed)
-            ),
+            DataLoader(_Batches(train_batches), batch_size=None, sampler=order),
             DataLoader(_Batches(validation_batches), batch_size=None),
         )
         trainer.fit(
@@ -127,11 +126,9 @@ class Loop(lightning.LightningModule):
         self._step, self._validation_step, self._seed = step, validation_step, seed
         self._optimiser, self._schedule, self._per_step = optimiser, schedule, per_step
 
-    def on_train_epoch_start(self) -> None:
-        """Draws of an epoch (dropout, noise) depend on seed and epoch alone: resuming is exact."""
-        torch.manual_seed(self._seed * 100_003 + self.current_epoch)
-
     def training_step(self, batch: Any, index: int) -> Tensor:
+        # Draws of a step (dropout, noise) depend on seed and step alone: resuming is exact.
+        torch.manual_seed(self._seed * 100_003 + self.global_step)
         loss = self._step(self.module, batch)
         if not math.isfinite(float(loss.detach())):
             raise FloatingPointError(

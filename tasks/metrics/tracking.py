@@ -86,9 +86,8 @@ class Matches:
     @property
     def double(self) -> Bools:
         """Double majority: purity > 1/2 and completeness > 1/2, majority particle not noise."""
-        return (
-            (2 * self.shared > self.size) & (2 * self.shared > self.total) & (self.majority != 0)
-        )
+        both = (2 * self.shared > self.size) & (2 * self.shared > self.total)
+        return np.asarray(both & (self.majority != 0))
 
 
 # The bootstrap scores the same events a thousand times: an event is matched once. The keys are
