@@ -101,8 +101,6 @@ def limit_memory(megabytes: int | None) -> None:
     """
     if megabytes is None or sys.platform != "linux":
         return
-    import torch  # noqa: F401  its mappings must be counted now, not charged to the model
-
     status = dict(
         line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
     )

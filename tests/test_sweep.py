@@ -1,4 +1,4 @@
-"""A sweep survives its cells, its own death and that of a cluster's workers; nothing is doubled."""
+"""A sweep survives its cells, its own death and that of a cluster's workers."""
 
 from __future__ import annotations
 
@@ -220,3 +220,21 @@ def test_a_cluster_that_loses_a_worker_runs_every_cell_once(
     assert summary.status == 0
     assert good(runs) == {("slow", seed): 1 for seed in range(5)}
     assert len(results(runs)) == 5
+
+
+def test_torch_is_seeded_when_it_comes_late() -> None:
+    program = (
+        "import sys; from benchmarks.environment import seeded\n"
+        "with seeded({seed}):\n"
+        "    assert 'torch' not in sys.modules\n"
+        "    import torch\n"
+        "    print(float(torch.rand(1)), torch.get_num_threads())\n"
+    )
+    import torch
+
+    for seed in (1, 2):
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(seed=seed)], capture_output=True, text=True
+        )
+        torch.manual_seed(seed)
+        assert done.stdout.split() == [str(float(torch.rand(1))), "1"], done.stderr
