@@ -130,10 +130,13 @@ def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Fig
         figure = Figure(figsize=(6.0, 4.0))
         axes = figure.subplots()
         axes.step(*_corners(first), where="post", color="#000000", linewidth=0.9, zorder=1)
+        groups: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
             colour = COLOURS[_kind(row, known)]
             filled = colour if row.role == "ranked" else "#ffffff"
-            axes.plot(_time(row), row.score, "o", color=colour, markerfacecolor=filled)
+            groups.setdefault((colour, filled), []).append(row)
+        for (colour, filled), group in groups.items():
+            axes.plot(*_corners(group), "o", color=colour, markerfacecolor=filled)
         for row in first:
             axes.annotate(
                 row.model.split(" ")[0], (_time(row), row.score), (4, 5), fontsize=9,
