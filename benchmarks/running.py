@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import environment, registry, scoring
+from benchmarks import environment, registry, scoring, tracking_wandb
 from benchmarks.registry import Entry, UnknownName
 from physbench.datasets import Dataset, Split, Splits
 from physbench.leaderboard import predictions as stored
@@ -97,6 +97,7 @@ def run(
         Before anything is run. What goes wrong later is in the record's `status`.
     """
     cell = prepare(task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs)
+    tracking_wandb.check()
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     if not len(chosen):
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
@@ -284,6 +285,15 @@ class Outcome:
 
 def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
     """One seed of a cell: always returns a record, which has been written."""
+    name = f"{cell.task.name}/{cell.dataset}/{cell.model.name}/{seed}"
+    config = {"seed": seed, **cell.settings, "protocol": dict(cell.protocol)}
+    with tracking_wandb.tracked(name, config) as log:
+        record = _recorded(cell, seed, timeout)
+        log(record, _write(record, cell.runs))
+    return record
+
+
+def _recorded(cell: Cell, seed: int, timeout: float | None) -> Record:
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     outcome = Outcome()
     try:
@@ -297,9 +307,7 @@ def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
             type=type(error).__name__,
             message=text[:2000],
         )
-    record = records.sealed(_record(cell, seed, started, outcome))
-    _write(record, cell.runs)
-    return record
+    return records.sealed(_record(cell, seed, started, outcome))
 
 
 def given_up(cell: Cell, seed: int, started: str, status: Status, message: str) -> Record:
@@ -535,7 +543,7 @@ def _record(cell: Cell, seed: int, started: str, outcome: Outcome) -> Record:
     )
 
 
-def _write(record: Record, runs: Path) -> None:
+def _write(record: Record, runs: Path) -> Path:
     """Write the record, into a rescue folder when the disk is full."""
     folder = rescued((runs / record.path).parent)
-    records.write(record, folder.parents[2])
+    return records.write(record, folder.parents[2])
