@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,21 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "wandb"
 
 
-def logged(folder: Path) -> Iterator[Any]:
-    """The protocol buffers in the one `.wandb` file below a folder (LevelDB log format)."""
+def logged(folder: Path) -> list[Any]:
+    """What the one `.wandb` file below a folder holds, once its service has written the end."""
+    deadline = time.monotonic() + 60
+    while True:
+        items = [item for path in folder.rglob("*.wandb") for item in parsed(path.read_bytes())]
+        if any(item.WhichOneof("record_type") == "exit" for item in items):
+            return items
+        assert time.monotonic() < deadline, "the run has no end"
+        time.sleep(0.1)
+
+
+def parsed(data: bytes) -> Iterator[Any]:
+    """The protocol buffers in a log of LevelDB's format."""
     from wandb.proto import wandb_internal_pb2
 
-    (path,) = folder.rglob("*.wandb")
-    data = path.read_bytes()
-    assert data[:4] == b":W&B"
     position, whole = 7, b""
     while position + 7 <= len(data):
         rest = 32768 - position % 32768
@@ -86,7 +95,7 @@ def test_offline_run_holds_configuration_curves_metrics_and_record(
     model.write_text(NETWORK)
     (found,) = benchmarks.run(toy[0], model, settings={"lr": 0.02})
     assert found.status == "ok"
-    items = list(logged(offline))
+    items = logged(offline)
     names = [i.run.display_name for i in items if i.WhichOneof("record_type") == "run"]
     assert names[0] == "toy/points/network/0"
     configuration = {u.key: u.value_json for i in items for u in i.run.config.update}
