@@ -79,6 +79,8 @@ def parsed(data: bytes) -> Iterator[Any]:
             position += rest
             continue
         _, size, kind = struct.unpack_from("<IHB", data, position)
+        if position + 7 + size > len(data):  # still being written
+            return
         whole += data[position + 7 : position + 7 + size]
         position += 7 + size
         if kind in (1, 4):  # a full record, or the last part of one
