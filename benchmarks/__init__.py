@@ -24,6 +24,7 @@ _HOME = {
     "model": "benchmarks.api",
     "run": "benchmarks.running",
     "score": "benchmarks.scoring",
+    "sweep": "benchmarks.sweeping",
     "task": "benchmarks.api",
 }
 

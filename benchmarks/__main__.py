@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _list_parser(verbs)
     _run_parser(verbs)
+    _sweep_parser(verbs)
     _data_parser(verbs)
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
     score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     board = verbs.add_parser("board", help="leaderboards from records")
     board.add_argument("tasks", nargs="*", metavar="TASK")
     board.add_argument("--out", type=Path, help="write Markdown and CSV files into this folder")
+    board.add_argument("--site", type=Path, help="write the static site into this folder")
+    board.add_argument("--picture", type=Path, help="draw one board as .png, .svg or .pdf")
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
     board.set_defaults(call=board_verb)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
@@ -73,6 +76,23 @@ def _run_parser(verbs: Any) -> None:
     run.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     run.add_argument("--again", action="store_true", help="run although a record exists")
     run.set_defaults(call=run_verb)
+
+
+def _sweep_parser(verbs: Any) -> None:
+    sweep = verbs.add_parser("sweep", help="many cells side by side, resumable")
+    sweep.add_argument("tasks", nargs="*", metavar="TASK", help="names or files; default: all")
+    sweep.add_argument("--models", nargs="+", default=[], help="default: all that do the task")
+    sweep.add_argument("--datasets", nargs="+", default=[], help="default: each task's first")
+    sweep.add_argument("--seeds", type=int, default=3, help="number of seeds (default 3)")
+    sweep.add_argument("--set", action="append", default=[], metavar="K=V", help="for all fits")
+    sweep.add_argument("--on", default="local", help="local, or dask://HOST:PORT")
+    sweep.add_argument("--jobs", type=int, help="cells at a time (default: cores / threads)")
+    sweep.add_argument("--threads", type=int, default=1, help="threads of a cell (default 1)")
+    sweep.add_argument("--memory", type=int, help="MB of a cell (default: an equal share)")
+    sweep.add_argument("--timeout", type=float, help="give up a cell after this many seconds")
+    sweep.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
+    sweep.add_argument("--again", action="store_true", help="run although a record exists")
+    sweep.set_defaults(call=sweep_verb)
 
 
 def _data_parser(verbs: Any) -> None:
@@ -157,6 +177,20 @@ def run_verb(options: argparse.Namespace) -> int:
     return max(STATUS.get(record.status, 1) for record in found)
 
 
+def sweep_verb(options: argparse.Namespace) -> int:
+    """Run all cells that have no good record; exit status 0 when all of them have one."""
+    from benchmarks import sweeping
+
+    names = ("models", "datasets", "seeds", "runs", "again", "on", "jobs", "threads", "memory")
+    return sweeping.sweep(
+        options.tasks,
+        settings=assignments(options.set),
+        timeout=options.timeout,
+        report=lambda text: print(text, flush=True),
+        **{name: getattr(options, name) for name in names},
+    ).status
+
+
 def score_verb(options: argparse.Namespace) -> int:
     """Recompute metrics; exit status 1 when a stored digit is not found again."""
     from benchmarks import scoring
@@ -174,10 +208,19 @@ def score_verb(options: argparse.Namespace) -> int:
 
 
 def board_verb(options: argparse.Namespace) -> int:
-    """Print the boards, or write them as files."""
+    """Print the boards, or write them as files, as a picture or as the site."""
     from benchmarks import boards
     from physbench.leaderboard.board import markdown
 
+    if options.site:
+        from benchmarks import sites
+
+        count = sites.write(options.site, options.tasks, runs=options.runs)
+        print(f"{options.site / 'index.html'}: {count} pages")
+        return 0
+    if options.picture:
+        print(boards.picture(options.tasks, options.picture, runs=options.runs))
+        return 0
     found = boards.board(options.tasks, runs=options.runs)
     if not found:
         print("no records yet; make one with: python -m benchmarks run TASK MODEL")

@@ -29,27 +29,34 @@ def runs_root(runs: str | os.PathLike[str] | None = None) -> Path:
 def board(
     tasks: Sequence[str] | str | None = None, *, runs: str | os.PathLike[str] | None = None
 ) -> list[Board]:
-    """The boards of the tasks (all without a name), sorted by task and dataset.
+    """The boards of the tasks (all without a name; names or files), sorted by task and dataset.
 
     Raises UnknownName for an unknown task and RecordError for a damaged or altered record.
     """
     chosen = [tasks] if isinstance(tasks, str) else list(tasks or registry.names("task"))
     for name in chosen:
-        if name not in registry.names("task"):
+        if name not in registry.names("task") and not name.endswith(".py"):
             raise registry.unknown("task", name, registry.names("task"))
+    everything, local = gather(runs)
+    return [found for name in chosen for found in of_task(name, everything, local)]
+
+
+def gather(runs: str | os.PathLike[str] | None = None) -> tuple[list[Record], frozenset[str]]:
+    """All records, the committed ones first, and the ids of those that are not committed."""
     committed = records.read_all(committed_root())
     own = records.read_all(runs_root(runs)) if runs_root(runs).is_dir() else []
     known = {record.id for record in committed}
     local = frozenset(record.id for record in own if record.id not in known)
-    everything = committed + [record for record in own if record.id in local]
-    return [found for name in chosen for found in _boards(name, everything, local)]
+    return committed + [record for record in own if record.id in local], local
 
 
-def _boards(name: str, everything: list[Record], local: frozenset[str]) -> list[Board]:
-    task: Task = registry.load("task", name).object
+def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> list[Board]:
+    """The boards of one task, given by its name or file."""
+    entry = registry.load("task", name)
+    task: Task = entry.object
     groups: dict[tuple[int, str, str], list[Record]] = {}
     for record in everything:
-        if record.task.name == name and current(record, task):
+        if record.task.name == entry.name and current(record, task):
             place = task.datasets.index(record.dataset.name)
             key = (place, record.dataset.version, record.task.split)
             groups.setdefault(key, []).append(record)
@@ -83,3 +90,19 @@ def write(found: Sequence[Board], folder: Path) -> list[Path]:
             records.atomic(folder / f"{stem}{suffix}", text)
             paths.append(folder / f"{stem}{suffix}")
     return paths
+
+
+def picture(
+    tasks: Sequence[str], path: Path, *, runs: str | os.PathLike[str] | None = None
+) -> Path:
+    """Draw the first board of one task, as on its page of the site, as .png, .svg or .pdf."""
+    from benchmarks.sites import references
+    from physbench.leaderboard import figures
+
+    if len(tasks) != 1:
+        raise ValueError(f"--picture draws one task's board; got {len(tasks)} tasks")
+    found = board(tasks, runs=runs)
+    if not found:
+        raise ValueError(f"task '{tasks[0]}' has no records to draw")
+    marks = references(registry.load("task", tasks[0]).object)
+    return figures.save(figures.intervals(found[0], marks), path)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.abc
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from benchmarks import __version__
 from physbench.leaderboard.record import CodePart, EnvironmentPart
@@ -32,21 +37,60 @@ def threads() -> int:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Python, NumPy and torch seeded, and all of them on the recorded number of threads."""
+    """Python, NumPy and torch seeded, and all of them on the recorded number of threads.
+
+    Importing torch takes seconds, so a model that does without it does not wait for it: where
+    torch comes later, it is seeded when it comes.
+    """
     import numpy as np
-    import torch
     from threadpoolctl import threadpool_limits
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  third-party code still draws from the global state
-    torch.manual_seed(seed)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads())
+    before: list[int] = []
+
+    def seed_torch(torch: Any) -> None:
+        torch.manual_seed(seed)
+        before.append(torch.get_num_threads())
+        torch.set_num_threads(threads())
+
+    hook = _WhenImported("torch", seed_torch)
+    if "torch" in sys.modules:
+        seed_torch(sys.modules["torch"])
+    else:
+        sys.meta_path.insert(0, hook)
     try:
         with threadpool_limits(threads()):
             yield
     finally:
-        torch.set_num_threads(before)
+        if hook in sys.meta_path:
+            sys.meta_path.remove(hook)
+        if before:
+            sys.modules["torch"].set_num_threads(before[0])
+
+
+class _WhenImported(importlib.abc.MetaPathFinder):
+    """Calls `action(module)` once, right after the module has been imported."""
+
+    def __init__(self, name: str, action: Callable[[Any], None]) -> None:
+        self.name, self.action = name, action
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def then_act(module: ModuleType) -> None:
+                execute(module)
+                self.action(module)
+
+            spec.loader.exec_module = then_act  # type: ignore[method-assign]
+        return spec
 
 
 @functools.cache

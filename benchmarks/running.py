@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import environment, registry, scoring
+from benchmarks import environment, registry, scoring, tracking_wandb
 from benchmarks.registry import Entry, UnknownName
 from physbench.datasets import Dataset, Split, Splits
 from physbench.leaderboard import predictions as stored
@@ -97,6 +97,7 @@ def run(
         Before anything is run. What goes wrong later is in the record's `status`.
     """
     cell = prepare(task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs)
+    tracking_wandb.check()
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     if not len(chosen):
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
@@ -117,8 +118,12 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
     runs: str | os.PathLike[str] | None = None,
+    splits: Splits | None = None,
 ) -> Cell:
-    """Names to objects, settings to a full configuration, data to checked splits."""
+    """Names to objects, settings to a full configuration, data to checked splits.
+
+    `splits` are what the task's load gave for this dataset and protocol, where it is known.
+    """
     the_task, the_model = registry.load("task", task), registry.load("model", model)
     name = dataset or the_task.object.datasets[0]
     if name not in the_task.object.datasets:
@@ -139,7 +144,7 @@ def prepare(
     )
     options = resolve(the_task.object.load, protocol or {}, f"protocol of {the_task.name}")
     folder = writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
-    splits = the_task.object.load(name, **options)
+    splits = splits or the_task.object.load(name, **options)
     splits = _without_test_metrics(the_task.object, splits)
     the_dataset = card(the_task, name)
     return Cell(the_task, name, the_dataset, the_model, configuration, options, splits, folder)
@@ -280,6 +285,15 @@ class Outcome:
 
 def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
     """One seed of a cell: always returns a record, which has been written."""
+    name = f"{cell.task.name}/{cell.dataset}/{cell.model.name}/{seed}"
+    config = {"seed": seed, **cell.settings, "protocol": dict(cell.protocol)}
+    with tracking_wandb.tracked(name, config) as log:
+        record = _recorded(cell, seed, timeout)
+        log(record, _write(record, cell.runs))
+    return record
+
+
+def _recorded(cell: Cell, seed: int, timeout: float | None) -> Record:
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     outcome = Outcome()
     try:
@@ -293,7 +307,13 @@ def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
             type=type(error).__name__,
             message=text[:2000],
         )
-    record = records.sealed(_record(cell, seed, started, outcome))
+    return records.sealed(_record(cell, seed, started, outcome))
+
+
+def given_up(cell: Cell, seed: int, started: str, status: Status, message: str) -> Record:
+    """Write the record of a seed whose process was killed and could not do so itself."""
+    failure = Failure(stage="fit", type="Killed", message=message[:2000])
+    record = records.sealed(_record(cell, seed, started, Outcome(status=status, failure=failure)))
     _write(record, cell.runs)
     return record
 
@@ -523,7 +543,7 @@ def _record(cell: Cell, seed: int, started: str, outcome: Outcome) -> Record:
     )
 
 
-def _write(record: Record, runs: Path) -> None:
+def _write(record: Record, runs: Path) -> Path:
     """Write the record, into a rescue folder when the disk is full."""
     folder = rescued((runs / record.path).parent)
-    records.write(record, folder.parents[2])
+    return records.write(record, folder.parents[2])
