@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# Selected particles: what an efficiency is counted over.
+PT_MIN = 0.9  # GeV
+ETA_MAX = 4.0
+LAYERS_MIN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,3 +93,57 @@ class EventTruth:
 
     def __len__(self) -> int:
         return len(self.particle_id)
+
+
+def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
+    """Particles with pT > 0.9 GeV, |eta| < 4 and hits on at least 3 layers, shape (particles,).
+
+    A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
+    Source: gnn_tracking (arXiv:2309.16754).
+    """
+    pairs = np.unique(np.stack([truth.particle_id, truth.layer], axis=1), axis=0)
+    ids, layers = np.unique(pairs[:, 0], return_counts=True)
+    place = np.searchsorted(ids, truth.particles)
+    layers_of = layers[place] if len(ids) else np.zeros(0, dtype=np.int64)
+    kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
+    return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
+
+
+def sequential_edges(truth: EventTruth) -> Integers:
+    """True edges (m, 2) of consecutive hits of each particle, inner hit first.
+
+    Hits are ordered by distance from the production vertex; where a layer holds several hits of
+    a particle in a row (overlapping modules), all pairs across are joined and none inside: the
+    rule that Exa.TrkX (arXiv:2103.06995) uses with modules, here with layers, because graphs
+    join hits of different layers.
+    """
+    order = np.lexsort((truth.path, truth.particle_id))
+    order = order[truth.particle_id[order] != 0]
+    particle, layer = truth.particle_id[order], truth.layer[order]
+    # Groups: runs of hits of one particle on one layer.
+    fresh = np.ones(len(order), dtype=bool)
+    fresh[1:] = (particle[1:] != particle[:-1]) | (layer[1:] != layer[:-1])
+    starts = np.flatnonzero(fresh)
+    ends = np.append(starts[1:], len(order))
+    joined = (
+        np.flatnonzero(particle[starts[1:]] == particle[starts[:-1]]) if len(starts) else starts
+    )
+    widest = int((ends - starts).max()) if len(starts) else 0
+    edges = [np.zeros((0, 2), dtype=np.int64)]
+    for a in range(widest):
+        for b in range(widest):
+            left, right = starts[joined] + a, starts[joined + 1] + b
+            inside = (left < ends[joined]) & (right < ends[joined + 1])
+            edges.append(np.stack([order[left[inside]], order[right[inside]]], axis=1))
+    return np.concatenate(edges)
+
+
+def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
+    """Whether each edge (m, 2) joins consecutive hits of one particle (either way round).
+
+    The "sequential" truth, see `sequential_edges`: an edge that skips a hit of its particle is
+    false, and so are edges of noise.
+    """
+    hits = np.array([len(truth), 1])
+    true = np.sort(sequential_edges(truth), axis=1) @ hits
+    return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)

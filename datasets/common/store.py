@@ -11,10 +11,14 @@ import functools
 import hashlib
 import os
 import shutil
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
 
@@ -217,3 +221,15 @@ def verify(name: str, dataset: Dataset) -> list[tuple[File, str]]:
         except (FileNotFoundError, DataError) as error:
             report.append((file, str(error)))
     return report
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a compressed `.npz` whose bytes depend on the arrays alone (no time stamps)."""
+    partial = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array))
+    partial.replace(path)

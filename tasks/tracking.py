@@ -1,0 +1,247 @@
+"""Detector hits of an event to one track label a hit: whole pipelines on equal terms.
+
+A model returns for each event an integer array of labels, one a hit, -1 for no track; or a
+mapping with `labels` and, where it scored a graph, `edges` (m, 2) of hit positions, inner hit
+first, and `scores` (m,) in [0, 1], for which edge metrics are reported.
+
+Selected particles: pT > 0.9 GeV, |eta| < 4, at least 3 layers. Rank: double-majority efficiency;
+rows with more than 10 % fakes are shown unranked. On `generic_detector` and `trackml` all hits,
+noise included, are kept. `trackml_graphs` are the truth-cut barrel graphs of HEPTrkX type (no
+noise, pT > 1 GeV): never compare its numbers with the other boards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Split, Splits
+from physbench.datasets.common.events import Event
+from physbench.tasks import Metric, Task
+from physbench.tasks.metrics import tracking as metrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FAKES_MAX = 0.10
+LOGIT_STEP = 0.1
+LOGIT_MAX = 12.7
+
+
+def load(dataset: str, *, detector: str = "full") -> Splits:
+    """Splits of a dataset; the unit is the event.
+
+    `detector`: `full`, or `pixel` for the volumes 7, 8 and 9 alone (not for given graphs).
+    """
+    if detector not in ("full", "pixel"):
+        raise ValueError(f"detector must be 'full' or 'pixel'; got '{detector}'")
+    if dataset == "trackml_graphs":
+        from physbench.datasets import trackml_graphs as source
+    elif dataset == "trackml":
+        from physbench.datasets import trackml as source  # type: ignore[no-redef]
+    else:
+        from physbench.datasets import generic_detector as source  # type: ignore[no-redef]
+    if detector == "pixel" and dataset == "trackml_graphs":
+        raise ValueError("detector='pixel' does not apply to trackml_graphs: its graphs are given")
+    events, files = source.load()
+    parts = {name: _split(pairs, detector) for name, pairs in events.items()}
+    return Splits(parts["train"], parts["validation"], parts["test"], files)
+
+
+def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
+    if detector == "pixel":
+        from physbench.datasets.common.trackml_format import PIXEL_VOLUMES, restrict
+
+        pairs = [restrict(e, t, np.isin(e.volume_id, PIXEL_VOLUMES)) for e, t in pairs]
+    events = [event for event, _ in pairs]
+    return Split(events, [truth for _, truth in pairs], [event.name for event in events])
+
+
+def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray[Any]]]:
+    """Check predictions and bring them to the precision that is stored.
+
+    Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type. Scores
+    are rounded to logits in steps of 0.1 between -12.7 and 12.7, which keeps their order and the
+    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the first
+    event alone: edge metrics on built graphs refer to it, and a record stays small.
+
+    Raises ValueError for a wrong length, shape or type and FloatingPointError for NaN.
+    """
+    if len(predictions) != len(inputs):
+        raise ValueError(f"predictions: got {len(predictions)} for {len(inputs)} events")
+    mappings = [p if isinstance(p, Mapping) else {"labels": p} for p in predictions]
+    if any("edges" in m for m in mappings) != all("edges" in m for m in mappings):
+        raise ValueError("predictions: some events have 'edges', some have not; give all or none")
+    return [
+        _prepared(event, mapping, keep=number == 0 or event.edge_index is not None)
+        for number, (event, mapping) in enumerate(zip(inputs, mappings, strict=True))
+    ]
+
+
+def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[str, NDArray[Any]]:
+    known = {"labels", "edges", "scores"}
+    if "labels" not in mapping or set(mapping) - known:
+        raise ValueError(
+            f"{event.name}: a prediction has 'labels' and optionally 'edges' and 'scores'; "
+            f"got {sorted(mapping)}"
+        )
+    prepared: dict[str, NDArray[Any]] = {"labels": _labels(event, mapping["labels"])}
+    if "edges" in mapping:
+        edges, scores = _edges(event, mapping)
+        prepared["edges"] = edges if keep else edges[:0]
+        prepared["scores"] = scores if keep else scores[:0]
+    return prepared
+
+
+def _labels(event: Event, labels: Any) -> NDArray[Any]:
+    array = np.asarray(labels)
+    if array.shape != (len(event),):
+        raise ValueError(
+            f"{event.name}: labels have shape {array.shape}, expected ({len(event)},): one a hit"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FloatingPointError(f"{event.name}: labels hold NaN or infinity")
+    if array.dtype.kind not in "iu" and not np.array_equal(array, np.round(array)):
+        raise ValueError(f"{event.name}: labels must be whole numbers, got {array.dtype}")
+    array = array.astype(np.int64)
+    used = array >= 0
+    _, first, inverse = np.unique(array[used], return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    canonical = np.full(len(array), -1, dtype=np.int64)
+    canonical[used] = rank[inverse]
+    small = np.int16 if len(first) <= np.iinfo(np.int16).max else np.int32
+    return canonical.astype(small)
+
+
+def _edges(event: Event, mapping: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    edges = np.asarray(mapping["edges"])
+    scores = np.asarray(mapping.get("scores"), dtype=np.float64)
+    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
+        raise ValueError(
+            f"{event.name}: edges must be whole numbers of shape (m, 2), "
+            f"got {edges.dtype} {edges.shape}"
+        )
+    if scores.shape != (len(edges),):
+        raise ValueError(
+            f"{event.name}: {len(edges)} edges need as many scores, got {scores.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise FloatingPointError(f"{event.name}: scores hold NaN or infinity")
+    if len(edges) and (edges.min() < 0 or edges.max() >= len(event)):
+        raise ValueError(
+            f"{event.name}: edges point to hit {edges.max()}, the event has {len(event)} "
+            "(positions from 0, not hit_id)"
+        )
+    if len(scores) and (scores.min() < 0 or scores.max() > 1):
+        raise ValueError(f"{event.name}: scores must lie in [0, 1], got up to {scores.max():g}")
+    return edges.astype(np.int32), quantised(scores)
+
+
+def quantised(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scores in [0, 1] rounded to logits in steps of 0.1; order and threshold 1/2 are kept.
+
+    A score above 1/2 stays above: the smallest positive logit is rounded up to one step.
+    """
+    with np.errstate(divide="ignore"):
+        logit = np.clip(np.log(scores) - np.log1p(-scores), -LOGIT_MAX, LOGIT_MAX)
+    steps = np.round(logit / LOGIT_STEP)
+    steps = np.where((steps == 0) & (scores > 0.5), 1.0, steps)
+    return (1.0 / (1.0 + np.exp(-steps * LOGIT_STEP))).astype(np.float32)
+
+
+def admit(values: Mapping[str, float]) -> str | None:
+    """Rows with more than 10 % fakes are not ranked: efficiency alone can be bought with them."""
+    fakes = values.get("fake_all", 0.0)
+    return f"fake rate {fakes:.1%} is above {FAKES_MAX:.0%}" if fakes > FAKES_MAX else None
+
+
+def efficiency_figure(
+    targets: Any, predictions: Mapping[str, Any], quantity: str, label: str
+) -> Figure:
+    """Double-majority efficiency in bins of pT or eta, with exact binomial 68 % intervals."""
+    import matplotlib.pyplot as plt
+    import mplhep
+
+    with plt.style.context(mplhep.style.ATLAS):
+        figure, axes = plt.subplots(figsize=(8, 6))
+        for model, values in predictions.items():
+            centres, widths, points, errors = _binned(targets, values, quantity)
+            axes.errorbar(
+                centres, points, yerr=errors, xerr=widths, fmt="o", markersize=4, label=model
+            )
+        axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.25))
+        if quantity == "pt":
+            axes.set_xscale("log")
+        axes.legend(ncols=2, fontsize="small")
+    plt.close(figure)
+    return figure
+
+
+def _binned(
+    targets: Any, predictions: Any, quantity: str
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    rows = []
+    for name, (passed, total) in metrics.efficiency_counts(targets, predictions).items():
+        kind, _, edges = name.partition(" ")
+        if kind == quantity and total:
+            low, high = metrics.bin_edges(edges)
+            interval = metrics.clopper_pearson(passed, total)
+            rows.append((low, min(high, 20.0), passed / total, *interval))
+    table = np.array(rows, dtype=float).reshape(-1, 5)
+    left, right, point = table[:, 0], table[:, 1], table[:, 2]
+    errors = np.clip(np.stack([point - table[:, 3], table[:, 4] - point]), 0.0, None)
+    return (left + right) / 2, (right - left) / 2, point, errors
+
+
+def efficiency_against_pt(targets: Any, predictions: Mapping[str, Any]) -> Figure:
+    """Efficiency against transverse momentum."""
+    return efficiency_figure(targets, predictions, "pt", r"$p_T$ [GeV]")
+
+
+def efficiency_against_eta(targets: Any, predictions: Mapping[str, Any]) -> Figure:
+    """Efficiency against pseudorapidity."""
+    return efficiency_figure(targets, predictions, "eta", r"$\eta$")
+
+
+TASK = Task(
+    summary="hits of an event to track labels, ranked by double-majority efficiency",
+    reference="""@article{trackml2019,
+  title = {The Tracking Machine Learning challenge: Accuracy phase},
+  author = {Amrouche, Sabrina and others},
+  year = {2019},
+  eprint = {1904.06778},
+  archivePrefix = {arXiv}
+}""",
+    unit="event",
+    datasets=("generic_detector", "trackml", "trackml_graphs"),
+    load=load,
+    prepare=prepare,
+    admit=admit,
+    metrics=(
+        Metric(metrics.efficiency_dm, "1", "max", slices=metrics.efficiency_slices),
+        Metric(metrics.fake_all, "1", "min"),
+        Metric(metrics.trackml_score, "1", "max"),
+        Metric(metrics.efficiency_perfect, "1", "max"),
+        Metric(metrics.efficiency_lhc, "1", "max"),
+        Metric(metrics.lhc_per_cluster, "1", "max"),
+        Metric(metrics.fake_dm, "1", "min"),
+        Metric(metrics.duplicate_rate, "1", "min"),
+        Metric(metrics.edge_auc, "1", "max", interval=False),
+        Metric(metrics.edge_efficiency, "1", "max", interval=False),
+        Metric(metrics.edge_purity, "1", "max", interval=False),
+        Metric(metrics.graph_construction_efficiency, "1", "max", interval=False),
+        Metric(metrics.graph_construction_purity, "1", "max", interval=False),
+        Metric(metrics.end_to_end_edge_efficiency, "1", "max", interval=False),
+    ),
+    ceiling=("truth", "truth_edges"),
+    floor=("one_track_per_hit",),
+    classical=("helix_clustering", "boosted_edges"),
+    figures={
+        "efficiency against pT": efficiency_against_pt,
+        "efficiency against eta": efficiency_against_eta,
+    },
+)
