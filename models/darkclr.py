@@ -24,7 +24,7 @@ from physbench.datasets.common.jets import Jets
 from physbench.models import Model
 from physbench.models.common import contrastive_training as training
 from physbench.models.common import jet_augmentations as views
-from physbench.models.common.contrastive import JetEncoder, anomaly_contrastive_plus
+from physbench.models.common.contrastive import anomaly_contrastive_plus
 
 
 def three_views(
@@ -76,33 +76,14 @@ def fit(
         `head` (z) or `encoder` (h).
     """
     training.check_choice(score, representation)
-    shape = {
-        "width": width,
-        "layers": layers,
-        "heads": heads,
-        "feed_forward": feed_forward,
-        "head": head,
-        "dropout": dropout,
-    }
-    encoder = JetEncoder(**shape)
-    data = training.tensor(train.inputs, slots)
-    history = training.pretrain(
-        encoder,
-        data,
+    shape = training.Shape(width, layers, heads, feed_forward, head, dropout)
+    return training.fitted(
+        train.inputs,
+        shape,
         partial(three_views, drop_probability=drop_probability),
         partial(anomaly_contrastive_plus, temperature=temperature),
-        seed,
         training.Training(learning_rate, adam_epsilon, batch, epochs, norm_weight),
-    )
-    return training.finish(
-        encoder,
-        shape,
-        data,
-        history,
-        score=score,
-        representation=representation,
-        drop_probability=drop_probability,
-        seed=seed,
+        training.Scoring(score, representation, slots, drop_probability, seed),
     )
 
 
@@ -126,17 +107,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={
-        "dark_showers": {
-            "width": 48,
-            "layers": 2,
-            "feed_forward": 96,
-            "head": 64,
-            "dropout": 0.0,
-            "learning_rate": 5e-4,
-            "epochs": 8,
-        }
-    },
+    presets={"dark_showers": training.PRESET},
     save=training.save,
     load=training.load,
     parameters=training.parameters,

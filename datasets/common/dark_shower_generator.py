@@ -197,4 +197,4 @@ def pack(found: list[NDArray[np.float64]], slots: int = CONSTITUENTS) -> Jets:
     padded = np.zeros((len(found), widest, 3))
     for row, jet in zip(padded, found, strict=True):
         row[: len(jet)] = jet
-    return from_constituents(*np.moveaxis(padded, -1, 0), slots=slots)
+    return from_constituents(padded[..., 0], padded[..., 1], padded[..., 2], slots)

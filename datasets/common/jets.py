@@ -19,7 +19,7 @@ class _Columns:
     def take(self, index: Any) -> Self:
         """The units `index` (integers, a slice or a mask), in that order."""
         values = {
-            f.name: getattr(self, f.name)  # type: ignore[attr-defined]
+            f.name: getattr(self, f.name)
             for f in fields(self)  # type: ignore[arg-type]
         }
         chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
@@ -138,8 +138,8 @@ def from_constituents(
     relative *= full[..., None]
     padded = np.zeros((len(pt), slots, 3), dtype=np.float32)
     padded[:, : pt.shape[1]] = relative[:, :slots]
-    columns = (c.astype(np.float32) for c in (jet_pt, jet_eta, mass))
-    return Jets(padded, *columns, multiplicity=full.sum(axis=1))
+    first, second, third = (c.astype(np.float32) for c in (jet_pt, jet_eta, mass))
+    return Jets(padded, first, second, third, full.sum(axis=1))
 
 
 def _check(*columns: NDArray[np.float64]) -> None:

@@ -36,8 +36,8 @@ class Detector:
 
 def smear(
     particles: Array,
-    charged: Array,
-    photon: Array,
+    charged: NDArray[np.bool_],
+    photon: NDArray[np.bool_],
     detector: Detector,
     generator: np.random.Generator,
 ) -> Array:

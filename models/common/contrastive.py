@@ -81,7 +81,8 @@ class JetEncoder(nn.Module):
         x = self.embed(jets / jets.new_tensor([PT_SCALE, 1.0, 1.0]))
         for layer in self.layers:
             x = layer(x, filled[:, None, None, :])
-        return (x * filled[..., None]).sum(1)
+        pooled: Tensor = (x * filled[..., None]).sum(1)
+        return pooled
 
 
 def contrastive(

@@ -1,6 +1,6 @@
 """Energy flow polynomials of jets (Komiske, Metodiev, Thaler, arXiv:1712.07124).
 
-EFP_G = sum_{i_1..i_N} z_{i_1} ... z_{i_N} prod_{(k,l) in G} theta_{i_k i_l}^beta for a multigraph G,
+EFP_G = sum_{i_1..i_N} z_{i_1} ... z_{i_N} prod_{(k,l) in G} theta_{i_k i_l}^beta, G a multigraph,
 with pT fractions z and distances theta in (eta, phi). Evaluated for a batch of jets by tensor
 contraction; nothing of the EnergyFlow package is needed.
 """
@@ -34,7 +34,10 @@ def prime_graphs(degree: int) -> tuple[Graph, ...]:
         for vertices in range(2, edges + 2):
             pairs = list(itertools.combinations(range(vertices), 2))
             for graph in itertools.combinations_with_replacement(pairs, edges):
-                if _connected(graph, vertices) and (name := _canonical(graph, vertices)) not in seen:
+                if (
+                    _connected(graph, vertices)
+                    and (name := _canonical(graph, vertices)) not in seen
+                ):
                     seen.add(name)
                     found.append(graph)
     return tuple(found)

@@ -92,8 +92,8 @@ def images(jets: Jets, pixels: int = 40, half_width: float = 0.8, blur: float = 
     place = np.clip(place, 0, pixels - 1)
     flat = place[..., 0] * pixels + place[..., 1] + pixels**2 * np.arange(len(jets))[:, None]
     filled = np.bincount(flat.ravel(), frame[..., 0].ravel(), minlength=len(jets) * pixels**2)
-    image = filled.reshape(len(jets), pixels, pixels)
+    image = filled.reshape(len(jets), pixels, pixels).astype(np.float64)
     if blur > 0:
         image = gaussian_filter(image, sigma=(0, blur, blur))
-    image = image.reshape(len(jets), -1)
-    return np.asarray(image / image.sum(axis=1, keepdims=True))
+    flat_image = image.reshape(len(jets), -1)
+    return np.asarray(flat_image / flat_image.sum(axis=1, keepdims=True))

@@ -138,7 +138,7 @@ class NormalizedAutoencoder(nn.Module):
     @torch.no_grad()
     def energies(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """E of raw inputs (n, size)."""
-        parts = self.standardised(x).split(4096)
+        parts = torch.split(self.standardised(x), 4096)
         return torch.cat([self.energy(part) for part in parts]).double().numpy()
 
     def standardise(self, data: NDArray[Any]) -> Self:
@@ -165,10 +165,10 @@ class NormalizedAutoencoder(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         optimiser = torch.optim.Adam(self.parameters(), learning_rate)
         for _ in range(epochs):
-            for index in torch.randperm(len(data), generator=generator).split(batch):
+            for index in torch.split(torch.randperm(len(data), generator=generator), batch):
                 loss = self.energy(data[index]).mean()
                 optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(self.parameters(), clip)
                 optimiser.step()
                 _finite(loss)
@@ -181,7 +181,7 @@ class NormalizedAutoencoder(nn.Module):
         gaps = []
         for _ in range(how.epochs):
             total, batches = 0.0, 0
-            for index in torch.randperm(len(data), generator=generator).split(how.batch):
+            for index in torch.split(torch.randperm(len(data), generator=generator), how.batch):
                 sample = self._sample(len(index), buffer, how, generator)
                 real, model = self.energy(data[index]), self.energy(sample)
                 gap = real.mean() - model.mean()
@@ -190,7 +190,7 @@ class NormalizedAutoencoder(nn.Module):
                     loss + how.decay * torch.stack([(p**2).sum() for p in self.parameters()]).sum()
                 )
                 optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimiser.step()
                 _finite(loss)
                 total, batches = total + gap.item(), batches + 1

@@ -32,10 +32,14 @@ class Background:
     def of(cls, z: NDArray[np.floating[Any]], ridge: float = 1e-6) -> Background:
         """From representations; `ridge` times the mean variance steadies the inverse."""
         bank = normalised(z)
-        covariance = np.cov(bank, rowvar=False)
+        covariance = np.asarray(np.cov(bank, rowvar=False), dtype=np.float64)
         size = len(covariance)
         covariance += (ridge * np.trace(covariance) / size + 1e-15) * np.eye(size)
-        return cls(bank, bank.mean(axis=0), np.linalg.inv(covariance))
+        return cls(
+            bank,
+            np.asarray(bank.mean(axis=0), dtype=np.float64),
+            np.asarray(np.linalg.inv(covariance), dtype=np.float64),
+        )
 
     def maha(self, z: NDArray[np.floating[Any]]) -> Array:
         """Squared Mahalanobis distance of normalised z to the background (n,)."""
