@@ -154,7 +154,7 @@ TASK = Task(
   archiveprefix = {arXiv}
 }""",
     unit="jet",
-    datasets=("dark_showers",),
+    datasets=("dark_showers", "darkclr_zenodo", "top_tagging", "qg_jets"),
     load=load,
     metrics=(
         Metric(anomaly.log_rejection, "nats", "max", slices=anomaly.log_rejection_slices),
@@ -177,7 +177,7 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=(),
+    ceiling=("supervised_trees", "supervised_transformer"),
     floor=("pt_only", "multiplicity"),
-    classical=("gaussian_mixture",),
+    classical=("gaussian_mixture", "pca_mahalanobis", "efp_forest"),
 )

@@ -94,9 +94,9 @@ def test_contamination_takes_jets_from_outside_the_test_split(splits: Splits) ->
     assert not added & set(dirty.test.ids)
     assert not dirty.train.targets.signal.any()
     assert dirty.test.ids == splits.test.ids
-    with pytest.raises(ValueError, match="at most 0.0"):
+    with pytest.raises(ValueError, match="at most 0"):
         dark_jets.load("dark_showers", contamination=0.4)
-    with pytest.raises(ValueError, match="contaminant must be one of r_inv_0.75"):
+    with pytest.raises(ValueError, match="contaminant must be one of"):
         dark_jets.load("dark_showers", contamination=0.01, contaminant="top")
     with pytest.raises(ValueError, match=r"fraction in \[0, 0.5\]; got 1.5"):
         dark_jets.load("dark_showers", contamination=1.5)
