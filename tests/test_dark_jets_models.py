@@ -1,10 +1,11 @@
-"""Models of dark jets: losses, views, encoder, sampling, transport, and every model on few jets."""
+"""Models of dark jets: losses, views, encoder, sampling, transport; every model on few jets."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
 import math
+import tempfile
 import time
 from importlib import import_module
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 from scipy.optimize import linprog
 
 from physbench.datasets import Splits
@@ -28,15 +30,17 @@ from physbench.models.darkclr import three_views
 from physbench.models.emd_medoids import k_medoids
 from physbench.tasks import dark_jets
 
+set_hypothesis_home_dir(tempfile.gettempdir())  # no folder in the checkout
+
 SMALL = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "head": 8, "epochs": 1}
 TINY = {
     "pt_only": {},
     "multiplicity": {},
-    "gaussian_mixture": {"restarts": 1},
+    "gaussian_mixture": {"restarts": 1, "components": 2},
     "pca_mahalanobis": {},
     "efp_forest": {"trees": 20, "degree": 2},
     "emd_medoids": {"medoids": 2, "sample": 12, "hardest": 10},
-    "autoencoder": {"epochs": 2, "pixels": 12},
+    "autoencoder": {"epochs": 1, "pixels": 12},
     "nae": {"pretraining_epochs": 2, "epochs": 1, "pixels": 12, "steps": 3, "latent_steps": 3},
     "particle_flow_network": {"epochs": 1},
     "jetclr": SMALL,
@@ -127,7 +131,7 @@ def test_losses_of_the_worked_examples() -> None:
     assert without.item() == pytest.approx(-(8 - 2 - math.log(2)), abs=1e-9)
     assert without.item() == pytest.approx(-5.307, abs=5e-4)
     nt_xent = contrastive.contrastive(z[:2], z[2:], 0.1)
-    assert nt_xent.item() == pytest.approx(0.00494, abs=5e-6)
+    assert nt_xent.item() == pytest.approx(math.log(1 + 2 * math.exp(-6)))
     opposite = contrastive.anomaly_contrastive(z[:2], z[2:], z[:2], 0.1)
     assert opposite.item() == pytest.approx(without.item() + (1 + 0.8) / 2 / 0.1)
     with pytest.raises(ValueError, match="at least two jets"):
@@ -165,7 +169,7 @@ def distances(jets: torch.Tensor) -> torch.Tensor:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, database=None)
 @given(batches())
 def test_rotation_and_translation_move_jets_rigidly(jets: torch.Tensor) -> None:
     for moved in (views.rotated(jets, generator()), views.translated(jets, generator())):
@@ -178,7 +182,7 @@ def test_rotation_and_translation_move_jets_rigidly(jets: torch.Tensor) -> None:
     assert views.centroid(views.recentred(jets)).abs().max() < 1e-5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, database=None)
 @given(batches(), st.floats(0.0, 0.9))
 def test_dark_drop_conserves_pt_and_never_empties(jets: torch.Tensor, p: float) -> None:
     dropped = views.dark_dropped(jets, generator(), p)
@@ -190,7 +194,7 @@ def test_dark_drop_conserves_pt_and_never_empties(jets: torch.Tensor, p: float) 
     assert not dropped[~views.mask(dropped)].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, database=None)
 @given(batches())
 def test_splitting_and_smearing_conserve_pt(jets: torch.Tensor) -> None:
     split = views.collinear_split(jets, generator())
@@ -294,7 +298,7 @@ def test_vectorised_step_beats_the_loop_over_jets(splits: Splits) -> None:
 
     def vectorised() -> None:
         z = [encoder(view)[1] for view in three_views(data, generator())]
-        contrastive.anomaly_contrastive_plus(*z, 0.1).backward()
+        contrastive.anomaly_contrastive_plus(z[0], z[1], z[2], 0.1).backward()
 
     def loop() -> None:
         rng, rows = generator(), []
@@ -387,7 +391,7 @@ def test_polynomials_equal_the_plain_sums(jets: Jets) -> None:
                 term = math.prod(float(z[jet, i]) for i in chosen)
                 total += term * math.prod(theta[chosen[a], chosen[b]] for a, b in graph)
             assert found[jet, place] == pytest.approx(total, rel=1e-5)
-    assert len(energy_flow.prime_graphs(5)) == 54
+    assert len(energy_flow.prime_graphs(5)) == 53  # 54 with the empty graph
     with pytest.raises(ValueError, match="1 to 5"):
         energy_flow.polynomials(small, degree=6)
 

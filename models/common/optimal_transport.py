@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +14,17 @@ from physbench.datasets.common.jets import Jets
 from physbench.models.common.jet_observables import aligned
 
 RADIUS = 0.8
+
+
+@functools.cache
+def _solver() -> Callable[..., Any]:
+    """POT's exact solver; compiling some of its files for the first time warns of escapes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ot
+    solver: Callable[..., Any] = ot.lp.emd2
+    return solver
+
 
 Cloud = tuple[NDArray[np.float64], NDArray[np.float64]]  # weights (m,), angles (m, 2)
 
@@ -25,12 +41,10 @@ def clouds(jets: Jets, hardest: int) -> list[Cloud]:
 
 def distance(first: Cloud, second: Cloud) -> float:
     """Least sum of moved pT fraction times dR / R; exact, by network simplex."""
-    import ot
-
     (a, x), (b, y) = first, second
     difference = x[:, None, :] - y[None, :, :]
     cost = np.sqrt((difference**2).sum(axis=-1)) / RADIUS
-    return float(ot.lp.emd2(a, b, cost, check_marginals=False))
+    return float(_solver()(a, b, cost, check_marginals=False))
 
 
 def distances(first: list[Cloud], second: list[Cloud]) -> NDArray[np.float64]:
