@@ -116,9 +116,9 @@ class MetricPart(Closed):
     slices: list[Slice] = []
     replicates: str | None = Field(
         None,
-        description="values on the bootstrap resamples of the test units, base64 of little-endian "
-        "float32; resample b draws the same units for every record of the board, so differences "
-        "between records are paired. Kept for the ranking metric.",
+        description="values on the bootstrap resamples of the test units: lowest, highest, and "
+        "base64 of 16-bit steps between them; resample b draws the same units for every record "
+        "of the board, so differences between records are paired. Kept for the ranking metric.",
     )
 
 
@@ -270,14 +270,28 @@ def digest_file(path: Path) -> str:
 
 
 def encode(values: NDArray[np.floating[Any]]) -> str:
-    """Replicates as text."""
-    return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
+    """Replicates as text: lowest and highest value, then 16-bit steps between them in base64.
+
+    The step is 1/65535 of the range, far below the spread that the replicates describe.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+    scaled = (values - low) / ((high - low) or 1.0) * (_STEPS - 1)
+    steps = np.where(np.isfinite(values), np.round(scaled), _STEPS).astype("<u2")
+    return f"{low!r} {high!r} {base64.b64encode(steps.tobytes()).decode()}"
+
+
+_STEPS = 65535  # the largest 16-bit number stands for NaN
 
 
 def decode(text: str) -> NDArray[np.float64]:
-    """The inverse of `encode`.
+    """The inverse of `encode`, to a step.
 
-    >>> decode(encode(np.array([0.5, 2.0]))).tolist()
-    [0.5, 2.0]
+    >>> decode(encode(np.array([0.5, 2.0, np.nan]))).tolist()
+    [0.5, 2.0, nan]
     """
-    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float64)
+    low, high, data = text.split(" ")
+    steps = np.frombuffer(base64.b64decode(data), dtype="<u2").astype(np.float64)
+    values = float(low) + steps / (_STEPS - 1) * (float(high) - float(low))
+    return np.where(steps == _STEPS, np.nan, values)

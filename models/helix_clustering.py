@@ -63,7 +63,7 @@ def fit(
     """
     largest = 0.3 * field / (2 * pt_min) / 1000.0
     grid = np.linspace(-largest, largest, curvatures), np.linspace(-z_max, z_max, vertices)
-    settings = [Setting(*grid, *trial) for trial in TRIALS]
+    settings = [Setting(*grid, phi, slope, layers) for phi, slope, layers in TRIALS]
     return max(settings, key=lambda setting: _worth(validation, setting))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,12 +50,12 @@ class Event:
     def __len__(self) -> int:
         return len(self.hit_id)
 
-    @property
+    @functools.cached_property
     def r(self) -> Floats:
         """Distance from the beam axis in mm."""
         return np.hypot(self.x, self.y)
 
-    @property
+    @functools.cached_property
     def phi(self) -> Floats:
         """Azimuth in rad, in (-pi, pi]."""
         return np.arctan2(self.y, self.x)
@@ -101,10 +102,11 @@ def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
     A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
     Source: gnn_tracking (arXiv:2309.16754).
     """
-    pairs = np.unique(np.stack([truth.particle_id, truth.layer], axis=1), axis=0)
-    ids, layers = np.unique(pairs[:, 0], return_counts=True)
-    place = np.searchsorted(ids, truth.particles)
-    layers_of = layers[place] if len(ids) else np.zeros(0, dtype=np.int64)
+    known = np.isin(truth.particle_id, truth.particles)
+    place = np.searchsorted(truth.particles, truth.particle_id[known])
+    _, layer = np.unique(truth.layer[known], return_inverse=True)
+    width = int(layer.max(initial=0)) + 1
+    layers_of = np.bincount(np.unique(place * width + layer) // width, minlength=len(truth.pt))
     kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
     return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
 

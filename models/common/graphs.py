@@ -62,7 +62,7 @@ def geometry(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
     r, phi = event.r, event.phi
     inner, outer = edges[:, 0], edges[:, 1]
     dr = r[outer] - r[inner]
-    safe = np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
+    safe = _away_from_zero(dr)
     slope = wrap(phi[outer] - phi[inner]) / safe
     z0 = event.z[inner] - r[inner] * (event.z[outer] - event.z[inner]) / safe
     return slope, z0, dr
@@ -134,24 +134,33 @@ def _limits(rows: Floats, outside: float) -> list[list[float]]:
 
 def build(event: Event, windows: Windows) -> Integers:
     """Edges (m, 2) as hit positions, inner hit first; sorted search, never all pairs."""
-    layer, phi, r = layer_of(event), event.phi, event.r
+    layer, phi, r, z = layer_of(event), event.phi, event.r, event.z
     rows = {int(k): np.flatnonzero(layer == k) for k in np.unique(windows.layers)}
     rows = {k: index[np.argsort(phi[index], kind="stable")] for k, index in rows.items()}
     found = [np.zeros((0, 2), dtype=np.int64)]
     for k, (inner, outer) in enumerate(windows.layers.tolist()):
         reach = np.abs(windows.slope[k]).max() * max(np.abs(windows.dr[k]).max(), DR_MIN)
-        edges = _near(rows[inner], rows[outer], phi, min(reach, np.pi))
-        # The cheap cut first: most candidates of a disc fail it, and geometry() costs more.
-        dr = r[edges[:, 1]] - r[edges[:, 0]]
-        edges = edges[(dr >= windows.dr[k, 0]) & (dr <= windows.dr[k, 1])]
-        slope, z0, _ = geometry(event, edges)
-        good = (slope >= windows.slope[k, 0]) & (slope <= windows.slope[k, 1])
-        good &= (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
-        found.append(edges[good])
+        a, b = _near(rows[inner], rows[outer], phi, min(reach, np.pi))
+        # One cut after the other, each on what the last one left: most candidates fail early.
+        dr = r[b] - r[a]
+        keep = (dr >= windows.dr[k, 0]) & (dr <= windows.dr[k, 1])
+        a, b, dr = a[keep], b[keep], _away_from_zero(dr[keep])
+        slope = wrap(phi[b] - phi[a]) / dr
+        keep = (slope >= windows.slope[k, 0]) & (slope <= windows.slope[k, 1])
+        a, b, dr = a[keep], b[keep], dr[keep]
+        z0 = z[a] - r[a] * (z[b] - z[a]) / dr
+        keep = (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
+        found.append(np.stack([a[keep], b[keep]], axis=1))
     return np.concatenate(found)
 
 
-def _near(inner: Integers, outer: Integers, phi: Floats, reach: float) -> Integers:
+def _away_from_zero(dr: Floats) -> Floats:
+    return np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
+
+
+def _near(
+    inner: Integers, outer: Integers, phi: Floats, reach: float
+) -> tuple[Integers, Integers]:
     """All pairs with |dphi| <= reach; `outer` is sorted in phi, and repeated across +-pi."""
     angle = phi[outer]
     wide = np.concatenate([angle - 2 * np.pi, angle, angle + 2 * np.pi])
@@ -161,7 +170,7 @@ def _near(inner: Integers, outer: Integers, phi: Floats, reach: float) -> Intege
     first = np.repeat(inner, count)
     offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     position = (np.repeat(start, count) + offset) % max(len(outer), 1)
-    return np.stack([first, outer[position]], axis=1) if len(outer) else np.zeros((0, 2), np.int64)
+    return first, outer[position]
 
 
 def graph(event: Event, windows: Windows | None) -> Integers:
@@ -213,13 +222,12 @@ def hand_features(event: Event, edges: Integers) -> NDArray[np.float32]:
     inner, outer = edges[:, 0], edges[:, 1]
     leaving = np.log1p(np.bincount(inner, minlength=len(event)))
     entering = np.log1p(np.bincount(outer, minlength=len(event)))
-    safe = np.where(np.abs(dr) < DR_MIN, DR_MIN, dr)
     columns: list[NDArray[Any]] = [
         *(event.r[inner] / 1000.0, event.z[inner] / 1000.0),
         *(event.r[outer] / 1000.0, event.z[outer] / 1000.0),
         *(np.abs(four[:, 1]), four[:, 3], np.abs(slope) * 1000.0),
         *(z0 / 100.0, np.abs(z0) / 100.0),
-        (event.z[outer] - event.z[inner]) / safe,
+        (event.z[outer] - event.z[inner]) / _away_from_zero(dr),
         *(leaving[inner], entering[inner], entering[outer], leaving[outer]),
     ]
     return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
