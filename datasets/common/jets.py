@@ -1,0 +1,215 @@
+"""Jets as tasks and models see them, and their truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+CONSTITUENTS = 50  # slots a jet
+
+
+class _Columns:
+    """Dataclasses whose array fields have one element a unit."""
+
+    def take(self, index: Any) -> Self:
+        """The units `index` (integers, a slice or a mask), in that order."""
+        values = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)  # type: ignore[arg-type]
+        }
+        chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return type(self)(**chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Jets(_Columns):
+    """Jets with their constituents, zero padded.
+
+    Attributes
+    ----------
+    constituents:
+        (n, slots, 3) float32: pT in GeV, eta - eta_jet, phi - phi_jet wrapped into (-pi, pi];
+        falling in pT; empty slots are zero.
+    pt, eta, mass:
+        Transverse momentum in GeV, pseudorapidity and mass in GeV of the sum of all (massless)
+        constituents, also of those beyond the last slot; (n,) float32.
+    multiplicity:
+        Number of constituents, also of those beyond the last slot; (n,) int64.
+    """
+
+    constituents: Floats
+    pt: Floats
+    eta: Floats
+    mass: Floats
+    multiplicity: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shape = self.constituents.shape
+        if len(shape) != 3 or shape[2] != 3:
+            raise ValueError(
+                f"constituents must have shape (jets, slots, 3) for pT, eta, phi; got {shape}"
+            )
+        sizes = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(sizes.values())) != 1:
+            raise ValueError(f"all columns of Jets need one element a jet; got {sizes}")
+
+    def __len__(self) -> int:
+        return len(self.pt)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(n, slots): which slots hold a constituent."""
+        return self.constituents[..., 0] > 0
+
+
+@dataclass(frozen=True, eq=False)
+class JetTruth(_Columns):
+    """What a jet is, and the observables that its score must not merely copy.
+
+    Attributes
+    ----------
+    signal:
+        (n,) int8: 0 is background, k > 0 is `signals[k - 1]`.
+    matched:
+        (n,) bool: the jet is in the pT-matched test set (all background jets are).
+    event:
+        (n,) int64: generator event; jets of one event are never in two splits.
+    pt, mass, multiplicity:
+        As in `Jets`, for the leakage diagnostics.
+    signals:
+        Names of the signals.
+    """
+
+    signal: NDArray[np.int8]
+    matched: NDArray[np.bool_]
+    event: NDArray[np.int64]
+    pt: Floats
+    mass: Floats
+    multiplicity: NDArray[np.int64]
+    signals: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.signal)
+
+
+def wrap(phi: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Angles in rad moved into [-pi, pi).
+
+    >>> float(np.round(wrap(np.array([3 * np.pi / 2]))[0], 4))
+    -1.5708
+    """
+    return (phi + np.pi) % (2 * np.pi) - np.pi
+
+
+def from_constituents(
+    pt: NDArray[np.floating[Any]],
+    eta: NDArray[np.floating[Any]],
+    phi: NDArray[np.floating[Any]],
+    slots: int = CONSTITUENTS,
+) -> Jets:
+    """Jets from padded constituents (n, any), pT in GeV, absolute eta and phi.
+
+    Slots with pT = 0 are empty. The jet is the sum of its massless constituents; relative angles
+    are taken to its axis, so a jet across the seam at phi = pi stays whole. Raises ValueError for
+    negative or non-finite values and for a jet without constituents.
+    """
+    pt, eta, phi = (np.asarray(v, dtype=np.float64) for v in (pt, eta, phi))
+    _check(pt, eta, phi)
+    order = np.argsort(-pt, axis=1, kind="stable")
+    pt, eta, phi = (np.take_along_axis(v, order, axis=1) for v in (pt, eta, phi))
+    px, py, pz = (
+        np.sum(c, axis=1) for c in (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta))
+    )
+    energy = np.sum(pt * np.cosh(eta), axis=1)
+    jet_pt = np.hypot(px, py)
+    if not np.all(jet_pt > 0):
+        raise ValueError(
+            f"jet {int(np.argmin(jet_pt > 0))} has no transverse momentum; drop it before"
+        )
+    jet_eta, jet_phi = np.arcsinh(pz / jet_pt), np.arctan2(py, px)
+    mass = np.sqrt(np.maximum(energy**2 - jet_pt**2 - pz**2, 0.0))
+    full = pt > 0
+    relative = np.stack([pt, eta - jet_eta[:, None], wrap(phi - jet_phi[:, None])], axis=-1)
+    relative *= full[..., None]
+    padded = np.zeros((len(pt), slots, 3), dtype=np.float32)
+    padded[:, : pt.shape[1]] = relative[:, :slots]
+    first, second, third = (c.astype(np.float32) for c in (jet_pt, jet_eta, mass))
+    return Jets(padded, first, second, third, full.sum(axis=1))
+
+
+def _check(*columns: NDArray[np.float64]) -> None:
+    pt = columns[0]
+    if pt.ndim != 2 or len({c.shape for c in columns}) != 1:
+        raise ValueError(
+            f"pt, eta and phi must have one shape (jets, constituents); got "
+            f"{[c.shape for c in columns]}"
+        )
+    if not all(np.isfinite(c).all() for c in columns):
+        raise ValueError("constituents hold NaN or infinity; expected finite pT, eta, phi")
+    if (pt < 0).any():
+        raise ValueError(f"constituent pT must be >= 0 GeV; got {pt.min():g}")
+    empty = ~(pt > 0).any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"jet {int(np.argmax(empty))} has no constituents ({int(empty.sum())} such jets of "
+            f"{len(pt)}); a jet needs at least one with pT > 0"
+        )
+
+
+TRAIN, VALIDATION, TEST, HELD = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What the jet datasets load.
+
+    Attributes
+    ----------
+    jets, truth:
+        All jets, of every split.
+    split:
+        (n,) int8: TRAIN, VALIDATION, TEST, or HELD (signal jets kept for contamination runs).
+    ids:
+        Stable name of each jet.
+    files:
+        sha256 of every file read.
+    """
+
+    jets: Jets
+    truth: JetTruth
+    split: NDArray[np.int8]
+    ids: tuple[str, ...]
+    files: dict[str, str]
+
+
+def match_pt(
+    pt: NDArray[np.floating[Any]],
+    background: NDArray[np.floating[Any]],
+    generator: np.random.Generator,
+    width: float = 10.0,
+) -> NDArray[np.bool_]:
+    """Which signal jets to keep so that their pT spectrum is the background's.
+
+    pT is binned in `width` GeV. A jet of bin b is kept with probability (B_b / S_b) /
+    max_c(B_c / S_c), drawn as an exact number of jets a bin, so that the match has no statistical
+    noise of its own. Bins with fewer than 1 in 1000 background jets, or without signal, do not
+    decide the scale.
+    """
+    low = np.floor(min(pt.min(), background.min()) / width) * width
+    high = np.ceil((max(pt.max(), background.max()) + 1e-6) / width) * width
+    edges = np.arange(low, high + width / 2, width)
+    signal_bin = np.digitize(pt, edges) - 1
+    n_signal = np.bincount(signal_bin, minlength=len(edges))
+    n_background = np.bincount(np.digitize(background, edges) - 1, minlength=len(edges))
+    deciding = (n_background > 1e-3 * len(background)) & (n_signal > 0)
+    scale = np.min(n_signal[deciding] / n_background[deciding])
+    kept = np.zeros(len(pt), dtype=bool)
+    for b in np.flatnonzero(n_signal):
+        quota = min(round(scale * n_background[b]), int(n_signal[b]))
+        kept[generator.choice(np.flatnonzero(signal_bin == b), quota, replace=False)] = True
+    return kept
