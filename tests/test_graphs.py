@@ -157,9 +157,9 @@ def test_weights_file_round_trip(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     network = model.InteractionNetwork()
-    fitted = model.Fitted(
-        network, 40, Pipeline(windows(), model.score(network), "components", 0.3)
-    )
+    scaled = model.Scaling("paper", np.zeros(4), np.full(4, 0.5))
+    pipeline = Pipeline(windows(), model.score(network, scaled), "components", 0.3, 4)
+    fitted = model.Fitted(network, 40, scaled, pipeline)
     model.save(fitted, tmp_path / "w")
     again = model.load(tmp_path / "w")
     event, _ = helices(30, 5)

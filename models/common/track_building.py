@@ -36,6 +36,17 @@ def labels_of(hits: int, edges: NDArray[Any]) -> Integers:
     return np.where(np.bincount(label, minlength=1)[label] >= HITS_MIN, label, -1).astype(np.int64)
 
 
+def longer(labels: Integers, hits: int) -> Integers:
+    """Labels without the tracks of fewer than `hits` hits.
+
+    >>> longer(np.array([0, 0, 1, -1, 0]), 2).tolist()
+    [0, 0, -1, -1, 0]
+    """
+    size = np.bincount(labels[labels >= 0], minlength=1)
+    short = (labels >= 0) & (size[labels] < hits)
+    return np.where(short, -1, labels)
+
+
 def best_in_out(hits: int, edges: Integers, scores: Floats, cut: float) -> Integers:
     """Each hit keeps its best outgoing and its best incoming edge above the cut; then components.
 
