@@ -242,7 +242,7 @@ MODEL = Model(
             "hidden": 64,
             "features": "all",
             "standardise": True,
-            "epochs": 30,
+            "epochs": 20,
             "schedule": "cosine",
         },
         "trackml_graphs": {"epochs": 40, "schedule": "cosine"},

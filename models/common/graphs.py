@@ -151,7 +151,19 @@ def build(event: Event, windows: Windows) -> Integers:
         z0 = z[a] - r[a] * (z[b] - z[a]) / dr
         keep = (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
         found.append(np.stack([a[keep], b[keep]], axis=1))
-    return np.concatenate(found)
+    return _outward(np.concatenate(found), np.hypot(r, z))
+
+
+def _outward(edges: Integers, distance: Floats) -> Integers:
+    """Each pair of different hits once, the one nearer to the origin first.
+
+    Overlapping modules of a layer are crossed in either order, so their pairs are found twice.
+    """
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    swap = distance[edges[:, 0]] > distance[edges[:, 1]]
+    edges = np.where(swap[:, None], edges[:, ::-1], edges)
+    hits = len(distance)
+    return np.stack(np.divmod(np.unique(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
 
 
 def _away_from_zero(dr: Floats) -> Floats:
