@@ -71,8 +71,10 @@ def _figure(targets: JetTruth, predictions: Mapping[str, Any], curve: Any, label
             (line,) = axes.plot(x, y, label=model, linewidth=1.2)
             axes.fill_between(x, y - error, y + error, color=line.get_color(), alpha=0.2, lw=0)
         axes.set(title=name, xlim=(0.0, 1.0))
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small")
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize="small")
     figure.supxlabel(r"signal efficiency $\epsilon_S$")
     figure.supylabel(label)
     plt.close(figure)
