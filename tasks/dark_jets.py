@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Split, Splits
 from physbench.datasets.common.jets import HELD, TEST, TRAIN, VALIDATION, Jets, Sample
 from physbench.tasks import Metric, Task
-from physbench.tasks.metrics import anomaly
+from physbench.tasks.metrics import anomaly, anomaly_figures
 
 LARGEST_PT_LEAK = 0.02
 
@@ -180,4 +180,8 @@ TASK = Task(
     ceiling=("supervised_trees", "supervised_transformer"),
     floor=("pt_only", "multiplicity"),
     classical=("gaussian_mixture", "pca_mahalanobis", "efp_forest"),
+    figures={
+        "ROC curves": anomaly_figures.roc_figure,
+        "SIC curves": anomaly_figures.sic_figure,
+    },
 )
