@@ -21,8 +21,8 @@ def _solver() -> Callable[..., Any]:
     """POT's exact solver; compiling some of its files for the first time warns of escapes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import ot
-    solver: Callable[..., Any] = ot.lp.emd2
+        import ot  # codespell:ignore
+    solver: Callable[..., Any] = ot.lp.emd2  # codespell:ignore
     return solver
 
 
