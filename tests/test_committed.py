@@ -1,0 +1,54 @@
+"""What is committed: records intact and small, boards rebuilt to the same bytes, scores repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import boards, scoring
+from physbench.leaderboard import board, record
+
+ROOT = boards.committed_root()
+RECORDS = sorted(ROOT.rglob("*.json"))
+
+
+def test_records_are_intact_complete_and_small(tmp_path: Path) -> None:
+    assert RECORDS
+    for path in RECORDS:
+        found = record.read(path)
+        assert path == ROOT / found.path
+        assert found.environment.threads == 1
+        if found.predictions:
+            predictions = path.parent / found.predictions.file
+            assert predictions.stat().st_size <= 300_000
+    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 40e6
+
+
+def test_boards_are_rebuilt_to_the_same_bytes(tmp_path: Path) -> None:
+    for item in boards.board(runs=tmp_path / "none"):
+        stem = ROOT.parent / "boards" / f"{item.task}-{item.dataset}"
+        assert stem.with_suffix(".md").read_text() == board.markdown(item)
+        assert stem.with_suffix(".csv").read_text() == board.table(item)
+
+
+def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
+    (item,) = boards.board("tracking", runs=tmp_path / "none")
+    scores = {row.model: row.score for row in item.rows}
+    assert scores["one_track_per_hit"] < scores["interaction_network"] < scores["truth_edges"]
+    assert scores["interaction_network"] > scores["boosted_edges"] > scores["logistic_edges"]
+
+
+def rescored(path: Path) -> object:
+    """Every record in `make check-full`; here all of tracking and the first seeds of some others.
+
+    The bootstrap of 10,000 jets takes some ten seconds a record.
+    """
+    quick = "tracking" in path.parts or (path.name[0] == "0" and path.parent.name < "e")
+    return pytest.param(path, marks=[] if quick else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("path", map(rescored, RECORDS), ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_scores_are_repeated_to_the_digit(path: Path) -> None:
+    ((found, metrics),) = scoring.score(path)
+    assert found.metrics == metrics
