@@ -88,7 +88,7 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
         raise ValueError(f"predictions: got {len(predictions)} for {len(inputs)} events")
     mappings = [p if isinstance(p, Mapping) else {"labels": p} for p in predictions]
     scored = ["scores" in m or "edges" in m for m in mappings]
-    if any(scored) != all(scored):
+    if any(scored) and not all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
     smallest = min(inputs, key=len, default=None)
     return [

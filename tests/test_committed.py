@@ -1,4 +1,4 @@
-"""What is committed: records intact and small, boards rebuilt to the same bytes, scores repeated."""
+"""What is committed: records intact and small, boards rebuilt to the byte, scores repeated."""
 
 from __future__ import annotations
 
