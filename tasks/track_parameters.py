@@ -1,0 +1,189 @@
+"""Track parameters: the hits of one track -> its transverse momentum, charge and pz.
+
+Pattern recognition is solved by truth; what is measured is how close an estimator comes to the
+physical limit set by multiple scattering and hit resolution. Predictions are a mapping
+`{"qopt": (n,), "pz": (n,)}`, optionally with "d0" and "z0": q/pT in 1/GeV, pz in GeV, mm. An array
+(n, 2) or (n, 4) in that order does as well. q/pT = 0, or a value that is not finite, says that
+there is no answer; such a track counts as an outlier.
+
+The score S is the mean over six bins of true pT of core68(pT) over the limit of the bin: 1 is
+perfect. Splits go by event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Split, Splits
+from physbench.datasets.common import barrel
+from physbench.datasets.common.particle_mix import EDGES
+from physbench.datasets.common.tracks import (
+    COORDINATES,
+    TARGETS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Sample,
+    Tracks,
+    monotonic,
+)
+from physbench.tasks import Metric, Task
+from physbench.tasks.metrics import resolution
+
+COLUMNS = ("qopt", "pz", "d0", "z0")
+HITS = ("measured", "true")
+CUTS = ("none", "test", "all")
+LARGEST_OUTLIERS = 0.01
+
+
+def load(
+    dataset: str,
+    *,
+    coordinates: str = "rdphiz",
+    target: str = "qopt",
+    hits: str = "measured",
+    scattering_cut: str = "none",
+    folder: str = "",
+) -> Splits:
+    """Splits of a dataset.
+
+    Parameters
+    ----------
+    coordinates:
+        `xyz`, `rphiz` or `rdphiz` (azimuth from that of the first hit).
+    target:
+        What a learned model regresses: `pt`, `qopt` (q/pT) or `qpt` (q pT); pz is beside it.
+    hits:
+        `measured`, or the `true` crossings of the talk.
+    scattering_cut:
+        Drop tracks whose azimuth is not monotonic from `none`, the `test` split, or `all`.
+    folder:
+        A sample that was generated or placed there.
+    """
+    for name, value, known in (
+        ("coordinates", coordinates, COORDINATES),
+        ("target", target, TARGETS),
+        ("hits", hits, HITS),
+        ("scattering_cut", scattering_cut, CUTS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}; got '{value}'")
+    options: dict[str, Any] = {"folder": folder} if folder else {}
+    sample: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
+    tracks = replace(getattr(sample, hits), coordinates=coordinates)
+    clean = monotonic(tracks) if scattering_cut != "none" else np.ones(len(tracks), dtype=bool)
+    parts = []
+    for part in (TRAIN, VALIDATION, TEST):
+        keep = sample.split == part
+        if scattering_cut == "all" or part == TEST:
+            keep = keep & clean
+        exact = hits == "true"
+        parts.append(_split(sample, tracks, np.flatnonzero(keep), target, exact))
+    return Splits(*parts, files=sample.files)
+
+
+def _split(
+    sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str, exact: bool
+) -> Split:
+    truth = replace(sample.truth.take(index), target=target)
+    edges = np.concatenate([[0.0], EDGES[1:]])
+    limit = barrel.limits(truth.pt, truth.eta, truth.mass, truth.z0, edges, exact=exact)
+    truth = replace(truth, limit=limit)
+    return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
+
+
+def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32]]:
+    """Columns with 12 bits of mantissa (error below 1.3e-4, limits are 1e-2), mm in 1/1024.
+
+    Raises ValueError for missing or unknown columns, wrong lengths and complex numbers, and
+    FloatingPointError when no track at all has a finite answer.
+    """
+    columns = _columns(predictions)
+    for name, column in columns.items():
+        if column.shape != (len(inputs),) or column.dtype.kind not in "fiu":
+            raise ValueError(
+                f"'{name}' must hold one real number a track, shape ({len(inputs)},); got shape "
+                f"{column.shape} of {column.dtype}"
+            )
+    finite = np.logical_and.reduce([np.isfinite(c) for c in columns.values()])
+    if len(inputs) and not finite.any():
+        raise FloatingPointError(f"none of {len(inputs)} predictions is finite")
+    return {
+        name: _millimetres(np.where(finite, column, 0.0))
+        if name in ("d0", "z0")
+        else _rounded(np.where(finite, column, 0.0))
+        for name, column in columns.items()
+    }
+
+
+def _columns(predictions: Any) -> dict[str, NDArray[Any]]:
+    if isinstance(predictions, Mapping):
+        columns = {name: np.asarray(values) for name, values in predictions.items()}
+        if not {"qopt", "pz"} <= set(columns) <= set(COLUMNS):
+            raise ValueError(
+                f"predictions need 'qopt' and 'pz', and may have 'd0' and 'z0'; got "
+                f"{', '.join(columns) or 'nothing'}"
+            )
+        return columns
+    array = np.asarray(predictions)
+    if array.ndim != 2 or array.shape[1] not in (2, 4):
+        raise ValueError(
+            "predictions must be a mapping with 'qopt' and 'pz' or an array (tracks, 2) or "
+            f"(tracks, 4) of {', '.join(COLUMNS)}; got shape {array.shape}"
+        )
+    return dict(zip(COLUMNS, array.T, strict=False))
+
+
+def _rounded(values: NDArray[Any]) -> NDArray[np.float32]:
+    mantissa, exponent = np.frexp(np.clip(values, -1e30, 1e30).astype(np.float64))
+    return np.ldexp(np.rint(mantissa * 4096) / 4096, exponent).astype(np.float32)
+
+
+def _millimetres(values: NDArray[Any]) -> NDArray[np.float32]:
+    return (np.rint(np.clip(values, -1e4, 1e4) * 1024) / 1024).astype(np.float32)
+
+
+def admit(metrics: Mapping[str, float]) -> str | None:
+    """A row ranks only with at most 1 % of outliers and failures."""
+    fraction = metrics.get("outlier_fraction", 0.0)
+    if fraction > LARGEST_OUTLIERS:
+        return f"{fraction:.1%} of the tracks are outliers (pT off by more than 10 %)"
+    return None
+
+
+TASK = Task(
+    summary="hits of one track -> pT, charge, pz, against the physical limit",
+    reference="""@misc{trackformer2025,
+  title = {TrackFormer: track-parameter regression with transformers},
+  howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
+}""",
+    unit="track",
+    datasets=("generic_tracks",),
+    load=load,
+    metrics=(
+        Metric(
+            resolution.distance_to_limit, "1", "min", slices=resolution.distance_to_limit_slices
+        ),
+        Metric(resolution.core68_pt, "1", "min"),
+        Metric(resolution.core68_qopt, "1", "min"),
+        Metric(resolution.core68_pz, "1", "min"),
+        Metric(resolution.pruned_rms_pt, "1", "min"),
+        Metric(resolution.quantile_normal_pt, "1", "min"),
+        Metric(resolution.gaussian_fit_pt, "1", "min", interval=False),
+        Metric(resolution.bias_pt, "1", "zero"),
+        Metric(resolution.outlier_fraction, "1", "min"),
+        Metric(resolution.sign_error_rate, "1", "min"),
+        Metric(resolution.core68_d0, "mm", "min"),
+        Metric(resolution.core68_z0, "mm", "min"),
+    ),
+    prepare=prepare,
+    admit=admit,
+    ceiling=("acts_kalman",),
+    classical=("circle_taubin",),
+)
