@@ -77,7 +77,7 @@ def load(*, folder: str = "") -> Sample:
         split,
         ids,
         {path.name: store.digest(path)},
-        {"simulated": int(arrays["simulated"]), f"hits >= {MINIMUM}": len(event)},
+        {"simulated": int(arrays["simulated"].sum()), f"hits >= {MINIMUM}": len(event)},
     )
 
 
@@ -86,7 +86,7 @@ def _tracks(
 ) -> Tracks:
     """Padded tracks; true crossings are sorted anew, since smearing may swap close hits."""
     if sort:
-        return padded(steps * STEP, owner, count)
+        return padded((steps * STEP).astype(np.float64), owner, count)
     hits = np.zeros((count, SLOTS, 3), dtype=np.float32)
     mask = np.zeros((count, SLOTS), dtype=bool)
     hits[owner, slot], mask[owner, slot] = steps * STEP, True
@@ -101,7 +101,7 @@ def splits_by_event(event: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _truth(arrays: Arrays, split: NDArray[np.int64]) -> TrackTruth:
-    columns = {name: arrays[name].astype(np.float64) for name in COLUMNS}
+    columns: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in COLUMNS}
     kalman = np.full((len(split), 4), np.nan)
     kalman[split == TEST] = arrays["kalman"]
     return TrackTruth(**columns, kalman=kalman)

@@ -78,14 +78,15 @@ def load(
     sample: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
     tracks = replace(getattr(sample, hits), coordinates=coordinates)
     clean = monotonic(tracks) if scattering_cut != "none" else np.ones(len(tracks), dtype=bool)
-    parts = []
+    parts: list[Split] = []
     for part in (TRAIN, VALIDATION, TEST):
         keep = sample.split == part
         if scattering_cut == "all" or part == TEST:
             keep = keep & clean
         exact = hits == "true"
         parts.append(_split(sample, tracks, np.flatnonzero(keep), target, exact))
-    return Splits(*parts, files=sample.files)
+    train, validation, test = parts
+    return Splits(train, validation, test, sample.files)
 
 
 def _split(
@@ -142,11 +143,11 @@ def _columns(predictions: Any) -> dict[str, NDArray[Any]]:
 
 def _rounded(values: NDArray[Any]) -> NDArray[np.float32]:
     mantissa, exponent = np.frexp(np.clip(values, -1e30, 1e30).astype(np.float64))
-    return np.ldexp(np.rint(mantissa * 4096) / 4096, exponent).astype(np.float32)
+    return np.asarray(np.ldexp(np.rint(mantissa * 4096) / 4096, exponent), dtype=np.float32)
 
 
 def _millimetres(values: NDArray[Any]) -> NDArray[np.float32]:
-    return (np.rint(np.clip(values, -1e4, 1e4) * 1024) / 1024).astype(np.float32)
+    return np.asarray(np.rint(np.clip(values, -1e4, 1e4) * 1024) / 1024, dtype=np.float32)
 
 
 def admit(metrics: Mapping[str, float]) -> str | None:

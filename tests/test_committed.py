@@ -48,7 +48,11 @@ def rescored(path: Path) -> object:
     return pytest.param(path, marks=[] if quick else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize("path", map(rescored, RECORDS), ids=lambda p: f"{p.parent.name}-{p.stem}")
+@pytest.mark.parametrize(
+    "path",
+    [rescored(path) for path in RECORDS],
+    ids=[f"{p.parent.name}-{p.stem}" for p in RECORDS],
+)
 def test_scores_are_repeated_to_the_digit(path: Path) -> None:
     ((found, metrics),) = scoring.score(path)
     assert found.metrics == metrics

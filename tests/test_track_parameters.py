@@ -48,9 +48,11 @@ def test_the_four_estimators(name: str) -> None:
 def test_iterative_rms_by_hand() -> None:
     first = resolution.iterative_rms(np.array([-2, -1, -1, 0, 0, 0, 0, 1, 1, 2, 30.0]))
     assert first[:2] == pytest.approx((1.0954451, 0.0))
-    assert (first.removed, first.rounds) == (pytest.approx(1 / 11), 2)
+    assert first.removed == pytest.approx(1 / 11)
+    assert first.rounds == 2
     second = resolution.iterative_rms(np.r_[np.repeat(np.arange(-2.0, 3), [1, 4, 6, 4, 1]), 40, 9])
-    assert (second.sigma, second.centre, second.rounds) == (pytest.approx(1), pytest.approx(0), 3)
+    assert second[:2] == pytest.approx((1, 0))
+    assert second.rounds == 3
 
 
 @pytest.mark.parametrize(

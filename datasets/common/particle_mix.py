@@ -40,7 +40,7 @@ def draw(count: int, generator: np.random.Generator, vertices: int = 16) -> Part
     share = np.array([s[2] for s in SPECIES], dtype=np.float64)
     kind = generator.choice(len(SPECIES), size=count, p=share / share.sum())
     q = generator.choice([-1.0, 1.0], size=count)
-    pt = np.exp(generator.uniform(*np.log(PT_RANGE), count))
+    pt = np.exp(generator.uniform(float(np.log(PT_RANGE[0])), float(np.log(PT_RANGE[1])), count))
     eta = generator.uniform(-ETA_RANGE, ETA_RANGE, count)
     phi = generator.uniform(-np.pi, np.pi, count)
     momentum = pt[:, None] * np.stack([np.cos(phi), np.sin(phi), np.sinh(eta)], 1)

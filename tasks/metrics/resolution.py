@@ -7,6 +7,7 @@ counts as an outlier and is never dropped. Standard deviations are population on
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -66,30 +67,39 @@ def quantile_normal(r: Array) -> Width:
 
 def gaussian_fit(r: Array, bins: int = 100) -> Width:
     """C: least squares of a normal density to a histogram, at the bin centres."""
-    from scipy.optimize import curve_fit
-    from scipy.stats import norm
+    from scipy.optimize import least_squares
 
     finite = r[np.isfinite(r)]
-    if len(finite) < 10 or finite.std() == 0:
+    scale = core68(finite) if len(finite) >= 10 else 0.0
+    if not scale > 0:
         return Width(math.nan, math.nan, 1.0)
     mean, sigma = finite.mean(), finite.std()
     low, high = np.percentile(finite, [TAIL, 100 - TAIL])
     span = (max(low, mean - 5 * sigma), min(high, mean + 5 * sigma))
     density, edges = np.histogram(finite, bins, span, density=True)
-    start = (np.median(finite), core68(finite))
-    try:
-        (centre, width), _ = curve_fit(norm.pdf, (edges[1:] + edges[:-1]) / 2, density, start)
-    except RuntimeError:  # no convergence: the distribution is no peak
+    # In units of the core's width: finite differences need parameters of order one.
+    x, height = (edges[1:] + edges[:-1]) / (2 * scale), density * scale
+
+    def residuals(parameters: Array) -> Array:
+        centre, width = parameters
+        peak = np.exp(-0.5 * ((x - centre) / width) ** 2) / (abs(width) * math.sqrt(2 * math.pi))
+        return np.asarray(peak - height)
+
+    found = least_squares(residuals, [float(np.median(finite)) / scale, 1.0])
+    if not found.success:  # the distribution is no peak
         return Width(math.nan, math.nan, 1.0)
-    used = np.mean((r >= span[0]) & (r <= span[1]))
-    return Width(abs(float(width)), float(centre), float(1 - used))
+    centre, width = (float(value) * scale for value in found.x)
+    used = float(np.mean((r >= span[0]) & (r <= span[1])))
+    return Width(abs(width), centre, 1 - used)
 
 
 def core68(r: Array) -> float:
     """D: half the distance of the 15.87 and 84.13 percentiles; inf when failures reach them."""
     if len(r) < 2:
         return math.nan
-    return (_quantile(r, HIGH) - _quantile(r, LOW)) / 2
+    high = _quantile(r, HIGH)
+    # Failures are +inf: where they reach the upper percentile, the lower one may be inf too.
+    return (high - _quantile(r, LOW)) / 2 if math.isfinite(high) else math.inf
 
 
 def _quantile(r: Array, q: float) -> float:
@@ -135,7 +145,7 @@ def binned(truth: TrackTruth, r: Array) -> list[Array]:
 
 def _named(values: list[float]) -> dict[str, float]:
     """Values by bin, and the mean of the defined ones under `all`."""
-    names = [f"pt {lo:g}-{hi:g}" for lo, hi in zip(EDGES[:-1], EDGES[1:], strict=True)]
+    names = [f"pt {lo:g}-{hi:g}" for lo, hi in itertools.pairwise(EDGES)]
     defined = [v for v in values if not math.isnan(v)]
     mean = float(np.mean(defined)) if defined else math.nan
     return {"all": mean} | dict(zip(names, values, strict=True))
