@@ -51,7 +51,9 @@ def fit(train, validation, *, seed, degree=2, behaviour="good", jitter=0.0):
     if behaviour == "diverge":
         raise FloatingPointError("loss is NaN")
     if behaviour == "hang":
-        import time
+        import os, pathlib, time
+        if "TOY_MARKER" in os.environ:
+            pathlib.Path(os.environ["TOY_MARKER"]).touch()
         time.sleep(60)
     x = train.inputs + jitter * np.random.normal(size=len(train.inputs))
     return np.polyfit(x, train.targets, degree), behaviour

@@ -190,14 +190,14 @@ def test_interrupt_from_outside_leaves_a_record(
         [*command, "--set", "behaviour=hang"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PHYSBENCH_RUNS": str(tmp_path / "runs")},
+        env={
+            **os.environ,
+            "PHYSBENCH_RUNS": str(tmp_path / "runs"),
+            "TOY_MARKER": str(tmp_path / "fit has begun"),
+        },
     )
-    time.sleep(0.5)
-    for _ in range(600):
-        if (tmp_path / "runs").is_dir() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    time.sleep(3)
+    while not (tmp_path / "fit has begun").exists() and process.poll() is None:
+        time.sleep(0.05)
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     (path,) = (tmp_path / "runs").rglob("*.json")
