@@ -1,0 +1,136 @@
+"""Configurations of particles as tasks and models see them, and their measured mobility.
+
+Reduced Lennard-Jones units: lengths in sigma_AA, energies in epsilon_AA, temperatures in
+epsilon_AA / k_B, times in sigma_AA sqrt(m / epsilon_AA). Boxes are rectangular and periodic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+A, B, C = 0, 1, 2  # particle types; A is the large majority species
+STRUCTURES = ("thermal", "inherent", "cage")
+HALVES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """One configuration: where the particles are at time zero.
+
+    Attributes
+    ----------
+    types:
+        (n,) int64: 0 is A, 1 is B, 2 is C.
+    box:
+        (d,) float64: edge lengths; periodic.
+    temperature:
+        At which the configuration was equilibrated.
+    thermal:
+        (n, d) float32: instantaneous positions, inside the box.
+    inherent, cage:
+        The same particles after energy minimisation, or averaged with rearrangements forbidden;
+        (n, d) float32, or None where the dataset has none.
+    energy, inherent_energy:
+        (n,) float32: half of the pair energies of each particle in the two states, or None.
+
+    Raises ValueError for wrong shapes, positions that are not finite and unknown types.
+    """
+
+    types: NDArray[np.int64]
+    box: NDArray[np.float64]
+    temperature: float
+    thermal: Floats
+    inherent: Floats | None = None
+    cage: Floats | None = None
+    energy: Floats | None = None
+    inherent_energy: Floats | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.types)
+        shape = (count, len(self.box))
+        for name in STRUCTURES:
+            positions = getattr(self, name)
+            if positions is None:
+                continue
+            if positions.shape != shape:
+                raise ValueError(f"{name} must have shape {shape}; got {positions.shape}")
+            if not np.isfinite(positions).all():
+                raise ValueError(f"{name} positions hold NaN or infinity; read the file again")
+        for name in ("energy", "inherent_energy"):
+            values = getattr(self, name)
+            if values is not None and values.shape != (count,):
+                raise ValueError(f"{name} must have shape ({count},); got {values.shape}")
+        if count and not set(np.unique(self.types)) <= {A, B, C}:
+            raise ValueError(f"types must be 0, 1 or 2; got {np.unique(self.types).tolist()}")
+        if not (np.asarray(self.box) > 0).all():
+            raise ValueError(f"box must have positive edges; got {self.box}")
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def positions(self, structure: str) -> Floats:
+        """(n, d): the positions of a `structure`: thermal, inherent or cage.
+
+        Raises ValueError for an unknown word and where the dataset has no such positions.
+        """
+        if structure not in STRUCTURES:
+            raise ValueError(
+                f"structure must be one of {', '.join(STRUCTURES)}; got '{structure}'"
+            )
+        positions: Floats | None = getattr(self, structure)
+        if positions is None:
+            here = [name for name in STRUCTURES if getattr(self, name) is not None]
+            raise ValueError(
+                f"these configurations have no {structure} positions; they have {', '.join(here)}"
+            )
+        return positions
+
+
+@dataclass(frozen=True, eq=False)
+class Mobility:
+    """What the isoconfigurational ensemble of one configuration measured.
+
+    Attributes
+    ----------
+    types:
+        (n,) int64, as in `Configuration`.
+    times:
+        (t,) float64: times of the targets, increasing.
+    alpha:
+        Index of the relaxation time tau_alpha among `times`.
+    propensity:
+        (t, n) float32: mean over trajectories of the length of the displacement from the thermal
+        positions at time zero.
+    halves:
+        (2, t, n) float32: the same over the even and over the odd trajectories; None where the
+        dataset has means alone.
+    spread:
+        (t, n) float32: standard deviation of that length over trajectories (n - 1), or None.
+    trajectories:
+        How many trajectories the mean is over.
+    """
+
+    types: NDArray[np.int64]
+    times: NDArray[np.float64]
+    alpha: int
+    propensity: Floats
+    halves: Floats | None = None
+    spread: Floats | None = None
+    trajectories: int = 0
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times), len(self.types))
+        if self.propensity.shape != shape:
+            raise ValueError(f"propensity must have shape {shape}; got {self.propensity.shape}")
+        if self.halves is not None and self.halves.shape != (HALVES, *shape):
+            raise ValueError(f"halves must have shape {(HALVES, *shape)}; got {self.halves.shape}")
+        if not 0 <= self.alpha < len(self.times):
+            raise ValueError(f"alpha must index {len(self.times)} times; got {self.alpha}")
+
+    def __len__(self) -> int:
+        return len(self.types)
