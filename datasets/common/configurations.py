@@ -134,3 +134,14 @@ class Mobility:
 
     def __len__(self) -> int:
         return len(self.types)
+
+
+def wrapped(positions: NDArray[np.floating], box: NDArray[np.float64]) -> Floats:
+    """Positions inside the half-open periodic box, in single precision.
+
+    >>> wrapped(np.array([[-1e-12, 10.5]]), np.array([10.0, 10.0]))
+    array([[0. , 0.5]], dtype=float32)
+    """
+    inside = np.mod(positions.astype(np.float64), box).astype(np.float32)
+    # Rounding to single precision may reach the upper face, which is the lower one.
+    return np.where(inside >= box, np.float32(0), inside).astype(np.float32)
