@@ -107,7 +107,7 @@ def _data_parser(verbs: Any) -> None:
     make.add_argument("folder", type=Path, nargs="?", help="default: below $PHYSBENCH_DATA")
     make.add_argument("--seed", type=int, default=None)
     make.add_argument(
-        "--set", action="append", default=[], metavar="K=V", help="a keyword of make"
+        "--set", action="append", default=[], metavar="K=V", help="a keyword of make; --k v too"
     )
     data.set_defaults(call=data_verb)
 
@@ -128,6 +128,20 @@ def assignments(texts: list[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[key] = {"true": True, "false": False}.get(value.lower(), value)
     return found
+
+
+def keywords(rest: list[str]) -> list[str]:
+    """`--key value` and `--key=value` as `key=value` pairs.
+
+    >>> keywords(["--events", "100", "--fast-mode=true"])
+    ['events=100', 'fast_mode=true']
+    """
+    words = [part for word in rest for part in word.split("=", 1)]
+    names, values = words[::2], words[1::2]
+    if len(names) != len(values) or not all(name.startswith("--") for name in names):
+        raise SystemExit(f"error: '{' '.join(rest)}' is not --keyword value ...")
+    pairs = zip(names, values, strict=True)
+    return [f"{name[2:].replace('-', '_')}={value}" for name, value in pairs]
 
 
 def list_verb(options: argparse.Namespace) -> int:
@@ -259,7 +273,12 @@ def new_verb(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; user errors are one line on stderr and exit status 2."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    if rest and getattr(options, "what", "") == "make":
+        options.set += keywords(rest)
+    elif rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return int(options.call(options))
     except KeyboardInterrupt:

@@ -55,6 +55,8 @@ def test_info_shows_the_card_without_importing(capsys: pytest.CaptureFixture[str
         (["run", "tracking", "./nowhere.py"], "no such model file"),
         (["data", "get", "trackml_graph"], "did you mean 'trackml_graphs'"),
         (["score", "nowhere.json"], "No such file"),
+        (["data", "make", "kob_andersen", "x", "--temperatur", "1"], "mean 'temperature'"),
+        (["data", "make", "kob_andersen", "x", "--temperature", "9"], "must be one of"),
     ],
 )
 def test_mistakes_are_one_clear_line(
