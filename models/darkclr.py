@@ -49,6 +49,7 @@ def fit(
     feed_forward: int = 512,
     head: int = 512,
     dropout: float = 0.1,
+    features: str = "linear",
     slots: int = 50,
     temperature: float = 0.1,
     drop_probability: float = 0.5,
@@ -64,6 +65,8 @@ def fit(
 
     Parameters
     ----------
+    features:
+        What is embedded of a constituent: `linear` (published) or `log`.
     slots:
         Constituents used, the hardest ones.
     drop_probability:
@@ -76,7 +79,7 @@ def fit(
         `head` (z) or `encoder` (h).
     """
     training.check_choice(score, representation)
-    shape = training.Shape(width, layers, heads, feed_forward, head, dropout)
+    shape = training.Shape(width, layers, heads, feed_forward, head, dropout, features)
     return training.fitted(
         train.inputs,
         shape,

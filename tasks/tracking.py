@@ -201,15 +201,19 @@ def efficiency_figure(
 
     with plt.style.context(mplhep.style.ATLAS):
         figure, axes = plt.subplots(figsize=(8, 6))
+        reach: list[float] = []
         for model, values in predictions.items():
             centres, widths, points, errors = _binned(targets, values, quantity)
             axes.errorbar(
                 centres, points, yerr=errors, xerr=widths, fmt="o", markersize=4, label=model
             )
-        axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.25))
+            reach += [*(centres - widths), *(centres + widths)]
+        axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.5))
+        if reach:
+            axes.set_xlim(min(reach), max(reach))
         if quantity == "pt":
             axes.set_xscale("log")
-        axes.legend(ncols=2, fontsize="small")
+        axes.legend(ncols=2, fontsize="small", loc="upper left", frameon=False)
     plt.close(figure)
     return figure
 

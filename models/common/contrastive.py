@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 PT_SCALE = 300.0  # GeV
 GROUPS = 4
+FEATURES = {"linear": 3, "log": 6}  # numbers a constituent
 
 
 class Layer(nn.Module):
@@ -38,11 +39,28 @@ class Layer(nn.Module):
         return self.second(x + self.dropout(changed))  # type: ignore[no-any-return]
 
 
+def constituent_features(jets: Tensor, kind: str) -> Tensor:
+    """(n, slots, 3 or 6): what the encoder embeds of jets (n, slots, 3), pT in GeV.
+
+    `linear` is (pT/300, eta, phi), as published. `log` is (ln pT, ln of the fraction of the jet's
+    pT, eta, phi, ln of the distance to the axis, the fraction), each of order one: soft
+    constituents, whose pT/300 is below 0.01, count as well.
+    """
+    if kind == "linear":
+        return jets / jets.new_tensor([PT_SCALE, 1.0, 1.0])
+    pt = jets[..., 0].clamp(min=1e-3)
+    share = pt / jets[..., 0].sum(1, keepdim=True)
+    eta, phi = jets[..., 1], jets[..., 2]
+    away = torch.log(torch.hypot(eta, phi) + 1e-3) + 2
+    columns = (torch.log(pt) / 2, torch.log(share) / 2 + 1.5, 3 * eta, 3 * phi, away, 5 * share)
+    return torch.stack(columns, dim=-1) * (jets[..., :1] > 0)
+
+
 class JetEncoder(nn.Module):
     """Jets (n, slots, 3) to h (n, width) and z (n, head): permutation and padding invariant.
 
-    Constituents (pT/300 GeV, eta, phi) are embedded linearly, pass the transformer layers and are
-    summed over filled slots to h; two dense layers make z. arXiv:2312.03067.
+    Constituents (`constituent_features`) are embedded linearly, pass the transformer layers and
+    are summed over filled slots to h; two dense layers make z. arXiv:2312.03067.
     """
 
     def __init__(
@@ -54,13 +72,17 @@ class JetEncoder(nn.Module):
         feed_forward: int = 512,
         head: int = 512,
         dropout: float = 0.1,
+        features: str = "linear",
     ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(
                 f"width must be a multiple of heads; got width {width}, heads {heads}"
             )
-        self.embed = nn.Linear(3, width)
+        if features not in FEATURES:
+            raise ValueError(f"features must be one of {', '.join(FEATURES)}; got '{features}'")
+        self.features = features
+        self.embed = nn.Linear(FEATURES[features], width)
         self.layers = nn.ModuleList(
             Layer(width, heads, feed_forward, dropout) for _ in range(layers)
         )
@@ -78,7 +100,7 @@ class JetEncoder(nn.Module):
 
     def _pooled(self, jets: Tensor) -> Tensor:
         filled = jets[..., 0] > 0
-        x = self.embed(jets / jets.new_tensor([PT_SCALE, 1.0, 1.0]))
+        x = self.embed(constituent_features(jets, self.features))
         for layer in self.layers:
             x = layer(x, filled[:, None, None, :])
         pooled: Tensor = (x * filled[..., None]).sum(1)

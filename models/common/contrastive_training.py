@@ -62,6 +62,7 @@ class Shape:
     feed_forward: int
     head: int
     dropout: float
+    features: str = "linear"
 
 
 @dataclass(frozen=True)
