@@ -52,18 +52,21 @@ def predict(fitted: Fitted, inputs: Jets, targets: JetTruth) -> NDArray[np.float
     """Probability of signal, all signals together; each jet by trees that never saw its event."""
 
     def train(
-        jets: Jets, label: NDArray[np.bool_], weights: NDArray[np.float64], seed: int
-    ) -> Callable[[Jets], Any]:
+        table: NDArray[np.float64],
+        label: NDArray[np.bool_],
+        weights: NDArray[np.float64],
+        seed: int,
+    ) -> Callable[[NDArray[np.float64]], Any]:
         model = HistGradientBoostingClassifier(
             max_iter=fitted.trees,
             learning_rate=fitted.learning_rate,
             max_leaf_nodes=fitted.leaves,
             early_stopping=False,
             random_state=seed,
-        ).fit(_table(jets), label, sample_weight=weights)
-        return lambda rest: model.predict_proba(_table(rest))[:, 1]
+        ).fit(table, label, sample_weight=weights)
+        return lambda rest: model.predict_proba(rest)[:, 1]
 
-    return out_of_fold(inputs, targets, train, number=fitted.folds, seed=fitted.seed)
+    return out_of_fold(_table(inputs), targets, train, number=fitted.folds, seed=fitted.seed)
 
 
 MODEL = Model(

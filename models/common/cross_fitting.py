@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.jets import Jets, JetTruth
+from physbench.datasets import take
+from physbench.datasets.common.jets import JetTruth
 
-Train = Callable[[Jets, NDArray[np.bool_], NDArray[np.float64], int], Callable[[Jets], Any]]
+Train = Callable[[Any, NDArray[np.bool_], NDArray[np.float64], int], Callable[[Any], Any]]
 
 
 def folds(truth: JetTruth, number: int, seed: int) -> NDArray[np.int64]:
@@ -35,18 +36,19 @@ def balanced(truth: JetTruth) -> NDArray[np.float64]:
 
 
 def out_of_fold(
-    jets: Jets, truth: JetTruth, train: Train, *, number: int, seed: int
+    inputs: Any, truth: JetTruth, train: Train, *, number: int, seed: int
 ) -> NDArray[np.float64]:
-    """Scores (n,) of `train(jets, is_signal, weights, seed) -> score` cross-fitted by event.
+    """Scores (n,) of `train(inputs, is_signal, weights, seed) -> score` cross-fitted by event.
 
+    `inputs` are jets, or an array with a row of features for each jet.
     Training uses the pT-matched jets, so that pT cannot help; all jets are scored.
     """
     fold = folds(truth, number, seed)
-    scores = np.empty(len(jets))
+    scores = np.empty(len(truth))
     for k in range(number):
         chosen = np.flatnonzero((fold != k) & truth.matched)
         labels = truth.take(chosen)
-        score = train(jets.take(chosen), labels.signal > 0, balanced(labels), seed)
+        score = train(take(inputs, chosen), labels.signal > 0, balanced(labels), seed)
         rest = np.flatnonzero(fold == k)
-        scores[rest] = score(jets.take(rest))
+        scores[rest] = score(take(inputs, rest))
     return scores

@@ -53,7 +53,7 @@ def thinned(curve: Curve) -> Curve:
     """
     steps = np.linspace(0.0, 1.0, POINTS)
     found = np.unique(np.searchsorted(curve[0], steps).clip(max=max(len(curve[0]) - 1, 0)))
-    return tuple(values[found[: len(values)]] for values in curve)  # type: ignore[return-value]
+    return tuple(values[found[: len(values)]] for values in curve)
 
 
 def curves(targets: JetTruth, scores: Any, curve: Any) -> dict[str, Curve]:
