@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ def write(
     A task may be given by its file. The figures of a board whose data are not on this machine
     are left out, which is said on stderr.
     """
+    # The style of mplhep names fonts that few machines have; the fallback is fine.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     everything, local = boards.gather(runs)
     roots = {True: boards.runs_root(runs), False: boards.committed_root()}
     pages = []
