@@ -20,8 +20,6 @@ import functools
 import multiprocessing
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,12 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
-from physbench.datasets.common.configurations import Configuration, Mobility, wrapped
+from physbench.datasets.common.configurations import (
+    Configuration,
+    Mobility,
+    Sample,
+    wrapped,
+)
 
 DENSITY = 1.2
 SHARE_OF_A = 0.8
@@ -51,17 +54,6 @@ WAVE_NUMBERS = (2 * np.pi, 7.25)
 SHARES = (0.6, 0.2, 0.2)
 
 Arrays = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Configurations and mobilities; `split` (c,) is 0, 1, 2 for train, validation, test."""
-
-    configurations: list[Configuration]
-    mobilities: list[Mobility]
-    split: NDArray[np.int64]
-    ids: list[str]
-    files: Mapping[str, str]
 
 
 def load(*, folder: str = "") -> Sample:
@@ -109,6 +101,8 @@ def _mobility(arrays: Arrays, k: int) -> Mobility:
         halves=halves,
         spread=arrays["spread"][k],
         trajectories=int(arrays["trajectories"]),
+        positions=arrays["thermal"][k],
+        box=arrays["box"].astype(np.float64),
     )
 
 

@@ -6,6 +6,7 @@ epsilon_AA / k_B, times in sigma_AA sqrt(m / epsilon_AA). Boxes are rectangular 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +114,12 @@ class Mobility:
         (t, n) float32: standard deviation of that length over trajectories (n - 1), or None.
     trajectories:
         How many trajectories the mean is over.
+    labels:
+        Names of the targets; default `t=` and the time. Data indexed by something else than time
+        (Bapst: the scattering function) have names of their own.
+    positions, box:
+        (n, d) and (d,): the thermal positions at time zero and the periodic box, for spatial
+        correlations of the propensity; None where they are not needed.
     """
 
     types: NDArray[np.int64]
@@ -122,8 +129,13 @@ class Mobility:
     halves: Floats | None = None
     spread: Floats | None = None
     trajectories: int = 0
+    positions: Floats | None = None
+    box: NDArray[np.float64] | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple(f"t={time:g}" for time in self.times))
         shape = (len(self.times), len(self.types))
         if self.propensity.shape != shape:
             raise ValueError(f"propensity must have shape {shape}; got {self.propensity.shape}")
@@ -134,6 +146,27 @@ class Mobility:
 
     def __len__(self) -> int:
         return len(self.types)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a dataset of configurations returns.
+
+    `split` (c,) is 0, 1, 2 for train, validation, test; `files` maps file names to sha256.
+    """
+
+    configurations: Sequence[Configuration]
+    mobilities: Sequence[Mobility]
+    split: NDArray[np.int64]
+    ids: Sequence[str]
+    files: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.configurations), len(self.mobilities), len(self.split), len(self.ids)}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"configurations, mobilities, split and ids differ in length: {sizes}"
+            )
 
 
 def wrapped(positions: NDArray[np.floating], box: NDArray[np.float64]) -> Floats:

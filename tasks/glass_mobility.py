@@ -1,0 +1,159 @@
+"""Glass mobility: particle positions of a supercooled liquid -> each particle's propensity.
+
+The propensity is the mean length of a particle's displacement after a time t over trajectories
+that leave the same configuration with different velocities. Predictions are one array for each
+configuration: (n, t) with a column for each target time, or (n,) for tau_alpha alone, in
+sigma_AA. A score needs only the order: Pearson's r of type A particles at tau_alpha, configuration
+by configuration. The noise ceiling is what a perfect predictor would reach against a mean over
+finitely many trajectories. Splits and intervals go by configuration, never by particle.
+
+Which positions a model reads (thermal, inherent or cage) is a keyword of the model, recorded with
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Split, Splits
+from physbench.datasets.common.configurations import Configuration, Sample
+from physbench.tasks import Metric, Task
+from physbench.tasks.metrics import propensity, propensity_figures
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+def load(
+    dataset: str,
+    *,
+    temperature: float = 0.0,
+    train_temperature: float = 0.0,
+    folder: str = "",
+) -> Splits:
+    """Splits of a dataset.
+
+    Parameters
+    ----------
+    temperature:
+        Of the configurations, where the dataset has several; 0 is the dataset's own.
+    train_temperature:
+        Of the train and validation configurations, when it differs: an entry of the transfer
+        matrix. Nothing is trained again and no scale is adapted at the test temperature.
+    folder:
+        A sample that was generated or placed there.
+    """
+    test = _sample(dataset, temperature, folder)
+    other = train_temperature not in (0.0, temperature)
+    train = _sample(dataset, train_temperature, folder) if other else test
+    files = {**train.files, **test.files}
+    return Splits(_split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST), files)
+
+
+def _sample(dataset: str, temperature: float, folder: str) -> Sample:
+    options: dict[str, Any] = {"folder": folder} if folder else {}
+    if temperature:
+        options["temperature"] = temperature
+    try:
+        found: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
+    except TypeError as error:
+        if "temperature" not in str(error):
+            raise
+        raise ValueError(
+            f"dataset '{dataset}' has one temperature; leave temperature and train_temperature out"
+        ) from None
+    return found
+
+
+def _split(sample: Sample, part: int) -> Split:
+    index = np.flatnonzero(np.asarray(sample.split) == part).tolist()
+    return Split(
+        [sample.configurations[i] for i in index],
+        [sample.mobilities[i] for i in index],
+        [sample.ids[i] for i in index],
+    )
+
+
+def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[np.float32]]:
+    """One (n, t) array a configuration, with 12 bits of mantissa (error below 1.3e-4).
+
+    Raises ValueError for a wrong number of configurations or particles, and FloatingPointError
+    for NaN and infinity.
+    """
+    if len(predictions) != len(inputs):
+        raise ValueError(
+            f"glass_mobility expects one array a configuration, {len(inputs)}; got "
+            f"{len(predictions)}"
+        )
+    prepared = []
+    for number, (configuration, values) in enumerate(zip(inputs, predictions, strict=True)):
+        array = np.asarray(values)
+        array = array[:, None] if array.ndim == 1 else array
+        if array.ndim != 2 or len(array) != len(configuration) or array.dtype.kind not in "fiu":
+            raise ValueError(
+                f"configuration {number} needs real predictions of shape ({len(configuration)},) "
+                f"or ({len(configuration)}, times); got shape {np.shape(values)} of {array.dtype}"
+            )
+        if not np.isfinite(array).all():
+            raise FloatingPointError(
+                f"{int((~np.isfinite(array)).sum())} predictions of configuration {number} are "
+                "NaN or infinite"
+            )
+        mantissa, exponent = np.frexp(array.astype(np.float64))
+        prepared.append(np.ldexp(np.rint(mantissa * 4096) / 4096, exponent).astype(np.float32))
+    return prepared
+
+
+def admit(metrics: Mapping[str, float]) -> str | None:
+    """A row ranks only if it orders the particles of every configuration."""
+    constant = metrics.get("constant_predictions", 0.0)
+    if constant:
+        return f"constant predictions in {constant:g} configurations (scored 0)"
+    return None
+
+
+TASK = Task(
+    summary="particle positions -> propensity of each particle",
+    reference="""@article{Jung:2023roadmap,
+  author = {Jung, Gerhard and others},
+  title = {Roadmap on machine learning glassy dynamics},
+  journal = {Nature Reviews Physics},
+  year = {2025},
+  eprint = {2311.14752},
+  archiveprefix = {arXiv}
+}""",
+    unit="configuration",
+    datasets=("kob_andersen", "botan_ka3d", "bapst2020"),
+    load=load,
+    metrics=(
+        Metric(propensity.pearson, "1", "max", slices=propensity.pearson_slices),
+        Metric(propensity.pearson_over_ceiling, "1", "max"),
+        Metric(propensity.pooled_pearson, "1", "max"),
+        Metric(propensity.spearman, "1", "max"),
+        Metric(propensity.rmse, "sigma_AA", "min"),
+        Metric(propensity.slope, "1", "max", interval=False),
+        Metric(propensity.s4_ratio, "1", "max", interval=False),
+        Metric(propensity.chi4_ratio, "1", "max", interval=False),
+        Metric(
+            propensity.noise_ceiling,
+            "1",
+            "max",
+            slices=propensity.noise_ceiling_slices,
+            interval=False,
+        ),
+        Metric(propensity.constant_predictions, "configurations", "min", interval=False),
+    ),
+    prepare=prepare,
+    admit=admit,
+    ceiling=("trajectory_halves",),
+    floor=("type_mean",),
+    classical=("potential_energy", "boattini"),
+    figures={
+        "propensity correlation against time": propensity_figures.correlation_against_time,
+        "a configuration": propensity_figures.true_and_predicted,
+    },
+)

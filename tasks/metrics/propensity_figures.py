@@ -1,0 +1,93 @@
+"""Figures of the task `glass_mobility`, drawn from stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physbench.datasets.common.configurations import A, Mobility
+from physbench.tasks.metrics import propensity
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SLAB = 1.0  # thickness of the drawn slice, in sigma_AA
+
+
+def correlation_against_time(
+    targets: Sequence[Mobility], predictions: Mapping[str, Any]
+) -> Figure:
+    """Pearson's r of type A against time, with the noise ceiling; bars: standard error."""
+    import matplotlib.pyplot as plt
+    import mplhep
+
+    times = targets[0].times
+    with plt.style.context(mplhep.style.ATLAS):
+        figure, axes = plt.subplots(figsize=(8, 6))
+        roof = [propensity.ceiling(m, i) for m in targets for i in range(len(times))]
+        mean = np.reshape(roof, (len(targets), -1)).mean(0)
+        axes.plot(times, mean, color="black", linestyle="dashed", label="noise ceiling")
+        for model, values in predictions.items():
+            table = _table(targets, values)
+            error = table.std(0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
+            axes.errorbar(times, table.mean(0), yerr=error, marker="o", markersize=4, label=model)
+        axes.set(xscale="log", xlabel="time", ylabel="Pearson's r, type A", ylim=(-0.2, 1.5))
+        axes.legend(ncols=2, fontsize="small", loc="upper left", frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def _table(targets: Sequence[Mobility], values: Any) -> Any:
+    """(configurations, times) of r, NaN where nothing was predicted."""
+    rows = []
+    for mobility, predicted in zip(targets, values, strict=True):
+        row = []
+        for time in range(len(mobility.times)):
+            found = propensity.column(np.asarray(predicted), mobility, time)
+            chosen = mobility.types == A
+            row.append(
+                np.nan
+                if found is None
+                else propensity.correlation(found[chosen], mobility.propensity[time][chosen])
+            )
+        rows.append(row)
+    return np.array(rows)
+
+
+def true_and_predicted(targets: Sequence[Mobility], predictions: Mapping[str, Any]) -> Figure:
+    """A slice through the first test configuration: measured and predicted propensity.
+
+    Type A at tau_alpha, each panel in units of its own standard deviation. Up to five models.
+    """
+    import matplotlib.pyplot as plt
+
+    mobility = targets[0]
+    if mobility.positions is None or mobility.box is None:
+        raise ValueError("the dataset keeps no positions with its propensities")
+    drawn = {"measured": mobility.propensity[mobility.alpha].astype(float)}
+    for model, values in list(predictions.items())[:5]:
+        found = propensity.column(np.asarray(values[0]), mobility, mobility.alpha)
+        if found is not None:
+            drawn[model] = found
+    inside = mobility.types == A
+    if mobility.positions.shape[1] == 3:
+        inside = inside & (mobility.positions[:, 2] < SLAB)
+    x, y = mobility.positions[inside, 0], mobility.positions[inside, 1]
+    rows = -(-len(drawn) // 3)
+    figure, grid = plt.subplots(
+        rows, min(len(drawn), 3), squeeze=False, layout="constrained", figsize=(9, 3.2 * rows)
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for (name, values), axes in zip(drawn.items(), grid.flat, strict=False):
+        spread = values[mobility.types == A].std() or 1.0
+        standard = (values - values[mobility.types == A].mean()) / spread
+        points = axes.scatter(
+            x, y, c=standard[inside], s=45, cmap="coolwarm", vmin=-2.5, vmax=2.5, linewidths=0
+        )
+        axes.set(title=name, aspect="equal")
+    figure.colorbar(points, ax=grid, label="propensity, standard deviations", shrink=0.7)
+    plt.close(figure)
+    return figure
