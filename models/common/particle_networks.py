@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +21,8 @@ from physbench.models.common.structure import potential_energy
 Build = Callable[..., nn.Module]
 
 
-@dataclass(frozen=True)
-class Graph:
-    """A configuration for a network.
+class Graph(NamedTuple):
+    """A configuration for a network; a tuple, which Lightning can move between devices.
 
     `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `sender`,
     `receiver` (e,) int64; `vector` (e, 3) float32 from sender to receiver.
