@@ -115,6 +115,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={"kob_andersen": {"radial_last": 4.4}},
+    presets={"kob_andersen": {"radial_last": 4.3}},
     deterministic=True,
 )

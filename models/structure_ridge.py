@@ -63,7 +63,7 @@ MODEL = Model(
     reference="Ridge regression on the functions of Behler and Parrinello used for softness.",
     fit=fit,
     predict=predict,
-    presets={"kob_andersen": {"radial_last": 4.4}},
+    presets={"kob_andersen": {"radial_last": 4.3}},
     parameters=parameters,
     deterministic=True,
 )

@@ -20,7 +20,7 @@ from physbench.models.common.neighbours import Pairs, pairs
 
 Array = NDArray[np.float64]
 
-TAIL = 3.0  # widths beyond which a Gaussian counts as zero: it is below 0.012 there
+TAIL = 4.0  # widths beyond which a Gaussian counts as zero: it is 3e-4 there
 BLOCK = 256  # particles at a time where a table over neighbours is made
 REMEMBERED = 600
 
