@@ -15,6 +15,7 @@ folder or up to two folders above, where somebody has made them.
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,9 @@ def _read(
 
 def _arrays(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise store.DataError(f"{path} cannot be read ({error}); fetch it again") from error
     missing = {"types", "initial_positions", "positions"} - set(arrays)
     if missing:

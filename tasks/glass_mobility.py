@@ -127,7 +127,7 @@ TASK = Task(
   archiveprefix = {arXiv}
 }""",
     unit="configuration",
-    datasets=("kob_andersen", "botan_ka3d", "bapst2020"),
+    datasets=("kob_andersen", "botan_ka3d", "bapst2020", "glassbench"),
     load=load,
     metrics=(
         Metric(propensity.pearson, "1", "max", slices=propensity.pearson_slices),
