@@ -51,12 +51,17 @@ class Network(nn.Module):
     """The graph network on a `Graph`; the type is one number, the energy a second one."""
 
     def __init__(
-        self, *, energies: bool, width: int, steps: int, outputs: int, spare: bool
+        self, *, energies: bool, width: int, steps: int, outputs: int, residual: bool, spare: bool
     ) -> None:
         super().__init__()
         self.energies = energies
         self.inner = BapstNetwork(
-            node_inputs=1 + energies, width=width, steps=steps, outputs=outputs, spare=spare
+            node_inputs=1 + energies,
+            width=width,
+            steps=steps,
+            outputs=outputs,
+            residual=residual,
+            spare=spare,
         )
 
     def forward(self, sample: Graph, vector: Tensor) -> Tensor:
@@ -78,6 +83,7 @@ def fit(
     energies: bool = False,
     width: int = 64,
     steps: int = 7,
+    residual: bool = False,
     learning_rate: float = 1e-4,
     optimiser: str = "adam",
     schedule: str = "constant",
@@ -92,8 +98,8 @@ def fit(
     ----------
     positions, cutoff, energies:
         What the graph is made of; with `energies` potential energies are node features.
-    width, steps:
-        Of the network.
+    width, steps, residual:
+        Of the network; with `residual` every step has a block of its own and adds to the state.
     weights:
         Empty to train, or `published`.
     targets:
@@ -109,6 +115,7 @@ def fit(
         "width": width,
         "steps": steps,
         "outputs": len(train.targets[0].times),
+        "residual": residual,
         "spare": False,
     }
     torch.manual_seed(seed)
@@ -122,7 +129,14 @@ def fit(
 def published(view: networks.View, targets: int) -> networks.Fitted:
     """The authors' network; its one output is repeated for every target."""
     arrays = published_weights.arrays(PUBLISHED, ORIGIN)
-    settings = {"energies": False, "width": 64, "steps": 7, "outputs": 1, "spare": True}
+    settings = {
+        "energies": False,
+        "width": 64,
+        "steps": 7,
+        "outputs": 1,
+        "residual": False,
+        "spare": True,
+    }
     network = Network(**settings)  # type: ignore[arg-type]
     with torch.no_grad():
         for block, name in BLOCKS.items():
@@ -162,6 +176,7 @@ MODEL = Model(
             "cutoff": 1.5,
             "width": 32,
             "steps": 3,
+            "residual": True,
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",
@@ -173,6 +188,7 @@ MODEL = Model(
             "cutoff": 1.5,
             "width": 32,
             "steps": 3,
+            "residual": True,
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",

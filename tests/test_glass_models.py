@@ -133,7 +133,9 @@ def networks() -> dict[str, torch.nn.Module]:
         "equivariant_gnn": equivariant_gnn.Network(
             energies=True, channels=4, layers=2, degree=2, radial=4, cutoff=1.5, outputs=2
         ),
-        "bapst_gnn": BapstNet(energies=True, width=8, steps=2, outputs=2, spare=False),
+        "bapst_gnn": BapstNet(
+            energies=True, width=8, steps=2, outputs=2, residual=True, spare=False
+        ),
         "botan": botan.Network(energies=True, width=8, steps=2, outputs=2),
     }
 
@@ -311,8 +313,8 @@ def test_published_sizes() -> None:
         return sum(p.numel() for p in network.parameters())
 
     shared = {"energies": False, "width": 64, "steps": 7, "outputs": 1}
-    assert size(BapstNet(**shared, spare=True)) == 70_721  # type: ignore[arg-type]
-    assert size(BapstNet(**shared, spare=False)) == 62_401  # type: ignore[arg-type]
+    assert size(BapstNet(**shared, residual=False, spare=True)) == 70_721  # type: ignore[arg-type]
+    assert size(BapstNet(**shared, residual=False, spare=False)) == 62_401  # type: ignore[arg-type]
     assert size(botan.Network(**shared)) == 54_209  # type: ignore[arg-type]
 
 
