@@ -51,7 +51,7 @@ class Network(nn.Module):
     """The graph network on a `Graph`; the type is one number, the energy a second one."""
 
     def __init__(
-        self, *, energies: bool, width: int, steps: int, outputs: int, residual: bool, spare: bool
+        self, *, energies: bool, width: int, steps: int, outputs: int, spare: bool
     ) -> None:
         super().__init__()
         self.energies = energies
@@ -60,7 +60,6 @@ class Network(nn.Module):
             width=width,
             steps=steps,
             outputs=outputs,
-            residual=residual,
             spare=spare,
         )
 
@@ -83,11 +82,11 @@ def fit(
     energies: bool = False,
     width: int = 64,
     steps: int = 7,
-    residual: bool = False,
     learning_rate: float = 1e-4,
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 1000,
     weights: str = "",
     targets: int = 1,
@@ -98,8 +97,8 @@ def fit(
     ----------
     positions, cutoff, energies:
         What the graph is made of; with `energies` potential energies are node features.
-    width, steps, residual:
-        Of the network; with `residual` every step has a block of its own and adds to the state.
+    width, steps:
+        Of the network.
     weights:
         Empty to train, or `published`.
     targets:
@@ -115,12 +114,17 @@ def fit(
         "width": width,
         "steps": steps,
         "outputs": len(train.targets[0].times),
-        "residual": residual,
         "spare": False,
     }
     torch.manual_seed(seed)
     recipe = networks.Recipe(
-        epochs, learning_rate, optimiser, schedule=schedule, clip=clip, augment=True
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        augment=True,
+        per_configuration=per_configuration,
     )
     network = Network(**settings)  # type: ignore[arg-type]
     return networks.fit(network, train, validation, view, recipe, settings, seed)
@@ -134,7 +138,6 @@ def published(view: networks.View, targets: int) -> networks.Fitted:
         "width": 64,
         "steps": 7,
         "outputs": 1,
-        "residual": False,
         "spare": True,
     }
     network = Network(**settings)  # type: ignore[arg-type]
@@ -176,10 +179,10 @@ MODEL = Model(
             "cutoff": 1.5,
             "width": 32,
             "steps": 3,
-            "residual": True,
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",
+            "per_configuration": True,
             "epochs": 60,
         },
         "botan_ka3d": {
@@ -188,10 +191,10 @@ MODEL = Model(
             "cutoff": 1.5,
             "width": 32,
             "steps": 3,
-            "residual": True,
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",
+            "per_configuration": True,
             "epochs": 80,
         },
         "bapst2020": {"weights": "published", "targets": 10},

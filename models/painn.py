@@ -24,11 +24,19 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 200,
 ) -> networks.Fitted:
     """Train PaiNN; parameters as in `physbench.models.schnet`."""
     view = networks.View(positions, cutoff, energies=False)
-    recipe = networks.Recipe(epochs, learning_rate, optimiser, schedule=schedule, clip=clip)
+    recipe = networks.Recipe(
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        per_configuration=per_configuration,
+    )
     sizes = {"width": width, "layers": layers, "radial": radial}
     return trained("PaiNN", train, validation, view, recipe, sizes, seed)
 

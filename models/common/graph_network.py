@@ -23,10 +23,8 @@ class BapstNetwork(nn.Module):
     Before every application node and edge states are joined with the encoder's outputs, which
     come second. Edge:
     [edge, receiver, sender] -> state; node: [sum of incoming edges, node] -> state; no residuals,
-    no normalisation. `residual` gives every application a block of its own and adds its result
-    to the state: easier to train in few epochs, and not what was published. The published
-    network stores a decoder of edges that the prediction never uses; `spare` keeps it, so that
-    all published numbers have a place.
+    no normalisation. The published network stores a decoder of edges that the prediction never
+    uses; `spare` keeps it, so that all published numbers have a place.
     """
 
     def __init__(
@@ -37,18 +35,14 @@ class BapstNetwork(nn.Module):
         width: int = 64,
         steps: int = 7,
         outputs: int = 1,
-        residual: bool = False,
         spare: bool = False,
     ) -> None:
         super().__init__()
-        self.steps, self.residual = steps, residual
+        self.steps = steps
         self.encode_node = perceptron(node_inputs, width)
         self.encode_edge = perceptron(edge_inputs, width)
         self.edge_block = perceptron(6 * width, width)
         self.node_block = perceptron(3 * width, width)
-        own = range(1, steps if residual else 1)
-        self.more_edge_blocks = nn.ModuleList(perceptron(6 * width, width) for _ in own)
-        self.more_node_blocks = nn.ModuleList(perceptron(3 * width, width) for _ in own)
         self.decode = decoder(width, outputs)
         if spare:
             self.decode_edge = perceptron(width, width)
@@ -57,23 +51,15 @@ class BapstNetwork(nn.Module):
         """(n, outputs) from node features (n, k), edge features (e, l) and ends (e,)."""
         first_node, first_edge = self.encode_node(nodes), self.encode_edge(edges)
         node, edge = first_node, first_edge
-        for step in range(self.steps):
-            edge_block = (
-                self.more_edge_blocks[step - 1] if self.residual and step else self.edge_block
-            )
-            node_block = (
-                self.more_node_blocks[step - 1] if self.residual and step else self.node_block
-            )
+        for _ in range(self.steps):
             joined = torch.cat([node, first_node], dim=1)
-            new_edge = _edge_update(
-                edge_block,
+            edge = _edge_update(
+                self.edge_block,
                 torch.cat([edge, first_edge], dim=1),
                 [(joined, receiver), (joined, sender)],
             )
-            edge = edge + new_edge if self.residual else new_edge
-            incoming = scatter(new_edge, receiver, dim=0, dim_size=len(nodes), reduce="sum")
-            new_node = node_block(torch.cat([incoming, joined], dim=1))
-            node = node + new_node if self.residual else new_node
+            incoming = scatter(edge, receiver, dim=0, dim_size=len(nodes), reduce="sum")
+            node = self.node_block(torch.cat([incoming, joined], dim=1))
         predicted: Tensor = self.decode(node)
         return predicted
 
