@@ -283,3 +283,43 @@ def supersede(
         records.write(new, folder)
         found.append((old, new))
     return found
+
+
+def changes(pairs: Sequence[tuple[Record, Record]]) -> str:
+    """What superseding changed, in words: scores first, then ranks on each board."""
+    if not pairs:
+        return "nothing to supersede: all metrics have today's versions"
+    lines = []
+    for old, new in pairs:
+        before = {m.name: m for m in old.metrics}
+        for metric in new.metrics:
+            first = before.get(metric.name)
+            if first is None or first.version != metric.version:
+                was = "absent" if first is None else f"{first.value} (version {first.version})"
+                lines.append(
+                    f"{new.model.name} seed {new.seed}: {metric.name} {was} -> {metric.value} "
+                    f"(version {metric.version})"
+                )
+    return "\n".join([*lines, *_rank_changes(pairs)])
+
+
+def _rank_changes(pairs: Sequence[tuple[Record, Record]]) -> list[str]:
+    """A line for each row whose rank among the superseded ones is another one."""
+    from physbench.leaderboard import board as tables
+
+    lines = []
+    for name in sorted({old.task.name for old, _ in pairs}):
+        task: Task = registry.load("task", name).object
+        ranks = []
+        for side in (0, 1):
+            chosen = [pair[side] for pair in pairs if pair[side].task.name == name]
+            groups = {tables.identity(record) for record in chosen}
+            boards = [
+                tables.build([r for r in chosen if tables.identity(r) == g], task.admit)
+                for g in sorted(groups)
+            ]
+            ranks.append({row.model: row.rank for board in boards for row in board.rows})
+        for model, rank in ranks[1].items():
+            if ranks[0].get(model) != rank:
+                lines.append(f"{name}: {model} moves from {ranks[0].get(model)} to {rank}")
+    return lines or ["no rank changes"]

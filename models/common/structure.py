@@ -150,7 +150,8 @@ def bond_order(
     exp(-(r_ij - r)^2 / (2 width^2)); 0 where no neighbour has a weight.
     """
     centres = grid_points(first, last, step)
-    near = pairs(configuration, structure, last + TAIL * width)
+    reach = min(last + FAR_TAIL * width, float(configuration.box.min()) / 2)
+    near = pairs(configuration, structure, reach)
     table = np.empty((len(configuration), degrees * len(centres)))
     for start in range(0, len(configuration), BLOCK):
         stop = min(start + BLOCK, len(configuration))
