@@ -61,9 +61,8 @@ def _list_parser(verbs: Any) -> None:
 
 def _trust_parsers(verbs: Any) -> None:
     compare = verbs.add_parser("compare", help="the difference of two rows, paired by unit")
-    for side in ("first", "second"):
-        compare.add_argument(side, metavar="A" if side == "first" else "B",
-                             help="a row of a board, or record files joined by commas")  # fmt: skip
+    compare.add_argument("first", metavar="A", help="a row, or record files joined by commas")
+    compare.add_argument("second", metavar="B")
     compare.add_argument("--task")
     compare.add_argument("--dataset")
     compare.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
@@ -272,11 +271,7 @@ def compare_verb(options: argparse.Namespace) -> int:
     from benchmarks import comparing
 
     sides = [side.split(",") for side in (options.first, options.second)]
-    print(
-        comparing.compare(
-            *sides, task=options.task, dataset=options.dataset, runs=options.runs
-        )
-    )
+    print(comparing.compare(*sides, task=options.task, dataset=options.dataset, runs=options.runs))
     return 0
 
 
