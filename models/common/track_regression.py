@@ -18,16 +18,11 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.common.tracks import Tracks, predictions_from
-from physbench.models.common import training
+from physbench.models.common import track_tables, training
 
 Array = NDArray[np.float64]
 
 LOSSES = ("mse", "quantile")
-SCALES = {
-    "xyz": (500.0, 500.0, 500.0),  # mm
-    "rphiz": (500.0, 1.0, 500.0),  # mm, rad, mm
-    "rdphiz": (500.0, 0.1, 500.0),
-}
 CHUNK = 4096  # tracks a forward pass
 
 
@@ -58,7 +53,7 @@ class Regressor:
     """A trained network and what turns its output into predictions.
 
     `centre` and `spread` (2,) undo the standardisation of the targets; `scaled` says that inputs
-    are divided by `SCALES`; `configuration` builds the network again.
+    are of order one; `configuration` builds the network again.
     """
 
     network: nn.Module
@@ -71,9 +66,7 @@ class Regressor:
 
 def scaled_hits(tracks: Tracks, scaled: bool = True) -> Tensor:
     """(n, slots, 3) float32 in the protocol's coordinates, by default of order one."""
-    values = tracks.check().features()
-    if scaled:
-        values = values / np.array(SCALES[tracks.coordinates])
+    values = track_tables.scaled_features(tracks) if scaled else tracks.check().features()
     return torch.from_numpy(values.astype(np.float32))
 
 
