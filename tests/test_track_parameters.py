@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 
 from physbench.datasets import Splits
@@ -14,6 +15,7 @@ from physbench.datasets.common import barrel, helix
 from physbench.datasets.common.tracks import Tracks, monotonic, padded, relative_azimuth
 from physbench.models import acts_kalman, circle_taubin
 from physbench.models.common import circles
+from physbench.models.common.track_transformer import Encoder
 from physbench.tasks import track_parameters
 from physbench.tasks.metrics import resolution
 
@@ -163,3 +165,26 @@ def test_wrong_predictions_are_refused(splits: Splits, bad: Any) -> None:
 def test_protocol_is_checked() -> None:
     with pytest.raises(ValueError, match="coordinates must be one of xyz"):
         track_parameters.load("generic_tracks", coordinates="polar")
+
+
+@pytest.mark.parametrize(
+    ("dim", "layers", "count"), [(128, 2, 290_370), (32, 16, 140_130), (32, 2, 20_514)]
+)
+def test_sizes_of_the_transformers(dim: int, layers: int, count: int) -> None:
+    network = Encoder(model_dim=dim, layers=layers)
+    assert sum(p.numel() for p in network.parameters()) == count
+
+
+def test_padding_changes_a_prediction_only_when_it_is_faithful() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hits = torch.randn(4, 9, 3, generator=generator)
+    mask = torch.arange(9) < torch.tensor([[9], [7], [5], [3]])
+    hits[~mask] = 0
+    longer = torch.cat([hits, torch.zeros(4, 6, 3)], 1)
+    longer_mask = torch.cat([mask, torch.zeros(4, 6, dtype=torch.bool)], 1)
+    for padding in ("mask", "faithful"):
+        torch.manual_seed(1)
+        network = Encoder(model_dim=16, heads=4, padding=padding).eval()
+        with torch.no_grad():
+            change = (network(longer, longer_mask) - network(hits, mask)).abs().max()
+        assert (float(change) < 1e-6) == (padding == "mask")

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Sampler
 Step = Callable[[Any, Any], Tensor]
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-SCHEDULES = ("constant", "cosine", "step", "onecycle")
+SCHEDULES = ("constant", "cosine", "warmup_cosine", "step", "onecycle")
 
 
 def train(
@@ -41,6 +41,7 @@ def train(
     schedule: str = "constant",
     step_size: int = 5,
     gamma: float = 0.9,
+    warmup: int = 100,
     patience: int | None = None,
     clip: float | None = None,
     validation_step: Step | None = None,
@@ -56,8 +57,8 @@ def train(
         Batches with `len` and indexing (a list, or any map-style dataset of whole batches). The
         training order of epoch k is a function of `seed` and k.
     schedule:
-        `constant`, `cosine` (to 0 at the last step), `step` (times `gamma` each `step_size`
-        epochs) or `onecycle`.
+        `constant`, `cosine` (to 0 at the last step), `warmup_cosine` (the same times a linear
+        rise over `warmup` steps), `step` (times `gamma` each `step_size` epochs) or `onecycle`.
     patience:
         Epochs without a better validation loss after which training stops; None: never.
     clip:
@@ -84,8 +85,8 @@ def train(
     loop = Loop(
         module, step, validation_step or step, seed,
         optimiser=lambda p: OPTIMISERS[optimiser](p, lr=lr, weight_decay=weight_decay),
-        schedule=lambda o: _schedule(o, schedule, steps, step_size, gamma, lr),
-        per_step=schedule in ("cosine", "onecycle"),
+        schedule=lambda o: _schedule(o, schedule, steps, step_size, gamma, lr, warmup),
+        per_step=schedule in ("cosine", "warmup_cosine", "onecycle"),
     )  # fmt: skip
     with _quiet(), tempfile.TemporaryDirectory() as scratch:
         kept = checkpoints or _from_environment("PHYSBENCH_CHECKPOINTS") or Path(scratch)
@@ -150,9 +151,29 @@ class Loop(lightning.LightningModule):
         return [optimiser], [{"scheduler": scheduler, "interval": interval}]
 
 
+def warmup_cosine(step: int, warmup: int, steps: int) -> float:
+    """Factor of the learning rate: (1 + cos(pi step/steps)) / 2 * min(1, step/warmup).
+
+    >>> [round(warmup_cosine(t, 100, 1000), 6) for t in (0, 50, 100, 500, 1000)]
+    [0.0, 0.496922, 0.975528, 0.5, 0.0]
+    """
+    rise = min(1.0, step / warmup) if warmup else 1.0
+    return 0.5 * (1 + math.cos(math.pi * step / steps)) * rise
+
+
 def _schedule(
-    optimiser: torch.optim.Optimizer, name: str, steps: int, size: int, gamma: float, lr: float
+    optimiser: torch.optim.Optimizer,
+    name: str,
+    steps: int,
+    size: int,
+    gamma: float,
+    lr: float,
+    warmup: int,
 ) -> Any:
+    if name == "warmup_cosine":
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: warmup_cosine(step, warmup, max(steps, 1))
+        )
     if name == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     if name == "step":
