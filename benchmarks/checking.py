@@ -28,7 +28,7 @@ from physbench.leaderboard.gate import Result, Verdict
 from physbench.leaderboard.record import Record
 
 FIRST_SEED = 1000  # candidates use seeds that no reference has
-FAST = 30.0  # CPU seconds of training and prediction of a cell in the fast profile
+FAST = 10.0  # CPU seconds of training and prediction of a cell in the fast profile
 REFERENCES = 3  # fewest seeds of a reference
 EXIT: dict[Verdict, int] = {"PASS": 0, "RED": 1, "UNRESOLVED": 2}
 SMALLEST = 1e-3  # a deterministic score may move by this share of the interval, from rounding
@@ -110,7 +110,7 @@ def check(
     reference:
         Folder of the reference records; default the committed ones.
     fast:
-        Only cells that take less than half a minute, three seeds at most a cell.
+        Only cells that take less than ten seconds, three seeds at most a cell.
     margin:
         Loss of the ranking metric that does not matter physically, in its unit.
     older:
