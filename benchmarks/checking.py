@@ -236,11 +236,13 @@ def candidate(cell: Cell, seed: int) -> float:
 
 def _frozen(cell: Cell, group: Sequence[Record], root: Path) -> list[Result]:
     """G0 of the first reference whose weights are there."""
+    zoo = cell.model.name in registry.names("model")
+    name = cell.model.name if zoo else cell.model.path
     for record in group:
         path = root / record.path
         if record.weights and (path.parent / record.weights.file).exists():
             original = verifying.Original(
-                path, record, cell.task.object, cell.task.path, cell.model.path, cell.splits
+                path, record, cell.task.object, cell.task.name, name, cell.splits
             )
             try:
                 fitted, prepared = verifying._from_weights(original)

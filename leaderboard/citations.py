@@ -9,7 +9,7 @@ from physbench.leaderboard.board import digits
 from physbench.leaderboard.record import Record
 
 ENTRY = re.compile(r"@(\w+)\s*\{\s*([^,\s]+)\s*,")
-SUITE = """@software{{physbench,
+SUITE = """@misc{{physbench,
   title = {{Physbench: reproducible benchmarks of machine learning in physics}},
   author = {{{{The Physbench developers}}}},
   version = {{{version}}},
