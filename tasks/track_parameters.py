@@ -40,6 +40,27 @@ COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
 CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
+LOSSES = ("mse", "quantile")
+
+
+def _study() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """Every input with every target and loss; then true hits and the scattering cut alone.
+
+    `pt` has no sign, `qopt` and `qpt` have.
+    """
+    found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+    for coordinates in COORDINATES:
+        for target in TARGETS:
+            for loss in LOSSES:
+                name = f"{coordinates} -> {target}, {loss}"
+                found[name] = {"coordinates": coordinates, "target": target}, {"loss": loss}
+    found["true hits"] = {"hits": "true"}, {}
+    for hits in HITS:
+        for cut in CUTS[1:]:
+            found[f"{hits} hits, scattering cut {cut}"] = (
+                {"hits": hits, "scattering_cut": cut}, {}
+            )  # fmt: skip
+    return found
 
 
 def load(
@@ -185,6 +206,7 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=("acts_kalman",),
+    ceiling=("acts_kalman", "matrix_fit"),
     classical=("circle_taubin",),
+    study=_study(),
 )

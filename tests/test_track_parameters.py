@@ -21,6 +21,7 @@ from physbench.models import (
     circle_taubin,
     deep_sets,
     gru,
+    kan,
     matrix_fit,
     mlp,
     ridge,
@@ -289,6 +290,7 @@ def test_a_correction_improves_on_the_circle(model: Any, splits: Splits) -> None
 NETWORKS = {
     mlp: {"widths": (16,), "batch": 50, "lr": 1e-2},
     deep_sets: {"width": 8, "batch": 50, "lr": 1e-2},
+    kan: {"widths": (8,), "batch": 50, "lr": 1e-2},
     gru: {"width": 8, "batch": 50, "lr": 1e-2},
     trackformer: {"model_dim": 8, "standardise": True, "batch": 100, "warmup": 5, "lr": 1e-2},
     trackformer_circle: {"model_dim": 8, "warmup": 5},
@@ -323,6 +325,17 @@ def test_a_network_answers_in_the_protocols_target(target: str) -> None:
     )
     first = values[:, 0] * fitted.spread[0] + fitted.centre[0]
     assert found["qopt"] == pytest.approx(first if target == "qopt" else 1 / first, rel=1e-6)
+
+
+def test_splines_sum_to_one_and_are_the_known_cubic() -> None:
+    knots = torch.arange(-3, 8, dtype=torch.float64)
+    x = torch.linspace(0, 3.999, 50, dtype=torch.float64)[:, None]
+    basis = kan.splines(x, knots, 3)
+    assert basis.shape == (50, 1, 7)
+    assert basis.sum(2).numpy() == pytest.approx(1)
+    at_knot = kan.splines(torch.tensor([[1.0]], dtype=torch.float64), knots, 3)[0, 0]
+    assert at_knot[1:4].tolist() == pytest.approx([1 / 6, 4 / 6, 1 / 6])
+    assert not kan.splines(torch.tensor([[9.0]], dtype=torch.float64), knots, 3).any()
 
 
 def test_losses_are_checked() -> None:
