@@ -40,6 +40,7 @@ COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
 CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
+EXACT = ("toy_tracks",)  # datasets without scattering and smearing: no physical limit
 LOSSES = ("mse", "quantile")
 
 
@@ -104,20 +105,25 @@ def load(
         keep = sample.split == part
         if scattering_cut == "all" or part == TEST:
             keep = keep & clean
-        exact = hits == "true"
-        parts.append(_split(sample, tracks, np.flatnonzero(keep), target, exact))
+        split = _split(sample, tracks, np.flatnonzero(keep), target)
+        if dataset not in EXACT:
+            split = _limited(split, exact=hits == "true")
+        parts.append(split)
     train, validation, test = parts
     return Splits(train, validation, test, sample.files)
 
 
-def _split(
-    sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str, exact: bool
-) -> Split:
+def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str) -> Split:
     truth = replace(sample.truth.take(index), target=target)
+    return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
+
+
+def _limited(split: Split, *, exact: bool) -> Split:
+    """The split with the physical limit of its own tracks in each bin of pT."""
+    truth = split.targets
     edges = np.concatenate([[0.0], EDGES[1:]])
     limit = barrel.limits(truth.pt, truth.eta, truth.mass, truth.z0, edges, exact=exact)
-    truth = replace(truth, limit=limit)
-    return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
+    return replace(split, targets=replace(truth, limit=limit))
 
 
 def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32]]:
@@ -186,7 +192,7 @@ TASK = Task(
   howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
 }""",
     unit="track",
-    datasets=("generic_tracks",),
+    datasets=("generic_tracks", "toy_barrel", "trackml_tracks", "toy_tracks"),
     load=load,
     metrics=(
         Metric(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import norm
 
-from physbench.datasets import Splits
+from physbench.datasets import Splits, toy_barrel, toy_tracks, trackml_tracks
 from physbench.datasets.common import barrel, helix
-from physbench.datasets.common.particle_mix import EDGES, draw
+from physbench.datasets.common.particle_mix import EDGES, Particles, draw
 from physbench.datasets.common.tracks import Tracks, monotonic, padded, relative_azimuth
 from physbench.models import (
     acts_kalman,
@@ -343,6 +345,85 @@ def test_losses_are_checked() -> None:
         track_regression.loss_function("huber", 0.5)
     with pytest.raises(ValueError, match="quantile must lie between"):
         track_regression.loss_function("quantile", 1.5)
+
+
+def test_a_circle_fit_is_exact_on_the_toy_of_the_talk() -> None:
+    toy = track_parameters.load("toy_tracks")
+    truth = toy.test.targets
+    found = circles.helix(toy.test.inputs)
+    assert found["qopt"] == pytest.approx(truth.q / truth.pt, rel=2e-5)  # float32 hits
+    assert found["d0"] == pytest.approx(truth.d0, abs=0.02)
+    assert np.isnan(resolution.distance_to_limit(truth, found))
+    # A quarter turn reaches sqrt(2) R: below pT = 2.12 the outermost of ten rings is missed.
+    count = toy.test.inputs.mask.sum(1)
+    assert (count[truth.pt > 2.6] == 10).all()
+    assert (count[truth.pt < 1.7] < 10).all()
+    again = toy_tracks.load()
+    assert np.array_equal(again.measured.hits, toy_tracks.load().measured.hits)
+    assert not np.array_equal(again.measured.hits, toy_tracks.load(seed=2).measured.hits)
+    with pytest.raises(ValueError, match="tracks must be at least 10"):
+        toy_tracks.load(tracks=3)
+
+
+@pytest.mark.parametrize("row", LIMIT.splitlines(), ids=lambda row: f"{row.split()[0]} GeV")
+def test_toy_barrel_reproduces_the_limit_of_pions(row: str) -> None:
+    """The acceptance test of the generator without ACTS: 5 % on the matrix fit."""
+    pt, measured = (float(value) for value in row.split()[:2])
+    generator = np.random.default_rng(5)
+    count = 12_000  # 0.9 % of statistics
+    phi = generator.uniform(-np.pi, np.pi, count)
+    momentum = pt * np.stack([np.cos(phi), np.sin(phi), np.zeros(count)], 1)
+    q = generator.choice([-1.0, 1.0], count)
+    pions = Particles(
+        np.zeros((count, 3)), momentum, q, np.full(count, 0.13957), q.astype(int), q.astype(int)
+    )
+    true, smeared = toy_barrel.simulate(pions, generator)
+    assert (true.mask.sum(1) == 10).all()
+    found = matrix_fit.predict((0.13957, 2), smeared)
+    errors = 1 / (np.abs(found["qopt"]) * pt) - 1
+    assert 100 * resolution.core68(errors) == pytest.approx(measured, rel=0.05)
+    assert np.median(errors) == pytest.approx(0, abs=4e-4 * measured)
+    assert (np.sign(found["qopt"]) == q).all()
+
+
+def test_toy_barrel_on_the_task() -> None:
+    barrel_splits = track_parameters.load("toy_barrel")
+    test = barrel_splits.test
+    expected = [0.01045, 0.01003, 0.01005, 0.01016, 0.01043, 0.01061]
+    assert list(test.targets.limit) == pytest.approx(expected, rel=0.03)
+    found = circles.helix(test.inputs)
+    assert resolution.distance_to_limit(test.targets, found) == pytest.approx(1.03, abs=0.04)
+
+
+def trackml_folder() -> Path:
+    folder = Path(os.environ.get("PHYSBENCH_DATA", "nowhere")) / "trackml"
+    if not (folder / "real_event1000").is_dir():
+        pytest.skip("needs the TrackML sub-events below $PHYSBENCH_DATA/trackml")
+    return folder
+
+
+def test_the_talks_cuts_on_event_1000() -> None:
+    path = trackml_folder() / "real_event1000" / "event000001000-particles.csv.gz"
+    particles = pd.read_csv(path)
+    kept, counts = trackml_tracks.select(particles)
+    assert counts["particles"] == 12_263
+    assert counts["hits >= 3"] == 9_556
+    assert (particles["nhits"] >= 5).sum() == 8_963
+    assert counts["|eta| <= 1"] == kept.sum() == 1_012
+    pt = np.hypot(particles["px"], particles["py"])[kept]
+    assert np.histogram(pt, [0.5, 1, 2, 4, 6, 8, 10])[0].tolist() == [680, 274, 50, 6, 1, 1]
+
+
+def test_real_tracks_of_a_sub_event(capsys: pytest.CaptureFixture[str]) -> None:
+    sample = trackml_tracks.load(folder=str(trackml_folder()))
+    assert "|eta| <= 1" in capsys.readouterr().err
+    assert sample.counts["particles"] == 548
+    assert len(sample.ids) == sample.counts["|eta| <= 1"] == 47
+    found = circles.helix(sample.true)
+    errors = 1 / (np.abs(found["qopt"]) * sample.truth.pt) - 1
+    assert 100 * np.median(errors) == pytest.approx(-0.13, abs=0.44)  # two standard errors
+    assert 100 * resolution.core68(errors) == pytest.approx(1.21, abs=0.34)
+    assert (np.sign(found["qopt"]) == sample.truth.q).all()
 
 
 def test_failures_are_outliers(splits: Splits) -> None:
