@@ -34,7 +34,7 @@ from physbench.datasets.common.tracks import (
     monotonic,
 )
 from physbench.tasks import Metric, Task
-from physbench.tasks.metrics import resolution
+from physbench.tasks.metrics import resolution, resolution_figures
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
@@ -214,5 +214,9 @@ TASK = Task(
     admit=admit,
     ceiling=("acts_kalman", "matrix_fit"),
     classical=("circle_taubin",),
+    figures={
+        "Resolution of pT": resolution_figures.resolution_figure,
+        "Errors from 1 to 2 GeV": resolution_figures.distribution_figure,
+    },
     study=_study(),
 )

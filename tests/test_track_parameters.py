@@ -33,7 +33,7 @@ from physbench.models import (
 from physbench.models.common import circles, track_regression
 from physbench.models.common.track_transformer import Encoder
 from physbench.tasks import track_parameters
-from physbench.tasks.metrics import resolution
+from physbench.tasks.metrics import resolution, resolution_figures
 
 
 @pytest.fixture(scope="module")
@@ -470,3 +470,19 @@ def test_padding_changes_a_prediction_only_when_it_is_faithful() -> None:
         with torch.no_grad():
             change = (network(longer, longer_mask) - network(hits, mask)).abs().max()
         assert (float(change) < 1e-6) == (padding == "mask")
+
+
+def test_figures_show_every_model_and_the_limit(splits: Splits) -> None:
+    test = splits.test.take(range(4000))
+    found = {"a circle": circles.helix(test.inputs), "none": {"qopt": np.zeros(4000)}}
+    pt, width, error = resolution_figures.core68_curve(test.targets, found["a circle"])
+    expected = list(resolution.core68_pt(test.targets, found["a circle"]).values())[1:]
+    assert width.tolist() == expected
+    assert ((pt > EDGES[:-1]) & (pt <= EDGES[1:])).all()
+    assert error[0] == pytest.approx(0.962 * width[0] / np.sqrt((test.targets.pt <= 1).sum()))
+    figure = track_parameters.TASK.figures["Resolution of pT"](test.targets, found)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert sorted(labels) == ["a circle", "none", "physical limit"]
+    figure = track_parameters.TASK.figures["Errors from 1 to 2 GeV"](test.targets, found)
+    (label,) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert label.startswith("a circle: 1.0")
