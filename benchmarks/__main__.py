@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     _list_parser(verbs)
     _run_parser(verbs)
     _sweep_parser(verbs)
+    _study_parser(verbs)
     _data_parser(verbs)
     _trust_parsers(verbs)
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
@@ -131,6 +132,17 @@ def _sweep_parser(verbs: Any) -> None:
     sweep.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     sweep.add_argument("--again", action="store_true", help="run although a record exists")
     sweep.set_defaults(call=sweep_verb)
+
+
+def _study_parser(verbs: Any) -> None:
+    study = verbs.add_parser("study", help="one model on all variants of a task's protocol")
+    study.add_argument("task", help="a task's name or file")
+    study.add_argument("model", help="a model's name or file")
+    study.add_argument("--seeds", type=int, default=1, help="number of seeds (default 1)")
+    study.add_argument("--set", action="append", default=[], metavar="K=V", help="for all fits")
+    study.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
+    study.add_argument("--out", type=Path, help="write the table into this folder too")
+    study.set_defaults(call=study_verb)
 
 
 def _data_parser(verbs: Any) -> None:
@@ -248,6 +260,22 @@ def sweep_verb(options: argparse.Namespace) -> int:
         report=lambda text: print(text, flush=True),
         **{name: getattr(options, name) for name in names},
     ).status
+
+
+def study_verb(options: argparse.Namespace) -> int:
+    """Run the variants that have no record and print their table."""
+    from benchmarks import studying
+
+    text, status = studying.study(
+        options.task,
+        options.model,
+        seeds=options.seeds,
+        settings=assignments(options.set),
+        runs=options.runs,
+        out=options.out,
+    )
+    print(text)
+    return status
 
 
 def score_verb(options: argparse.Namespace) -> int:

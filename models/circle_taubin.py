@@ -1,4 +1,4 @@
-"""Taubin's circle fit, and a straight line of z against arc length: no training."""
+"""Circle fit (Taubin by default), and a straight line of z against arc length: no training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from physbench.models.common import circles
 
 
 def fit(train: Split, validation: Split, *, seed: int, method: str = "taubin") -> str:
-    """Nothing is learned; `method` is `taubin` or `kasa`."""
+    """Nothing is learned; `method` is `taubin`, `kasa`, `pratt`, `riemann` or `geometric`."""
     if method not in circles.METHODS:
         raise ValueError(f"method must be one of {', '.join(circles.METHODS)}; got '{method}'")
     return method

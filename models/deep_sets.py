@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from physbench.datasets import Split
@@ -51,6 +52,7 @@ def fit(
     weight_decay: float = 0.0,
 ) -> Regressor:
     """Train with AdamW under a warm-up cosine schedule on standardised targets."""
+    torch.manual_seed(seed)
     return track_regression.fit(
         Network(width),
         train,

@@ -54,6 +54,7 @@ def fit(
 
     `clip` is the largest norm of the gradient.
     """
+    torch.manual_seed(seed)
     return track_regression.fit(
         Network(width, layers),
         train,

@@ -54,6 +54,7 @@ def fit(
     weight_decay: float = 0.0,
 ) -> Regressor:
     """Train with AdamW under a warm-up cosine schedule on standardised targets."""
+    torch.manual_seed(seed)
     configuration = {"widths": list(widths), "slots": slots}
     return track_regression.fit(
         Network(**configuration),  # type: ignore[arg-type]

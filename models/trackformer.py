@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.common import track_regression
@@ -49,6 +51,7 @@ def fit(
     standardise:
         Scale inputs to order one and targets to deviation one.
     """
+    torch.manual_seed(seed)
     configuration = {
         "model_dim": model_dim,
         "layers": layers,

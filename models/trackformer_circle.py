@@ -1,8 +1,9 @@
 """TrackFormer that starts from the physics: residuals to a fitted circle in, a correction out.
 
-The network sees, hit by hit, how far Taubin's circle misses it (times pT, so that soft and stiff
-tracks look alike) and returns corrections of log pT and of pz/pT. Before training the correction
-is zero, so it begins at the circle fit and can only learn the weights that scattering asks for.
+The network sees, hit by hit, how far Taubin's circle misses it: times pT, so that soft and stiff
+tracks look alike, and times waves along the radius, so that sums over hits are moments. It returns
+corrections of log pT and of pz/pT. Before training the correction is zero, so it begins at the
+circle fit and can only learn the weights that scattering asks for.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from physbench.models import Model
 from physbench.models.common import circle_frame, track_regression, training
 from physbench.models.common.track_transformer import Encoder
 
-FEATURES = 8
+FEATURES = 14
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def fit(
     padding: str = "mask",
     loss: str = "quantile",
     quantile: float = 0.5,
-    lr: float = 1e-3,
+    lr: float = 3e-3,
     warmup: int = 100,
-    batch: int = 256,
-    epochs: int = 20,
+    batch: int = 128,
+    epochs: int = 16,
     weight_decay: float = 0.01,
 ) -> Fitted:
     """Train with AdamW under a warm-up cosine schedule; the best validation loss is kept.
@@ -57,6 +58,7 @@ def fit(
     The default loss is the quantile loss: bremsstrahlung and large-angle scatters would decide a
     squared one. Tracks on a straight line, which have no circle, are not trained on.
     """
+    torch.manual_seed(seed)
     configuration = {
         "model_dim": model_dim,
         "layers": layers,

@@ -63,6 +63,8 @@ class Task:
         Names of the models that draw the physical limit and the trivial baseline.
     figures:
         `{name: function(targets, {model: predictions}) -> matplotlib Figure}`.
+    study:
+        `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
     """
 
     summary: str
@@ -78,3 +80,4 @@ class Task:
     floor: tuple[str, ...] = ()
     classical: tuple[str, ...] = ()
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)

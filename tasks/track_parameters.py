@@ -34,12 +34,34 @@ from physbench.datasets.common.tracks import (
     monotonic,
 )
 from physbench.tasks import Metric, Task
-from physbench.tasks.metrics import resolution
+from physbench.tasks.metrics import resolution, resolution_figures
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
 CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
+EXACT = ("toy_tracks",)  # datasets without scattering and smearing: no physical limit
+LOSSES = ("mse", "quantile")
+
+
+def _study() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """Every input with every target and loss; then true hits and the scattering cut alone.
+
+    `pt` has no sign, `qopt` and `qpt` have.
+    """
+    found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+    for coordinates in COORDINATES:
+        for target in TARGETS:
+            for loss in LOSSES:
+                name = f"{coordinates} -> {target}, {loss}"
+                found[name] = {"coordinates": coordinates, "target": target}, {"loss": loss}
+    found["true hits"] = {"hits": "true"}, {}
+    for hits in HITS:
+        for cut in CUTS[1:]:
+            found[f"{hits} hits, scattering cut {cut}"] = (
+                {"hits": hits, "scattering_cut": cut}, {}
+            )  # fmt: skip
+    return found
 
 
 def load(
@@ -83,20 +105,25 @@ def load(
         keep = sample.split == part
         if scattering_cut == "all" or part == TEST:
             keep = keep & clean
-        exact = hits == "true"
-        parts.append(_split(sample, tracks, np.flatnonzero(keep), target, exact))
+        split = _split(sample, tracks, np.flatnonzero(keep), target)
+        if dataset not in EXACT:
+            split = _limited(split, exact=hits == "true")
+        parts.append(split)
     train, validation, test = parts
     return Splits(train, validation, test, sample.files)
 
 
-def _split(
-    sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str, exact: bool
-) -> Split:
+def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str) -> Split:
     truth = replace(sample.truth.take(index), target=target)
+    return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
+
+
+def _limited(split: Split, *, exact: bool) -> Split:
+    """The split with the physical limit of its own tracks in each bin of pT."""
+    truth = split.targets
     edges = np.concatenate([[0.0], EDGES[1:]])
     limit = barrel.limits(truth.pt, truth.eta, truth.mass, truth.z0, edges, exact=exact)
-    truth = replace(truth, limit=limit)
-    return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
+    return replace(split, targets=replace(truth, limit=limit))
 
 
 def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32]]:
@@ -165,7 +192,7 @@ TASK = Task(
   howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
 }""",
     unit="track",
-    datasets=("generic_tracks",),
+    datasets=("generic_tracks", "toy_barrel", "trackml_tracks", "toy_tracks"),
     load=load,
     metrics=(
         Metric(
@@ -185,6 +212,11 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=("acts_kalman",),
+    ceiling=("acts_kalman", "matrix_fit"),
     classical=("circle_taubin",),
+    figures={
+        "Resolution of pT": resolution_figures.resolution_figure,
+        "Errors from 1 to 2 GeV": resolution_figures.distribution_figure,
+    },
+    study=_study(),
 )

@@ -66,14 +66,52 @@ def highland(thickness: Array, p: Array, mass: Array) -> Array:
     )
 
 
-def kicks(pt: Array, eta: Array, mass: Array) -> Array:
+def kicks(pt: Array, eta: Array, mass: Array, surfaces: tuple[Surface, ...] = SURFACES) -> Array:
     """(n, surfaces): width of the azimuthal kick at each surface, slabs added in quadrature."""
     stretch = np.cosh(eta)
     widths = [
         sum(highland(slab * stretch, pt * stretch, mass) ** 2 for slab in surface.slabs)
-        for surface in SURFACES
+        for surface in surfaces
     ]
     return np.asarray(np.sqrt(np.stack(widths, 1)) * stretch[:, None])
+
+
+def parameter_covariance(
+    pt: Array,
+    eta: Array,
+    mass: Array,
+    *,
+    z0: Array | float = 0.0,
+    exact: bool = False,
+    beam_spot: float | None = None,
+    surfaces: tuple[Surface, ...] = SURFACES,
+) -> Array:
+    """(n, 3, 3): covariance of y0 (mm), phi (rad), kappa (1/mm) of the Gauss-Markov optimal fit.
+
+    The track is y0 + phi r + kappa r^2/2 and C_jk = sigma_j^2 delta_jk + sum_i theta_i^2
+    max(0, r_j - r_i) max(0, r_k - r_i) over the scatterers i; layers that the track leaves along
+    z do not count. `exact` hits have no resolution of their own; `beam_spot` (mm) adds a
+    measurement at r = 0.
+    """
+    layers = [surface for surface in surfaces if surface.measures]
+    r = np.array([0.0] + [layer.r for layer in layers])
+    lever = np.maximum(0.0, r[None, :] - np.array([s.r for s in surfaces])[:, None])
+    theta = kicks(pt, eta, mass, surfaces)
+    covariance = np.einsum("ni,ij,ik->njk", theta**2, lever, lever, optimize=True)
+    sigma = np.array([beam_spot or 0.0] + [0.0 if exact else s.sigma_rphi for s in layers])
+    # A nanometre keeps the matrix of exact hits regular, far below every other term.
+    noise = np.broadcast_to(sigma**2 + 1e-12, (len(pt), len(r))).copy()
+    half = np.array([np.inf] + [layer.half_length for layer in layers])
+    noise[np.abs(np.sinh(eta)[:, None] * r + np.reshape(z0, (-1, 1))) > half] = 1e12
+    if beam_spot is None:
+        noise[:, 0] = 1e12
+    index = np.arange(len(r))
+    covariance[:, index, index] += noise
+    scale = np.array([1.0, r[-1], r[-1] ** 2])  # columns of order one
+    design = np.stack([np.ones_like(r), r, r**2 / 2], 1) / scale
+    weighted = np.linalg.solve(covariance, np.broadcast_to(design, (len(pt), *design.shape)))
+    inverse = np.linalg.inv(np.einsum("jp,njq->npq", design, weighted))
+    return np.asarray(inverse / np.outer(scale, scale))
 
 
 def curvature_resolution(
@@ -83,30 +121,16 @@ def curvature_resolution(
     *,
     z0: Array | float = 0.0,
     exact: bool = False,
+    beam_spot: float | None = None,
+    surfaces: tuple[Surface, ...] = SURFACES,
     field: float = FIELD,
 ) -> Array:
-    """sigma(pT)/pT (n,) of the Gauss-Markov optimal fit of y0 + phi r + kappa r^2/2.
-
-    C_jk = sigma_j^2 delta_jk + sum_i theta_i^2 max(0, r_j - r_i) max(0, r_k - r_i) over the
-    scatterers i; layers that the track leaves along z do not count.
-    """
-    r = np.array([layer.r for layer in LAYERS])
-    lever = np.maximum(0.0, r[None, :] - np.array([s.r for s in SURFACES])[:, None])
-    theta = kicks(pt, eta, mass)
-    covariance = np.einsum("ni,ij,ik->njk", theta**2, lever, lever, optimize=True)
-    sigma = np.array([0.0 if exact else layer.sigma_rphi for layer in LAYERS])
-    # A nanometre keeps the matrix of exact hits regular, far below every other term.
-    noise = np.broadcast_to(sigma**2 + 1e-12, (len(pt), len(r))).copy()
-    half = np.array([layer.half_length for layer in LAYERS])
-    noise[np.abs(np.sinh(eta)[:, None] * r + np.reshape(z0, (-1, 1))) > half] = 1e12
-    index = np.arange(len(r))
-    covariance[:, index, index] += noise
-    scale = r[-1]  # columns of order one
-    design = np.stack([np.ones_like(r), r / scale, (r / scale) ** 2 / 2], 1)
-    weighted = np.linalg.solve(covariance, np.broadcast_to(design, (len(pt), *design.shape)))
-    inverse = np.linalg.inv(np.einsum("jp,njq->npq", design, weighted))
+    """sigma(pT)/pT (n,) of the optimal fit; parameters as in `parameter_covariance`."""
+    covariance = parameter_covariance(
+        pt, eta, mass, z0=z0, exact=exact, beam_spot=beam_spot, surfaces=surfaces
+    )
     kappa = 0.299792458e-3 * field / pt
-    return np.asarray(np.sqrt(inverse[:, 2, 2]) / scale**2 / kappa)
+    return np.asarray(np.sqrt(covariance[:, 2, 2]) / kappa)
 
 
 def mixture_core68(sigma: Array) -> float:

@@ -46,3 +46,31 @@ def crossing(momentum: Array, q: Array, r: float, z0: float = 0.0, field: float 
     phi = np.arctan2(momentum[:, 1], momentum[:, 0]) - q * turn
     z = z0 + 2 * radius * turn * momentum[:, 2] / pt
     return np.stack([r * np.cos(phi), r * np.sin(phi), z], 1)
+
+
+def advance(
+    point: Array, phi: Array, q: Array, radius: Array, r: float | Array
+) -> tuple[Array, Array]:
+    """Turning angle (n,) in (0, pi] to the next crossing with a cylinder, and the point (n, 2).
+
+    Tracks start at `point` (n, 2) in direction phi (n,) with radius of curvature `radius` (n,).
+    NaN where the track does not reach the cylinder of radius `r` within half a turn.
+    """
+    normal = np.stack([np.sin(phi), -np.cos(phi)], 1) * q[:, None]
+    centre = point + radius[:, None] * normal
+    distance = np.hypot(centre[:, 0], centre[:, 1])
+    along = (r**2 - radius**2 + distance**2) / (2 * distance)
+    square = np.square(r) - along**2
+    height = np.sqrt(np.where(square >= 0, square, np.nan))
+    unit = centre / distance[:, None]
+    across = np.stack([-unit[:, 1], unit[:, 0]], 1)
+    best = np.full(len(phi), np.nan)
+    where = np.full((len(phi), 2), np.nan)
+    for sign in (1.0, -1.0):
+        candidate = along[:, None] * unit + sign * height[:, None] * across
+        # Cross product of the arms from the centre; a positive charge turns clockwise.
+        a, b = point - centre, candidate - centre
+        turn = -q * np.arctan2(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], (a * b).sum(1))
+        better = (turn > 1e-12) & ~(best <= turn)
+        best, where = np.where(better, turn, best), np.where(better[:, None], candidate, where)
+    return best, where

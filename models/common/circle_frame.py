@@ -16,7 +16,10 @@ from physbench.models.common import circles, matrix_tracks
 
 Array = NDArray[np.float64]
 
-RESIDUAL = 0.2  # mm GeV: typical residual times pT
+RESIDUAL = 0.05  # mm GeV: typical residual times pT
+EXPECTED_Z = 0.2  # mm GeV: scattering of a residual of z, times pT
+WAVES = 6  # half waves along the radius
+LONGEST = 1024.0  # mm: radius of half a wave of number 1
 LARGEST = 10.0  # bound of the scaled residuals: one wild hit must not decide
 
 
@@ -78,20 +81,21 @@ def frame(tracks: Tracks, field: float = FIELD) -> Frame:
 
 
 def hit_features(tracks: Tracks, frame: Frame) -> NDArray[np.float32]:
-    """(n, slots, 8), of order one: where each hit is, its residuals, and the circle's parameters.
+    """(n, slots, 14), of order one: where each hit is, its residuals, and the circle's parameters.
 
-    r, arc length and z in 500 mm; residual times pT; residual of z over its expected size;
-    log pT, 1/pT and slope of the track.
+    r, arc length and z in 500 mm; residual times pT, alone and times cos(k pi r/LONGEST) for k = 1
+    to 6; residual of z over its expected size; log pT, 1/pT and slope of the track.
     """
     r, z = np.hypot(tracks.hits[..., 0], tracks.hits[..., 1]), tracks.hits[..., 2]
     pt = frame.pt[:, None]
-    sigma_z = np.hypot(matrix_tracks.resolutions(r)[1], RESIDUAL / pt)
+    sigma_z = np.hypot(matrix_tracks.resolutions(r)[1], EXPECTED_Z / pt)
+    residual = np.clip(frame.residual * pt / RESIDUAL, -LARGEST, LARGEST)
     shape = r.shape
     columns = (
         r / 500,
         frame.arc / 500,
         z / 500,
-        np.clip(frame.residual * pt / RESIDUAL, -LARGEST, LARGEST),
+        *(residual * np.cos(k * np.pi * r / LONGEST) for k in range(WAVES + 1)),
         np.clip(frame.residual_z / sigma_z, -LARGEST, LARGEST),
         np.broadcast_to(np.log(pt), shape),
         np.broadcast_to(np.minimum(1 / pt, LARGEST), shape),

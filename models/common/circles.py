@@ -1,8 +1,10 @@
 """Circle fits of many tracks at once, and the helix that follows.
 
-All take hits (n, slots, 3) in mm with a mask and return centres and radii in mm. Algebraic fits
-minimise sum (A (x^2 + y^2) + B x + C y + D)^2; Kasa fixes A = 1, Taubin the mean squared
-gradient. Formulas in centred moments: Al-Sharadqah & Chernov, EJS 3 (2009) 886.
+All take hits with a mask and return centres and radii in the unit of the hits. Algebraic fits
+minimise sum (A (x^2 + y^2) + B x + C y + D)^2 under a constraint: Kasa A = 1, Pratt
+B^2 + C^2 - 4 A D = 1, Taubin the mean squared gradient, Riemann a unit normal of the plane through
+the hits on the paraboloid (x, y, x^2 + y^2). The geometric fit minimises sum (distance - R)^2.
+Formulas in centred moments: Al-Sharadqah & Chernov, EJS 3 (2009) 886.
 """
 
 from __future__ import annotations
@@ -15,28 +17,34 @@ from numpy.typing import NDArray
 from physbench.datasets.common.tracks import BEND, FIELD, Tracks
 
 Array = NDArray[np.float64]
-METHODS = ("taubin", "kasa")
+METHODS = ("taubin", "kasa", "pratt", "riemann", "geometric")
 STEPS = 20  # Newton steps; quadratic convergence from 0 needs few
+GAUSS_NEWTON = 100  # steps at most; tracks need two or three
+METRE = 1000.0  # mm; the Riemann fit depends on the unit of length, and tracks use this one
 CHUNK = 4096  # tracks whose hits stay in the cache
 
 
-def fit(x: Array, y: Array, mask: NDArray[np.bool_], method: str = "taubin") -> Array:
+def fit(
+    x: Array, y: Array, mask: NDArray[np.bool_], method: str = "taubin", *, unit: float = 1.0
+) -> Array:
     """(n, 3): centre a, b and radius R of each circle; not finite where the hits are collinear.
 
-    Raises ValueError for an unknown method or fewer than 3 hits.
+    `unit` is the length in which the Riemann fit measures. Raises ValueError for an unknown method
+    or fewer than 3 hits.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got '{method}'")
     if (mask.sum(1) < 3).any():
         raise ValueError(f"a circle needs 3 hits; got a track with {int(mask.sum(1).min())}")
+    solve = {"riemann": _riemann, "geometric": _geometric}.get(method, _algebraic)
     parts = [
-        _fit(x[i : i + CHUNK], y[i : i + CHUNK], mask[i : i + CHUNK], method)
+        solve(x[i : i + CHUNK] / unit, y[i : i + CHUNK] / unit, mask[i : i + CHUNK], method) * unit
         for i in range(0, len(x), CHUNK)
     ]
     return np.concatenate(parts) if parts else np.zeros((0, 3))
 
 
-def _fit(x: Array, y: Array, mask: NDArray[np.bool_], method: str) -> Array:
+def _algebraic(x: Array, y: Array, mask: NDArray[np.bool_], method: str) -> Array:
     weight = mask / mask.sum(1, keepdims=True)
     mean_x, mean_y = _mean(weight, x), _mean(weight, y)
     u, v = x - mean_x[:, None], y - mean_y[:, None]
@@ -50,28 +58,74 @@ def _fit(x: Array, y: Array, mask: NDArray[np.bool_], method: str) -> Array:
         var = mzz - mz * mz
         constant = mxz * (mxz * myy - myz * mxy) + myz * (myz * mxx - mxz * mxy) - var * cov
         linear = var * mz + 4 * cov * mz - mxz * mxz - myz * myz
-        square = -(3 * mz * mz + mzz)
-        eta = _smallest_root(constant, linear, square, 4 * mz)
+        eta = _smallest_root(constant, linear, -(3 * mz * mz + mzz), 4 * mz)
+    elif method == "pratt":
+        constant = mxz**2 * myy + myz**2 * mxx - 2 * mxz * myz * mxy + (mz * mz - mzz) * cov
+        linear = mzz * mz + 4 * cov * mz - mxz * mxz - myz * myz - mz**3
+        square = 4 * cov - 3 * mz * mz - mzz
+        eta = _smallest_root(constant, linear, square, np.zeros_like(mz), np.full_like(mz, 4.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         twice = 2 * (eta * eta - eta * mz + cov)
         # Rounding leaves a tiny determinant for a straight line: then there is no circle.
-        twice = np.where(np.abs(cov) < 1e-13 * mz * mz, 0.0, twice)
+        twice = np.where(_collinear(mz, cov), 0.0, twice)
         a = (mxz * (myy - eta) - myz * mxy) / twice
         b = (myz * (mxx - eta) - mxz * mxy) / twice
-        return np.stack([a + mean_x, b + mean_y, np.sqrt(a * a + b * b + mz)], 1)
+        square = a * a + b * b + mz + (2 * eta if method == "pratt" else 0.0)
+        return np.stack([a + mean_x, b + mean_y, np.sqrt(square)], 1)
+
+
+def _collinear(mz: Array, cov: Array) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(cov) < 1e-13 * mz * mz)
+
+
+def _riemann(x: Array, y: Array, mask: NDArray[np.bool_], method: str) -> Array:
+    weight = mask / mask.sum(1, keepdims=True)
+    points = np.stack([x, y, x * x + y * y], 2)
+    mean = np.einsum("ns,nsk->nk", weight, points)
+    centred = (points - mean[:, None]) * np.sqrt(weight)[..., None]
+    # The smallest singular vector is more exact than an eigenvector of the covariance.
+    n = np.linalg.svd(centred, full_matrices=False)[2][:, 2]
+    c = -(n * mean).sum(1)
+    u, v = centred[..., 0], centred[..., 1]
+    mxx, myy, mxy = (u * u).sum(1), (v * v).sum(1), (u * v).sum(1)
+    n3 = np.where(_collinear(mxx + myy, mxx * myy - mxy * mxy), 0.0, n[:, 2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        square = (1 - n3**2 - 4 * c * n3) / (4 * n3**2)
+        return np.stack([-n[:, 0] / (2 * n3), -n[:, 1] / (2 * n3), np.sqrt(square)], 1)
+
+
+def _geometric(x: Array, y: Array, mask: NDArray[np.bool_], method: str) -> Array:
+    """Gauss-Newton from Taubin's circle."""
+    found = _algebraic(x, y, mask, "taubin")
+    curved = np.isfinite(found).all(1)
+    circle, x, y, full = found[curved], x[curved], y[curved], mask[curved]
+    for _ in range(GAUSS_NEWTON):
+        u, v = x - circle[:, :1], y - circle[:, 1:2]
+        distance = np.hypot(u, v)
+        safe = np.where(distance > 0, distance, 1.0)
+        jacobian = np.stack([u / safe, v / safe, np.ones_like(u)], 2) * full[..., None]
+        residual = (distance - circle[:, 2:]) * full
+        step = np.linalg.pinv(jacobian) @ residual[..., None]
+        circle = circle + step[..., 0]
+        if (np.abs(step[..., 0]).max(1) <= 1e-12 * circle[:, 2]).all():
+            break
+    found[curved] = circle
+    return found
 
 
 def _mean(weight: Array, values: Array) -> Array:
     return np.asarray(np.einsum("ij,ij->i", weight, values))
 
 
-def _smallest_root(c0: Array, c1: Array, c2: Array, c3: Array) -> Array:
-    """Newton's method from 0 on c0 + c1 e + c2 e^2 + c3 e^3."""
-    root = np.zeros_like(c0)
+def _smallest_root(*coefficients: Array) -> Array:
+    """Newton's method from 0 on c0 + c1 e + c2 e^2 + ..."""
+    root = np.zeros_like(coefficients[0])
     for _ in range(STEPS):
-        slope = c1 + root * (2 * c2 + 3 * c3 * root)
-        value = c0 + root * (c1 + root * (c2 + c3 * root))
-        step = np.divide(value, slope, out=np.zeros_like(value), where=slope != 0)
+        value, slope = coefficients[-1], np.zeros_like(root)
+        for coefficient in coefficients[-2::-1]:
+            slope = slope * root + value
+            value = value * root + coefficient
+        step = np.divide(value, slope, out=np.zeros_like(root), where=slope != 0)
         root = root - step
         if (np.abs(step) <= 1e-14 * np.abs(root)).all():
             break
@@ -85,7 +139,7 @@ def helix(tracks: Tracks, method: str = "taubin", field: float = FIELD) -> Mappi
     """
     hits = tracks.check().hits.astype(np.float64)
     x, y, z = np.moveaxis(hits, 2, 0)
-    a, b, radius = fit(x, y, tracks.mask, method).T
+    a, b, radius = fit(x, y, tracks.mask, method, unit=METRE).T
     straight = ~np.isfinite(radius)
     a, b = np.where(straight, 1.0, a), np.where(straight, 0.0, b)
     radius = np.where(straight, 1.0, radius)
