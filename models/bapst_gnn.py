@@ -183,7 +183,7 @@ MODEL = Model(
             "optimiser": "adamw",
             "schedule": "onecycle",
             "per_configuration": True,
-            "epochs": 60,
+            "epochs": 30,
         },
         "botan_ka3d": {
             "positions": "inherent",

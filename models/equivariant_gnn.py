@@ -204,7 +204,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 40},
+        "kob_andersen": SMALL | {"epochs": 12},
         "botan_ka3d": SMALL | {"epochs": 60},
     },
     save=networks.save,

@@ -136,7 +136,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={"kob_andersen": {"epochs": 60}},
+    presets={"kob_andersen": {"epochs": 30}},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

@@ -55,7 +55,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 40},
+        "kob_andersen": SMALL | {"epochs": 15},
         "botan_ka3d": SMALL | {"epochs": 60},
     },
     save=networks.save,

@@ -149,7 +149,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 60},
+        "kob_andersen": SMALL | {"epochs": 30},
         "botan_ka3d": SMALL | {"epochs": 80},
     },
     save=networks.save,

@@ -55,21 +55,25 @@ def test_changed_features_are_found(
 
 
 def test_dropped_layer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The messages of the graph network are computed and thrown away."""
-    monkeypatch.setattr(
-        interaction_network.InteractionNetwork,
-        "message",
-        lambda self, effect: torch.zeros_like(effect),
-    )
+    """What the nodes hear from their edges is computed and thrown away."""
+
+    class Dropped(torch.nn.Module):
+        def __init__(self, layer: torch.nn.Module) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.zeros_like(self.layer(x))
+
+    plain = registry.load("model", "interaction_network").object.load
+
+    def load(path: Any) -> Any:
+        fitted = plain(path)
+        fitted.network.relation = Dropped(fitted.network.relation)
+        return fitted
+
+    planted(monkeypatch, "model", "interaction_network", load=load)
     assert weights() == ["RED"]
-
-
-def test_shifted_bin_edge_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert verdict("track_parameters", "circle_taubin") == "PASS"
-    edges = np.array(resolution.EDGES, dtype=float)
-    edges[2] += 0.5
-    monkeypatch.setattr(resolution, "EDGES", edges)
-    assert verdict("track_parameters", "circle_taubin") != "PASS"
 
 
 def planted(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, **changes: Any) -> None:
@@ -82,6 +86,14 @@ def planted(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, **changes: An
         return changed if (asked, str(what)) == (kind, name) else plain(asked, what)
 
     monkeypatch.setattr(registry, "load", load)
+
+
+def test_shifted_bin_edge_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verdict("track_parameters", "circle_taubin") == "PASS"
+    edges = np.array(resolution.EDGES, dtype=float)
+    edges[2] += 0.5
+    monkeypatch.setattr(resolution, "EDGES", edges)
+    assert verdict("track_parameters", "circle_taubin") != "PASS"
 
 
 def test_flipped_sign_of_eta_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
