@@ -193,6 +193,14 @@ def test_botan_slice_has_the_published_numbers() -> None:
     assert test.box is not None
     inherent = splits.test.inputs[0].inherent
     assert inherent is not None
+    waves = [
+        propensity.structure_factor(
+            m.propensity[0][m.types == A], m.positions[m.types == A], m.box
+        )
+        for m in splits.test.targets
+        if m.positions is not None and m.box is not None
+    ]
+    assert np.mean(waves) == pytest.approx(142.5, rel=0.01)  # k = 0.417
     assert splits.test.inputs[0].inherent_energy is not None
 
 
