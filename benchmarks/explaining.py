@@ -232,8 +232,8 @@ def symbolic(
 ) -> tuple[str, int, Array, float]:
     """A formula for y (n,) in the columns of x: text, nodes, values (n,), held-out R^2.
 
-    Genetic programming of gplearn for the largest correlation, with a fixed seed; every second row is held out. Raises
-    ImportError naming the extra when gplearn is absent.
+    Genetic programming of gplearn for the largest correlation, with a fixed seed; every second
+    row is held out. Raises ImportError naming the extra when gplearn is absent.
     """
     try:
         from gplearn.genetic import SymbolicRegressor

@@ -79,7 +79,6 @@ def mutual_information(
     in X than the k-th neighbour in (X, Y). I2 counts within the box of the k neighbours and
     subtracts 1/k. Not clipped at 0. Raises ValueError for N <= k, unequal lengths or NaN.
     """
-    from scipy.spatial import cKDTree
     from scipy.special import digamma
 
     if len(np.asarray(x)) != len(np.asarray(y)):
@@ -92,9 +91,7 @@ def mutual_information(
     _check_neighbours(n, k)
     if not first.shape[1] or not second.shape[1]:
         return 0.0  # a constant tells nothing
-    distance, neighbour = cKDTree(np.hstack([first, second])).query(
-        np.hstack([first, second]), k + 1, p=np.inf
-    )
+    distance, neighbour = nearest(np.hstack([first, second]), k)
     if variant == 1:
         inside = [_within(part, np.nextafter(distance[:, k], 0)) for part in (first, second)]
         mean = np.mean(digamma(inside[0] + 1) + digamma(inside[1] + 1))
@@ -107,6 +104,14 @@ def mutual_information(
         counts.append(_within(part, np.nextafter(width, np.inf)))
     mean = np.mean(digamma(counts[0]) + digamma(counts[1]))
     return float(digamma(k) - 1 / k - mean + digamma(n))
+
+
+def nearest(points: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
+    """(n, k + 1) max-norm distances and indices of each point and its k nearest neighbours."""
+    from scipy.spatial import cKDTree
+
+    distance, index = cKDTree(points).query(points, k + 1, p=np.inf)
+    return np.asarray(distance, dtype=np.float64), np.asarray(index, dtype=np.int64)
 
 
 def _within(points: Array, radius: Array) -> NDArray[np.int64]:
@@ -129,7 +134,6 @@ def mutual_information_with_labels(
 
     psi(N) + <psi(k_i)> - <psi(N_label)> - <psi(m_i)>; labels with one member are dropped.
     """
-    from scipy.spatial import cKDTree
     from scipy.special import digamma
 
     points, names = columns(x, scale=scale, seed=seed), np.asarray(labels)
@@ -142,7 +146,7 @@ def mutual_information_with_labels(
     for value in np.unique(label):
         own = np.flatnonzero(label == value)
         near = min(k, len(own) - 1)
-        radius[own] = cKDTree(points[own]).query(points[own], near + 1, p=np.inf)[0][:, near]
+        radius[own] = nearest(points[own], near)[0][:, near]
         neighbours[own] = near
     inside = _within(points, np.nextafter(radius, 0)) + 1
     return float(
@@ -155,12 +159,11 @@ def mutual_information_with_labels(
 
 def differential_entropy(x: ArrayLike, k: int = 3) -> float:
     """Kozachenko-Leonenko: psi(N) - psi(k) + d <ln(2 d_k)>, max norm, X as it is."""
-    from scipy.spatial import cKDTree
     from scipy.special import digamma
 
     points = np.asarray(x, dtype=np.float64)
     points = points.reshape(len(points), -1)
     _check_neighbours(len(points), k)
-    distance = cKDTree(points).query(points, k + 1, p=np.inf)[0][:, k]
+    distance = nearest(points, k)[0][:, k]
     log = np.mean(np.log(2 * distance))
     return float(digamma(len(points)) - digamma(k) + points.shape[1] * log)
