@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("--picture", type=Path, help="draw one board as .png, .svg or .pdf")
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
     board.set_defaults(call=board_verb)
+    _explain_parser(verbs)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
     new.add_argument("kind", choices=["model", "task"])
     new.add_argument("name")
@@ -143,6 +144,17 @@ def _study_parser(verbs: Any) -> None:
     study.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     study.add_argument("--out", type=Path, help="write the table into this folder too")
     study.set_defaults(call=study_verb)
+
+
+def _explain_parser(verbs: Any) -> None:
+    explain = verbs.add_parser("explain", help="look into the network of a record")
+    explain.add_argument("record", type=Path, help="a record with its weights beside it")
+    explain.add_argument("--layer", help="the module whose inputs are looked at; default: head")
+    explain.add_argument("--units", type=int, default=2000, help="training units (default 2000)")
+    explain.add_argument("--permutations", type=int, default=10, help="a neuron (default 10)")
+    explain.add_argument("--symbolic", type=int, default=1, help="neurons to write as formulas")
+    explain.add_argument("--out", type=Path, help="folder; default: beside the record")
+    explain.set_defaults(call=explain_verb)
 
 
 def _data_parser(verbs: Any) -> None:
@@ -276,6 +288,16 @@ def study_verb(options: argparse.Namespace) -> int:
     )
     print(text)
     return status
+
+
+def explain_verb(options: argparse.Namespace) -> int:
+    """Importance, information, maps and formulas of a network's neurons, as files."""
+    from benchmarks import explaining
+
+    names = ("layer", "units", "permutations", "symbolic", "out")
+    for path in explaining.explain(options.record, **{n: getattr(options, n) for n in names}):
+        print(path)
+    return 0
 
 
 def score_verb(options: argparse.Namespace) -> int:

@@ -1,0 +1,313 @@
+"""Look into the network of a record: which neurons matter, and what they know.
+
+Works on the training split, so that nothing is out of distribution. Permutation importance needs a
+network alone; what the neurons know (information, maps, formulas) needs one row a track.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import neurons, registry
+from physbench.datasets import Split
+from physbench.leaderboard import record as records
+from physbench.models import Model
+from physbench.tasks import Task
+from physbench.tasks.metrics import information
+
+Array = NDArray[np.float64]
+Table = list[dict[str, Any]]
+
+BINS = 8  # of equal probability: H(Y) = ln 8
+NEIGHBOURS = (3, 5, 10)
+COMPONENTS = 3  # the nearest-neighbour estimate is biased low in more dimensions
+MAPS = 4  # neurons that are drawn
+LARGEST_METRICS = 4
+
+
+def explain(
+    path: Path,
+    *,
+    layer: str | None = None,
+    units: int = 2000,
+    permutations: int = 10,
+    symbolic: int = 1,
+    out: Path | None = None,
+) -> list[Path]:
+    """Write tables and figures about the network of a record, and return their paths.
+
+    Parameters
+    ----------
+    layer:
+        The module whose inputs are looked at; by default what goes into `head`.
+    units:
+        Training units used.
+    permutations:
+        Shuffles of each neuron.
+    symbolic:
+        The most important neurons that are written as formulas; needs the extra `[symbolic]`.
+    out:
+        The folder; by default one beside the record.
+
+    Raises ValueError when the record has no weights, and FileNotFoundError when they are gone.
+    """
+    record = records.read(path)
+    task: Task = registry.load("task", record.task.name).object
+    model: Model = registry.load("model", record.model.name).object
+    if record.weights is None or model.load is None:
+        raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
+    weights = path.parent / record.weights.file
+    if not weights.is_file():
+        raise FileNotFoundError(f"{weights} is gone; train again with: run ... --again")
+    train = task.load(record.dataset.name, **record.task.protocol).train
+    split = train.take(range(min(units, len(train))))
+    fitted = model.load(weights)
+    module = neurons.layer_of(neurons.network_of(fitted), layer)
+
+    def run() -> Any:
+        return task.prepare(split.inputs, model.predict(fitted, split.inputs))
+
+    latent = neurons.activations(module, run)
+    rows = real_rows(split, len(latent))
+    reference, change = neurons.importance(
+        module, run, measures(task, split), permutations=permutations, rows=rows
+    )
+    for metric in task.metrics:
+        if metric.best == "max" and metric.name in change:
+            change[metric.name] *= -1  # positive means important
+    folder = out or path.parent / f"{path.stem}-explain"
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {"importance": importance_table(reference, change)}
+    order = np.argsort(-np.abs(next(iter(change.values())).mean(1)))
+    written: list[Path] = []
+    if len(latent) == len(split) and hasattr(split.targets, "pt"):
+        variables = quantities(split.targets)
+        tables["information"] = information_table(latent, variables)
+        written.append(maps(latent, variables, order[:MAPS], folder / "maps.png"))
+        if symbolic:
+            tables["formulas"] = formulas(module, run, split, task, latent, variables,
+                                          order[:symbolic])  # fmt: skip
+    written.append(bars(change, folder / "importance.png"))
+    for name, table in tables.items():
+        records.atomic(folder / f"{name}.json", json.dumps(table, indent=1))
+        written.append(folder / f"{name}.json")
+    records.atomic(folder / "tables.md", "\n".join(markdown(n, t) for n, t in tables.items()))
+    return [*written, folder / "tables.md"]
+
+
+def real_rows(split: Split, count: int) -> NDArray[np.bool_] | None:
+    """The rows of padded hits that are real, where the layer works on padded hits."""
+    mask = getattr(split.inputs, "mask", None)
+    return mask.ravel() if mask is not None and mask.size == count else None
+
+
+def measures(task: Task, split: Split) -> dict[str, Callable[[Any], float]]:
+    """A loss where targets allow one, and the task's metrics that predictions can be scored by."""
+
+    def bound(function: Any) -> Callable[[Any], float]:
+        def value(predictions: Any) -> float:
+            result = function(split.targets, predictions)
+            return float(result.get("all", math.nan) if isinstance(result, dict) else result)
+
+        return value
+
+    tracks = hasattr(split.targets, "pt")
+    chosen = {"loss": bound(squared_error)} if tracks else {}
+    chosen |= {metric.name: bound(metric.function) for metric in task.metrics[:LARGEST_METRICS]}
+    extra = ("outlier_fraction", "sign_error_rate") if tracks else ()
+    return chosen | {m.name: bound(m.function) for m in task.metrics if m.name in extra}
+
+
+def squared_error(truth: Any, predictions: Any) -> float:
+    """Mean squared error of q/pT in 1/GeV^2."""
+    return float(np.mean((predictions["qopt"] - truth.q / truth.pt) ** 2))
+
+
+def quantities(truth: Any) -> dict[str, Array]:
+    """What a track's neurons may know, and three random variables that they cannot know."""
+    generator = np.random.default_rng(0)
+    found = {
+        "q/pT": truth.q / truth.pt, "pT": truth.pt, "eta": truth.eta, "phi": truth.phi,
+        "d0": truth.d0, "z0": truth.z0, "charge": truth.q,
+    }  # fmt: skip
+    n = len(truth.pt)
+    found["random uniform"] = generator.uniform(size=n)
+    found["random normal"] = generator.normal(size=n)
+    found["random Poisson"] = generator.poisson(3.0, n).astype(np.float64)
+    return found
+
+
+def importance_table(reference: dict[str, float], change: dict[str, Array]) -> Table:
+    """The metrics without permutation, then mean and deviation of their change by neuron."""
+    table: Table = [{"neuron": "none", **{name: _round(v) for name, v in reference.items()}}]
+    for neuron in range(len(next(iter(change.values())))):
+        row: dict[str, Any] = {"neuron": neuron}
+        for name, values in change.items():
+            row[name] = _round(float(values[neuron].mean()))
+            row[f"{name} +-"] = _round(float(values[neuron].std()))
+        table.append(row)
+    return table
+
+
+def information_table(latent: Array, variables: dict[str, Array]) -> Table:
+    """Conditional entropy and proficiency of each variable given the latent space, in nats.
+
+    Y is discretised into 8 bins of equal probability. Three estimates: nearest neighbours in the
+    whole latent space, the same in its first principal components, and a lower bound, H(Y) minus
+    the held-out cross entropy of a classifier. `I k=...` is Kraskov's for continuous Y.
+    """
+    from sklearn.decomposition import PCA
+
+    standard = information.columns(latent)
+    few = PCA(min(COMPONENTS, standard.shape[1]), random_state=0).fit_transform(standard)
+    table = []
+    for name, values in variables.items():
+        label = information.quantile_bins(values, BINS)
+        entropy = information.entropy(np.bincount(label))
+        whole = information.mutual_information_with_labels(standard, label)
+        row: dict[str, Any] = {"variable": name, "H": _round(entropy)}
+        row["H given latent"] = _round(entropy - whole)
+        row["U"] = _round(information.proficiency(whole, entropy))
+        found = information.mutual_information_with_labels(few, label)
+        row[f"U, {few.shape[1]} components"] = _round(information.proficiency(found, entropy))
+        bound = prediction_bound(standard, label)
+        row["U, lower bound"] = _round(information.proficiency(bound, entropy))
+        for k in NEIGHBOURS:
+            row[f"I k={k}"] = _round(information.mutual_information(few, values, k))
+        table.append(row)
+    return table
+
+
+def prediction_bound(x: Array, label: NDArray[np.int64]) -> float:
+    """H(Y) minus the cross entropy of boosted trees on the half they were not trained on."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import log_loss
+
+    half = len(x) // 2
+    model = HistGradientBoostingClassifier(
+        max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=0
+    )
+    model.fit(x[:half], label[:half])
+    seen = np.isin(label[half:], model.classes_)
+    probability = model.predict_proba(x[half:][seen])
+    loss = log_loss(label[half:][seen], probability, labels=model.classes_)
+    return information.entropy(np.bincount(label[half:])) - float(loss)
+
+
+def formulas(
+    layer: Any,
+    run: Callable[[], Any],
+    split: Split,
+    task: Task,
+    latent: Array,
+    variables: dict[str, Array],
+    chosen: Any,
+) -> Table:
+    """Formulas of neurons, their nodes, R^2 on held-out tracks, and what replacing one costs."""
+    names = ("q/pT", "pT", "eta", "phi")
+    x = np.column_stack([variables[name] for name in names])
+    ranking = measures(task, split)[task.metrics[0].name]
+    before = ranking(run())
+    table = []
+    for neuron in chosen:
+        formula, nodes, predicted, r2 = symbolic(x, latent[:, neuron], names)
+        with neurons.changed(layer, int(neuron), predicted):
+            after = ranking(run())
+        table.append({
+            "neuron": int(neuron), "formula": formula, "nodes": nodes, "R2 held out": _round(r2),
+            f"{task.metrics[0].name} before": _round(before), "after replacing": _round(after),
+        })  # fmt: skip
+    return table
+
+
+def symbolic(
+    x: Array, y: Array, names: tuple[str, ...], *, generations: int = 12, population: int = 1000
+) -> tuple[str, int, Array, float]:
+    """A formula for y (n,) in the columns of x: text, nodes, values (n,), held-out R^2.
+
+    Genetic programming of gplearn for the largest correlation, with a fixed seed; every second
+    row is held out. Raises ImportError naming the extra when gplearn is absent.
+    """
+    try:
+        from gplearn.genetic import SymbolicRegressor
+    except ImportError as error:
+        raise ImportError(
+            "formulas need gplearn: pip install 'physbench[symbolic]', or pass --symbolic 0"
+        ) from error
+    model = SymbolicRegressor(
+        population_size=population, generations=generations, random_state=0, metric="pearson",
+        function_set=("mul", "sqrt", "sin", "cos", "add", "sub", "div"),
+        parsimony_coefficient=1e-3, feature_names=list(names), stopping_criteria=0.99999,
+    )  # fmt: skip
+    model.fit(x[::2], y[::2])
+    raw = np.asarray(model.predict(x))
+    # Correlation leaves scale and offset open; a straight line gives them.
+    design = np.stack([raw, np.ones_like(raw)], 1)
+    scale, offset = np.linalg.lstsq(design[::2], y[::2], rcond=None)[0]
+    values = scale * raw + offset
+    left = ((y[1::2] - values[1::2]) ** 2).sum()
+    total = ((y[1::2] - y[1::2].mean()) ** 2).sum()
+    r2 = 1 - left / total if total > 0 else math.nan
+    text = f"{offset:.6g} + {scale:.6g} * {model._program}"
+    return text, int(model._program.length_), values, float(r2)
+
+
+def maps(latent: Array, variables: dict[str, Array], chosen: Any, path: Path) -> Path:
+    """Activation of neurons over (q/pT, eta) and (phi, pT), as filled contours."""
+    import matplotlib.pyplot as plt
+
+    planes = (("q/pT", "eta"), ("phi", "pT"))
+    figure, grid = plt.subplots(
+        len(chosen), 2, squeeze=False, figsize=(8, 2.6 * len(chosen)), layout="constrained"
+    )
+    for row, neuron in zip(grid, chosen, strict=True):
+        for axes, (first, second) in zip(row, planes, strict=True):
+            x, y = variables[first], variables[second]
+            # A triangulation needs three distinct points.
+            if len(np.unique(np.column_stack([x, y]), axis=0)) >= 3:
+                drawn = axes.tricontourf(x, y, latent[:, neuron], levels=20)
+                figure.colorbar(drawn, ax=axes)
+            axes.set(xlabel=first, ylabel=second, title=f"neuron {neuron}")
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    return path
+
+
+def bars(change: dict[str, Array], path: Path) -> Path:
+    """Mean change of each metric by neuron, with the deviation over permutations."""
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(
+        len(change), 1, squeeze=False, sharex=True, figsize=(8, 1.6 * len(change)),
+        layout="constrained",
+    )  # fmt: skip
+    for axes, (name, values) in zip(grid[:, 0], change.items(), strict=True):
+        finite = np.where(np.isfinite(values), values, 0.0)
+        axes.bar(np.arange(len(values)), finite.mean(1), yerr=finite.std(1))
+        axes.set_title(name, fontsize="small")
+    grid[-1, 0].set_xlabel("neuron")
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    return path
+
+
+def markdown(name: str, table: Table) -> str:
+    """A table under its name."""
+    if not table:
+        return f"### {name}\n"
+    head = list(table[0]) if len(table) == 1 else list(table[1])
+    lines = [f"### {name}\n", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in table:
+        lines.append("| " + " | ".join(str(row.get(key, "")) for key in head) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _round(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None
