@@ -20,12 +20,16 @@ __version__ = "0.1.0"
 
 _HOME = {
     "board": "benchmarks.boards",
+    "check": "benchmarks.checking",
+    "cite": "benchmarks.citing",
+    "compare": "benchmarks.comparing",
     "dataset": "benchmarks.api",
     "model": "benchmarks.api",
     "run": "benchmarks.running",
     "score": "benchmarks.scoring",
     "sweep": "benchmarks.sweeping",
     "task": "benchmarks.api",
+    "verify": "benchmarks.verifying",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _sweep_parser(verbs)
     _study_parser(verbs)
     _data_parser(verbs)
+    _trust_parsers(verbs)
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
     score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
     score.add_argument("--task", help="the task's own file, when it is not registered")
@@ -56,7 +57,44 @@ def _list_parser(verbs: Any) -> None:
     listing.set_defaults(call=list_verb)
     info = verbs.add_parser("info", help="the card of a task, model or dataset")
     info.add_argument("name")
+    info.add_argument("--croissant", action="store_true", help="a dataset's card as JSON-LD")
     info.set_defaults(call=info_verb)
+
+
+def _trust_parsers(verbs: Any) -> None:
+    compare = verbs.add_parser("compare", help="the difference of two rows, paired by unit")
+    compare.add_argument("first", metavar="A", help="a row, or record files joined by commas")
+    compare.add_argument("second", metavar="B")
+    compare.add_argument("--task")
+    compare.add_argument("--dataset")
+    compare.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
+    compare.set_defaults(call=compare_verb)
+    check = verbs.add_parser("check", help="the gate: has a score regressed? status 0, 1 or 2")
+    check.add_argument("tasks", nargs="*", metavar="TASK", help="names or files; default: all")
+    check.add_argument("--models", nargs="+", default=[], help="default: all with references")
+    check.add_argument("--reference", type=Path, help="folder of reference records")
+    check.add_argument("--fast", action="store_true", help="only cells of less than ten seconds")
+    check.add_argument("--margin", type=float, default=0.0, help="loss that does not matter")
+    check.add_argument("--older", type=Path, help="an older checkout, to compare the cost with")
+    check.add_argument("--report", type=Path, help="write every number as JSON")
+    check.add_argument("--summary", type=Path, help="append a Markdown summary to this file")
+    check.add_argument("--make-reference", type=int, metavar="SEEDS", help="run references first")
+    check.add_argument("--dataset", help="of the references to make")
+    check.set_defaults(call=check_verb)
+    verify = verbs.add_parser("verify", help="is a record true? status 1 when it is not")
+    verify.add_argument("records", nargs="+", type=Path, metavar="RECORD")
+    verify.add_argument("--level", default="rescore", choices=["rescore", "repredict", "retrain"])
+    verify.add_argument("--task", help="the task's own file, when it is not registered")
+    verify.add_argument("--model", help="the model's own file, when it is not registered")
+    verify.add_argument("--supersede", action="store_true", help="score anew what is out of date")
+    verify.add_argument("--runs", type=Path, help="folder of the verdicts (default: runs)")
+    verify.set_defaults(call=verify_verb)
+    cite = verbs.add_parser("cite", help="BibTeX of a task, dataset, model or of records")
+    cite.add_argument("names", nargs="+", metavar="NAME|RECORD", help="'physbench' is the suite")
+    cite.add_argument("--latex", action="store_true", help="a table of the records instead")
+    cite.set_defaults(call=cite_verb)
+    claims = verbs.add_parser("claims", help="published claims beside our numbers")
+    claims.set_defaults(call=claims_verb)
 
 
 def _run_parser(verbs: Any) -> None:
@@ -185,6 +223,13 @@ def info_verb(options: argparse.Namespace) -> int:
     """Print the docstring of an entry and the keywords of its functions, importing nothing."""
     from benchmarks import registry
 
+    if options.croissant:
+        import json
+
+        from benchmarks import citing
+
+        print(json.dumps(citing.croissant(options.name), indent=1, ensure_ascii=False))
+        return 0
     for kind in registry.kinds_of(options.name):
         print(f"{kind} {options.name}\n")
         print(registry.docstring(kind, options.name))
@@ -269,6 +314,85 @@ def score_verb(options: argparse.Namespace) -> int:
         for metric in metrics:
             print(f"  {metric.name:32s} {metric.value}")
     return worst
+
+
+def compare_verb(options: argparse.Namespace) -> int:
+    """Print the paired difference with its interval and a verdict in words."""
+    from benchmarks import comparing
+
+    sides = [side.split(",") for side in (options.first, options.second)]
+    print(comparing.compare(*sides, task=options.task, dataset=options.dataset, runs=options.runs))
+    return 0
+
+
+def check_verb(options: argparse.Namespace) -> int:
+    """Apply the gates; exit status 0 for PASS, 1 for RED, 2 for UNRESOLVED."""
+    from benchmarks import checking
+
+    if options.make_reference:
+        folder = options.reference or Path("references")
+        made = checking.make_reference(
+            options.tasks,
+            options.models,
+            folder,
+            seeds=options.make_reference,
+            dataset=options.dataset,
+        )
+        bad = sum(record.status != "ok" for record in made)
+        print(f"{len(made) - bad} reference records in {folder}, {bad} failed")
+        return 1 if bad else 0
+    report = checking.check(
+        options.tasks,
+        options.models,
+        reference=options.reference,
+        fast=options.fast,
+        margin=options.margin,
+        older=options.older,
+        tell=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    checking.write(report, options.report, options.summary)
+    print(report.as_markdown())
+    return report.status
+
+
+def verify_verb(options: argparse.Namespace) -> int:
+    """Verify records, or supersede those with old metric versions; status 1 when one fails."""
+    from benchmarks import verifying
+
+    if options.supersede:
+        return _supersede(options)
+    worst = 0
+    for path in options.records:
+        found = verifying.verify(
+            path, options.level, task=options.task, model=options.model, runs=options.runs
+        )
+        print(f"{path}: {options.level}: {found.lineage.verdict}")
+        worst |= str(found.lineage.verdict).startswith("failed")
+    return worst
+
+
+def _supersede(options: argparse.Namespace) -> int:
+    """Print what changed, ranks included."""
+    from benchmarks import verifying
+
+    print(verifying.changes(verifying.supersede(options.records, runs=options.runs)))
+    return 0
+
+
+def cite_verb(options: argparse.Namespace) -> int:
+    """Print BibTeX, or a LaTeX table."""
+    from benchmarks import citing
+
+    print(citing.latex(options.names) if options.latex else citing.cite(options.names), end="")
+    return 0
+
+
+def claims_verb(options: argparse.Namespace) -> int:
+    """Print the table of published claims with our verdicts."""
+    from benchmarks import claims
+
+    print(claims.markdown(claims.table()))
+    return 0
 
 
 def board_verb(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,15 @@ def split_digest(splits: Splits) -> str:
     return total.hexdigest()
 
 
-def resamples(units: int, count: int, key: str) -> NDArray[np.int64]:
-    """`count` bootstrap resamples of `units` units, shape (count, units).
+def resamples(units: int, count: int, key: str) -> Iterator[NDArray[np.int64]]:
+    """`count` bootstrap resamples of `units` units, one at a time.
 
     They depend on the split alone, so that every record of a board is resampled alike and
     differences between records are paired by unit.
     """
     generator = np.random.default_rng(int(key[:16], 16))
-    return generator.integers(0, units, size=(count, units))
+    for _ in range(count):
+        yield generator.integers(0, units, size=units)
 
 
 def evaluate(task: Task, test: Split, predictions: Any, key: str) -> list[MetricPart]:
@@ -79,13 +80,15 @@ def _evaluate(
 
 
 def replicates(
-    metric: Metric, targets: Any, predictions: Any, index: NDArray[np.int64]
+    metric: Metric, targets: Any, predictions: Any, draws: Iterable[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """The metric on each resample of the units, shape (resamples,)."""
-    values = np.empty(len(index))
-    for b, units in enumerate(index):
-        values[b] = _scalar(metric.function(take(targets, units), take_units(predictions, units)))
-    return values
+    return np.array(
+        [
+            _scalar(metric.function(take(targets, units), take_units(predictions, units)))
+            for units in draws
+        ]
+    )
 
 
 def take_units(predictions: Any, units: NDArray[np.int64]) -> Any:

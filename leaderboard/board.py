@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ class Row:
 
     rank: int | None
     tied: bool
+    rank_low: int | None
+    rank_high: int | None
     model: str
     note: str
     role: Literal["ranked", "unranked", "oracle", "failed"]
@@ -35,7 +37,8 @@ class Row:
     train_s: float
     units_per_s: float
     records: tuple[str, ...]
-    replicates: statistics.Floats
+    detectable: float
+    scores: statistics.Scores
 
 
 @dataclass(frozen=True)
@@ -140,42 +143,48 @@ def _row(group: list[Record], admit: Admit, label: str, local: frozenset[str]) -
     good = [r for r in group if r.status == "ok" and r.metrics and r.metrics[0].value is not None]
     if not good:
         return _failed_row(group, label)
-    values = np.array([r.metrics[0].value for r in good], dtype=float)
-    replicates = _replicates(good, values)
-    low, high = statistics.interval(replicates)
+    scores = scores_of(good)
+    estimate = statistics.row(scores)
     others = {m.name: _mean([r.metric(m.name) for r in good]) for m in good[0].metrics[1:]}
-    means = {good[0].metrics[0].name: float(values.mean()), **others}
+    means = {good[0].metrics[0].name: estimate.value, **others}
     role, note = _role(good, len(group) - len(good), admit(means))
     cost = [r.cost for r in good]
     return Row(
         rank=None,
         tied=False,
+        rank_low=None,
+        rank_high=None,
         model=label,
         note=note,
         role=role,
         seeds=len(good),
-        score=float(values.mean()),
-        low=low,
-        high=high,
+        score=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
         others=others,
         parameters=good[0].model.parameters,
         train_s=float(np.median([c["train"].wall_s for c in cost])),
         units_per_s=float(np.median([c["predict"].units_per_s or math.nan for c in cost])),
         records=tuple(r.id[:12] for r in good),
-        replicates=replicates,
+        detectable=statistics.detectable(estimate),
+        scores=scores,
     )
 
 
-def _replicates(good: list[Record], values: statistics.Floats) -> statistics.Floats:
+def scores_of(good: Sequence[Record]) -> statistics.Scores:
+    """Scores of the ranking metric of records that have one, with their bootstrap."""
+    values = np.array([r.metrics[0].value for r in good], dtype=float)
     texts = [r.metrics[0].replicates for r in good]
+    units = good[0].task.units["test"]
     if not all(texts):
-        return np.zeros(0)
-    return statistics.crossed(values, np.array([decode(text) for text in texts if text]))
+        return statistics.Scores(values, np.zeros((len(good), 0)), units)
+    return statistics.Scores(values, np.array([decode(text) for text in texts if text]), units)
 
 
 def _mean(metrics: Sequence[Any]) -> float:
+    """Mean over seeds; NaN unless every seed has the value: no mean over unequal sets."""
     values = [m.value for m in metrics if m is not None and m.value is not None]
-    return float(np.mean(values)) if values else math.nan
+    return float(np.mean(values)) if len(values) == len(metrics) else math.nan
 
 
 def _role(
@@ -196,8 +205,9 @@ def _failed_row(group: list[Record], label: str) -> Row:
     why = f"{first.status}: {first.failure.message[:60]}" if first.failure else first.status
     nan = math.nan
     ids = tuple(r.id[:12] for r in group)
-    none = np.zeros(0)
-    return Row(None, False, label, why, "failed", 0, nan, nan, nan, {}, None, nan, nan, ids, none)
+    none = statistics.Scores(np.zeros(0), np.zeros((0, 0)))
+    costs: tuple[Any, ...] = (None, nan, nan, ids, nan, none)
+    return Row(None, False, None, None, label, why, "failed", 0, nan, nan, nan, {}, *costs)
 
 
 def badness(score: float, best: str) -> float:
@@ -213,30 +223,19 @@ def _ranked(rows: list[Row], best: str) -> list[Row]:
     order = {"oracle": 0, "ranked": 1, "unranked": 2, "failed": 3}
     rows = sorted(rows, key=lambda r: (order[r.role], _nan_last(badness(r.score, best)), r.model))
     ranked = [r for r in rows if r.role == "ranked"]
+    places = statistics.ranks([r.scores for r in ranked], best)
+    by_model = dict(zip((r.model for r in ranked), places, strict=True))
+    shared = [rank for rank, _, _ in places]
     result: list[Row] = []
-    group: list[Row] = []
-    position = {}
-    for place, row in enumerate(ranked, 1):
-        group = [*group, row] if group and _tied(group[0], row) else [row]
-        position[row.model] = place - len(group) + 1
-    shared = list(position.values())
     for row in rows:
-        rank = position.get(row.model)
+        rank, low, high = by_model.get(row.model, (None, None, None))
         tied = rank is not None and shared.count(rank) > 1
-        result.append(Row(**{**row.__dict__, "rank": rank, "tied": tied}))
+        result.append(replace(row, rank=rank, tied=tied, rank_low=low, rank_high=high))
     return result
 
 
 def _nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else value
-
-
-def _tied(leader: Row, row: Row) -> bool:
-    """The interval of the paired difference to the best of the group contains zero."""
-    if not len(leader.replicates) or len(leader.replicates) != len(row.replicates):
-        return False
-    low, high = statistics.interval(leader.replicates - row.replicates)
-    return low <= 0.0 <= high
 
 
 def digits(low: float, high: float, score: float) -> int:
@@ -263,15 +262,17 @@ def shown(row: Row) -> str:
 
 def markdown(board: Board) -> str:
     """The board as a Markdown table."""
-    head = ["rank", "model", f"{board.metric} [95 %]", *board.columns]
+    head = ["rank", "of", "model", f"{board.metric} [95 %]", "detectable", *board.columns]
     head += ["seeds", "parameters", "train s", f"{board.unit}s/s", "records", "note"]
     lines = [f"### {board.task} on {board.dataset}", "", _line(head), _line(["---"] * len(head))]
     lines += [_line(_cells(row, board)) for row in board.rows]
     lines += [
         "",
-        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s and seeds. ",
+        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s crossed with seeds. "
+        "Rows that share a rank do not differ significantly (paired by unit, Holm over all "
+        "pairs); `of` is the range of places that the data allow; `detectable` is the smallest "
+        "difference to an independent row that would be found with 80 % power.",
     ]
-    lines[-1] += "Rows that share a rank do not differ significantly (paired by unit)."
     return "\n".join(lines) + "\n"
 
 
@@ -281,7 +282,16 @@ def _cells(row: Row, board: Board) -> list[str]:
     count = "" if row.parameters is None else f"{row.parameters:,}"
     ids = " ".join(f"`{i[:8]}`" for i in row.records)
     costs = [f"{row.train_s:.1f}", f"{row.units_per_s:.3g}"] if row.seeds else ["", ""]
-    return [rank, row.model, shown(row), *others, str(row.seeds), count, *costs, ids, row.note]
+    head = [rank, place(row), row.model, shown(row), _short(row.detectable)]
+    return [*head, *others, str(row.seeds), count, *costs, ids, row.note]
+
+
+def place(row: Row) -> str:
+    """`2-4`, the range of places of a ranked row, or nothing."""
+    if row.rank_low is None:
+        return ""
+    same = row.rank_low == row.rank_high
+    return f"{row.rank_low}" if same else f"{row.rank_low}-{row.rank_high}"
 
 
 def _short(value: float) -> str:
@@ -297,15 +307,17 @@ def table(board: Board) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
-        ["rank", "tied", "model", "role", "note", "seeds", board.metric, "low", "high"]
+        ["rank", "tied", "rank_low", "rank_high", "model", "role", "note", "seeds"]
+        + [board.metric, "low", "high", "detectable"]
         + board.columns
         + ["parameters", "train_s", f"{board.unit}s_per_s", "records"]
     )
     for row in board.rows:
         others = [row.others.get(name, math.nan) for name in board.columns]
-        numbers = [row.score, row.low, row.high, *others]
+        numbers = [row.score, row.low, row.high, row.detectable, *others]
         writer.writerow(
-            [row.rank or "", row.tied, row.model, row.role, row.note, row.seeds]
+            [row.rank or "", row.tied, row.rank_low or "", row.rank_high or ""]
+            + [row.model, row.role, row.note, row.seeds]
             + ["" if math.isnan(v) else repr(v) for v in numbers]
             + [row.parameters or "", row.train_s, row.units_per_s, " ".join(row.records)]
         )

@@ -301,6 +301,7 @@ def _row(
     model = row.model.split(" ")[0]
     others = [(name, row.others.get(name, math.nan)) for name in main]
     costs = [
+        ("detectable", _number(row.detectable, 2), row.detectable),
         ("seeds", str(row.seeds), float(row.seeds)),
         ("parameters", "–" if row.parameters is None else f"{row.parameters:,}",
          math.nan if row.parameters is None else float(row.parameters)),
@@ -310,6 +311,7 @@ def _row(
     return {
         "place": place,
         "rank": "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}",
+        "places": boards.place(row),
         "tie": tie,
         "role": row.role,
         "reference": figures.reference(row, page.references),

@@ -56,7 +56,11 @@ class Network(nn.Module):
         super().__init__()
         self.energies = energies
         self.inner = BapstNetwork(
-            node_inputs=1 + energies, width=width, steps=steps, outputs=outputs, spare=spare
+            node_inputs=1 + energies,
+            width=width,
+            steps=steps,
+            outputs=outputs,
+            spare=spare,
         )
 
     def forward(self, sample: Graph, vector: Tensor) -> Tensor:
@@ -82,6 +86,7 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 1000,
     weights: str = "",
     targets: int = 1,
@@ -113,7 +118,13 @@ def fit(
     }
     torch.manual_seed(seed)
     recipe = networks.Recipe(
-        epochs, learning_rate, optimiser, schedule=schedule, clip=clip, augment=True
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        augment=True,
+        per_configuration=per_configuration,
     )
     network = Network(**settings)  # type: ignore[arg-type]
     return networks.fit(network, train, validation, view, recipe, settings, seed)
@@ -122,7 +133,13 @@ def fit(
 def published(view: networks.View, targets: int) -> networks.Fitted:
     """The authors' network; its one output is repeated for every target."""
     arrays = published_weights.arrays(PUBLISHED, ORIGIN)
-    settings = {"energies": False, "width": 64, "steps": 7, "outputs": 1, "spare": True}
+    settings = {
+        "energies": False,
+        "width": 64,
+        "steps": 7,
+        "outputs": 1,
+        "spare": True,
+    }
     network = Network(**settings)  # type: ignore[arg-type]
     with torch.no_grad():
         for block, name in BLOCKS.items():
@@ -165,7 +182,8 @@ MODEL = Model(
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",
-            "epochs": 60,
+            "per_configuration": True,
+            "epochs": 30,
         },
         "botan_ka3d": {
             "positions": "inherent",
@@ -176,6 +194,7 @@ MODEL = Model(
             "learning_rate": 3e-3,
             "optimiser": "adamw",
             "schedule": "onecycle",
+            "per_configuration": True,
             "epochs": 80,
         },
         "bapst2020": {"weights": "published", "targets": 10},

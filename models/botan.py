@@ -81,6 +81,7 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 1000,
     weights: str = "",
 ) -> networks.Fitted:
@@ -110,7 +111,13 @@ def fit(
             raise ValueError(f"the published weights need {_settings()}; got {settings}")
         network = published()
     recipe = networks.Recipe(
-        epochs, learning_rate, optimiser, schedule=schedule, clip=clip, augment=True
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        augment=True,
+        per_configuration=per_configuration,
     )
     return networks.fit(network, train, validation, view, recipe, settings, seed)
 
@@ -148,6 +155,7 @@ SMALL = {
     "learning_rate": 3e-3,
     "optimiser": "adamw",
     "schedule": "onecycle",
+    "per_configuration": True,
 }
 
 MODEL = Model(
@@ -165,7 +173,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 60},
+        "kob_andersen": SMALL | {"epochs": 30},
         "botan_ka3d": SMALL | {"epochs": 80},
     },
     save=networks.save,

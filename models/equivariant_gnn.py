@@ -137,6 +137,7 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 1000,
 ) -> networks.Fitted:
     """Train on type A, all times at once, one configuration a step.
@@ -158,7 +159,14 @@ def fit(
         "outputs": len(train.targets[0].times),
     }
     torch.manual_seed(seed)
-    recipe = networks.Recipe(epochs, learning_rate, optimiser, schedule=schedule, clip=clip)
+    recipe = networks.Recipe(
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        per_configuration=per_configuration,
+    )
     view = networks.View(positions, cutoff, energies)
     network = Network(**settings)  # type: ignore[arg-type]
     return networks.fit(network, train, validation, view, recipe, settings, seed)
@@ -177,6 +185,7 @@ SMALL = {
     "radial": 8,
     "learning_rate": 5e-3,
     "schedule": "onecycle",
+    "per_configuration": True,
 }
 
 MODEL = Model(
@@ -195,7 +204,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 40},
+        "kob_andersen": SMALL | {"epochs": 12},
         "botan_ka3d": SMALL | {"epochs": 60},
     },
     save=networks.save,

@@ -24,11 +24,19 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 200,
 ) -> networks.Fitted:
     """Train PaiNN; parameters as in `physbench.models.schnet`."""
     view = networks.View(positions, cutoff, energies=False)
-    recipe = networks.Recipe(epochs, learning_rate, optimiser, schedule=schedule, clip=clip)
+    recipe = networks.Recipe(
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        per_configuration=per_configuration,
+    )
     sizes = {"width": width, "layers": layers, "radial": radial}
     return trained("PaiNN", train, validation, view, recipe, sizes, seed)
 
@@ -47,7 +55,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 40},
+        "kob_andersen": SMALL | {"epochs": 15},
         "botan_ka3d": SMALL | {"epochs": 60},
     },
     save=networks.save,

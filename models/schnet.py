@@ -96,6 +96,7 @@ def fit(
     optimiser: str = "adam",
     schedule: str = "constant",
     clip: float = 1.0,
+    per_configuration: bool = False,
     epochs: int = 200,
 ) -> networks.Fitted:
     """Train SchNet.
@@ -108,7 +109,14 @@ def fit(
         Features, interactions and Gaussians.
     """
     view = networks.View(positions, cutoff, energies=False)
-    recipe = networks.Recipe(epochs, learning_rate, optimiser, schedule=schedule, clip=clip)
+    recipe = networks.Recipe(
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        per_configuration=per_configuration,
+    )
     sizes = {"width": width, "layers": layers, "radial": radial}
     return trained("SchNet", train, validation, view, recipe, sizes, seed)
 
@@ -118,7 +126,13 @@ def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[ND
     return networks.predict(fitted, inputs)
 
 
-SMALL = {"cutoff": 1.5, "width": 32, "learning_rate": 3e-3, "schedule": "onecycle"}
+SMALL = {
+    "cutoff": 1.5,
+    "width": 32,
+    "learning_rate": 3e-3,
+    "schedule": "onecycle",
+    "per_configuration": True,
+}
 
 MODEL = Model(
     tasks=("glass_mobility",),
@@ -135,7 +149,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 60},
+        "kob_andersen": SMALL | {"epochs": 30},
         "botan_ka3d": SMALL | {"epochs": 80},
     },
     save=networks.save,

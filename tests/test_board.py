@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from physbench.leaderboard import board, statistics
+from physbench.leaderboard import board
 from physbench.leaderboard.record import Record
 
 
@@ -81,14 +81,15 @@ def test_own_records_make_rows_of_their_own(some: list[Record]) -> None:
     assert [row.model for row in rows if "yours" in row.model] == ["polynomial degree=1 (yours)"]
 
 
-def test_crossed_bootstrap_has_the_spread_of_units_and_seeds() -> None:
-    """Variance = units' variance + seed variance / n, by hand for two seeds."""
-    values = np.array([0.4, 0.6])
-    units = np.random.default_rng(0).normal(0.0, 0.05, 100_000)
-    crossed = statistics.crossed(values, values[:, None] + units)
-    expected = 0.05**2 + np.var(values, ddof=1) / 2
-    assert np.var(crossed) == pytest.approx(expected, rel=0.02)
-    assert np.mean(crossed) == pytest.approx(0.5, abs=1e-3)
+def test_no_mean_over_unequal_sets(some: list[Record]) -> None:
+    first = some[0]
+    bias = first.metric("bias")
+    assert bias is not None
+    hole = bias.model_copy(update={"value": None, "reason": "undefined"})
+    kept = [m if m.name != "bias" else hole for m in first.metrics]
+    rows = board.build([first.model_copy(update={"metrics": kept}), *some[1:3]]).rows
+    assert np.isnan(rows[0].others["bias"])
+    assert np.isfinite(board.build(some[:3]).rows[0].others["bias"])
 
 
 def test_csv_is_read_by_pandas(some: list[Record], tmp_path: Path) -> None:

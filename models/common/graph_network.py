@@ -110,7 +110,7 @@ class BotanNetwork(nn.Module):
 
 
 def _edge_update(
-    block: nn.Sequential,
+    block: nn.Module,
     edges: Tensor,
     ends: list[tuple[Tensor, Tensor]],
     *,
@@ -121,7 +121,8 @@ def _edge_update(
     The first layer is linear, so each node's share is computed once and gathered: a fraction of
     the work, since a node has tens of edges.
     """
-    first: nn.Linear = block[0]  # type: ignore[assignment]
+    layers = list(block.children())
+    first: nn.Linear = layers[0]  # type: ignore[assignment]
     sizes = [edges.shape[1], *(values.shape[1] for values, _ in ends)]
     if edges_last:
         sizes = [*sizes[1:], sizes[0]]
@@ -130,5 +131,6 @@ def _edge_update(
     total = nn.functional.linear(edges, edge_weight, first.bias)
     for (values, index), weight in zip(ends, parts, strict=True):
         total = total + nn.functional.linear(values, weight)[index]
-    updated: Tensor = block[1:](total)
-    return updated
+    for layer in layers[1:]:
+        total = layer(total)
+    return total

@@ -92,7 +92,12 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training; those of `physbench.models.common.training.train`."""
+    """Settings of a training: those of `physbench.models.common.training.train`, and two more.
+
+    `augment` permutes and reflects the axes of every step. `per_configuration` standardises the
+    targets within each configuration, which is all that a score per configuration asks for: how
+    mobile a configuration is as a whole is then not learned.
+    """
 
     epochs: int
     lr: float
@@ -101,14 +106,20 @@ class Recipe:
     schedule: str = "constant"
     clip: float | None = 1.0
     augment: bool = False
+    per_configuration: bool = False
 
 
-def scales(targets: Sequence[Mobility]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (t,) of the type A particles' propensities."""
-    values = np.concatenate([m.propensity[:, m.types == A] for m in targets], axis=1)
+def scales(targets: Sequence[Mobility], *, per_configuration: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (t,) of the type A particles' propensities.
+
+    The deviation is that of all particles, or the mean of those within a configuration.
+    """
+    each = [m.propensity[:, m.types == A] for m in targets]
+    joined = np.concatenate(each, axis=1)
+    deviation = np.mean([e.std(1) for e in each], axis=0) if per_configuration else joined.std(1)
     return (
-        torch.from_numpy(values.mean(1)).float(),
-        torch.from_numpy(np.maximum(values.std(1), 1e-6)).float(),
+        torch.from_numpy(joined.mean(1)).float(),
+        torch.from_numpy(np.maximum(deviation, 1e-6)).float(),
     )
 
 
@@ -127,12 +138,14 @@ def fit(
     """
     if not len(validation):
         raise ValueError("a network needs a validation split; this dataset has none")
-    mean, scale = scales(train.targets)
+    mean, scale = scales(train.targets, per_configuration=recipe.per_configuration)
 
     def batches(split: Split) -> list[tuple[Graph, Tensor, Tensor]]:
         found = []
         for configuration, mobility in zip(split.inputs, split.targets, strict=True):
-            wanted = (torch.from_numpy(mobility.propensity.T) - mean) / scale
+            own = [mobility] if recipe.per_configuration else train.targets
+            middle, spread = scales(own, per_configuration=recipe.per_configuration)
+            wanted = (torch.from_numpy(mobility.propensity.T) - middle) / spread
             found.append(
                 (graph(configuration, view), wanted, torch.from_numpy(mobility.types) == A)
             )

@@ -21,6 +21,7 @@ from physbench.models.common.neighbours import Pairs, pairs
 Array = NDArray[np.float64]
 
 TAIL = 4.0  # widths beyond which a Gaussian counts as zero: it is 3e-4 there
+FAR_TAIL = 6.0  # the same where a mean is formed with the Gaussians as weights: 1.5e-8
 BLOCK = 256  # particles at a time where a table over neighbours is made
 REMEMBERED = 600
 
@@ -149,7 +150,8 @@ def bond_order(
     exp(-(r_ij - r)^2 / (2 width^2)); 0 where no neighbour has a weight.
     """
     centres = grid_points(first, last, step)
-    near = pairs(configuration, structure, last + TAIL * width)
+    reach = min(last + FAR_TAIL * width, float(configuration.box.min()) / 2)
+    near = pairs(configuration, structure, reach)
     table = np.empty((len(configuration), degrees * len(centres)))
     for start in range(0, len(configuration), BLOCK):
         stop = min(start + BLOCK, len(configuration))
@@ -165,7 +167,7 @@ def _bond_order(
     from scipy.special import sph_harm_y_all
 
     away = near.distance[:, None] - centres
-    weight = np.exp(-(away**2) / (2 * width**2)) * (np.abs(away) <= TAIL * width)
+    weight = np.exp(-(away**2) / (2 * width**2)) * (np.abs(away) <= FAR_TAIL * width)
     polar = np.arccos(np.clip(near.vector[:, 2] / near.distance, -1, 1))
     azimuth = np.arctan2(near.vector[:, 1], near.vector[:, 0])
     harmonics = sph_harm_y_all(degrees, degrees, polar, azimuth)  # (l, m, pairs)
