@@ -60,6 +60,8 @@ def fit(
 
 def predict(fitted: Fitted, inputs: Tracks) -> dict[str, Array]:
     """q/pT and pz; d0 and z0 of the circle with a correction."""
+    if not len(inputs):  # scikit-learn refuses tables without rows
+        return {"qopt": np.zeros(0), "pz": np.zeros(0)}
     start = circle_frame.frame(inputs) if fitted.target is None else None
     table = track_tables.correction(inputs, start) if start else track_tables.raw(inputs)
     values = np.stack([trees.predict(table) for trees in fitted.trees], 1)

@@ -57,6 +57,8 @@ def fit(
 
 def predict(fitted: Fitted, inputs: Tracks) -> dict[str, Array]:
     """q/pT and pz; d0 and z0 of the circle with a correction."""
+    if not len(inputs):  # scikit-learn refuses tables without rows
+        return {"qopt": np.zeros(0), "pz": np.zeros(0)}
     if fitted.target is not None:
         values = fitted.pipeline.predict(track_tables.raw(inputs))
         return dict(predictions_from(values, fitted.target))

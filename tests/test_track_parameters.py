@@ -16,7 +16,13 @@ from scipy.stats import norm
 from physbench.datasets import Splits, toy_barrel, toy_tracks, trackml_tracks
 from physbench.datasets.common import barrel, helix
 from physbench.datasets.common.particle_mix import EDGES, Particles, draw
-from physbench.datasets.common.tracks import Tracks, monotonic, padded, relative_azimuth
+from physbench.datasets.common.tracks import (
+    Tracks,
+    monotonic,
+    padded,
+    predictions_from,
+    relative_azimuth,
+)
 from physbench.models import (
     acts_kalman,
     boosted_trees,
@@ -486,3 +492,48 @@ def test_figures_show_every_model_and_the_limit(splits: Splits) -> None:
     figure = track_parameters.TASK.figures["Errors from 1 to 2 GeV"](test.targets, found)
     (label,) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert label.startswith("a circle: 1.0")
+
+
+SETTINGS = NETWORKS | CORRECTED | {circle_taubin: {}, matrix_fit: {}}
+
+
+@pytest.mark.parametrize("model", SETTINGS, ids=lambda model: model.__name__.split(".")[-1])
+def test_bad_tracks_have_defined_answers(model: Any, splits: Splits) -> None:
+    """Too few, identical or NaN hits are refused; a straight line has pT without bound."""
+    train = splits.train.take(range(400))
+    short = {"epochs": 1} if model in NETWORKS else {}
+    fitted = model.fit(train, train, seed=0, **SETTINGS[model], **short)
+    good = train.inputs.take(slice(0, 3))
+    for hits, mask, reason in (
+        (good.hits * np.float32(np.nan), good.mask, "NaN"),
+        (good.hits, good.mask & (np.arange(20) < 2), "fewer than 3 hits"),
+        (np.broadcast_to(good.hits[:, :1], good.hits.shape), good.mask, "no two different hits"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            model.MODEL.predict(fitted, Tracks(np.array(hits), mask))
+    line = np.zeros((1, 20, 3), dtype=np.float32)
+    line[0, :6, 0] = [32, 72, 116, 172, 260, 360]
+    line[0, :6, 2] = line[0, :6, 0] / 2
+    found = model.MODEL.predict(fitted, Tracks(line, np.arange(20)[None] < 6))
+    assert np.isfinite(found["qopt"]).all()
+    circle = model in (circle_taubin, matrix_fit, trackformer_circle)
+    assert (found["qopt"][0] == 0) == circle
+    none = model.MODEL.predict(fitted, good.take(slice(0, 0)))
+    assert len(none["qopt"]) == 0
+
+
+@pytest.mark.parametrize("model", CORRECTED, ids=lambda model: model.__name__.split(".")[-1])
+def test_no_correction_to_a_straight_line(model: Any, splits: Splits) -> None:
+    train = splits.train.take(range(2000))
+    fitted = model.fit(train, train, seed=0, correction=True, **CORRECTED[model])
+    line = np.array([[30.0, 0, 0], [70, 0, 0], [110, 0, 0]])
+    tracks = padded(line, np.zeros(3, dtype=np.int64), 1)
+    assert model.predict(fitted, tracks)["qopt"][0] == 0
+
+
+@pytest.mark.parametrize("target", ["qopt", "qpt", "pt"])
+def test_a_prediction_of_zero_is_never_a_perfect_track(target: str) -> None:
+    found = predictions_from(np.zeros((2, 2)), target)
+    assert np.isfinite(found["qopt"]).all()
+    truth = track_parameters.load("toy_tracks").test.targets.take(slice(0, 2))
+    assert resolution.outlier_fraction(truth, found) == 1

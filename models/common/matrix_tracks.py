@@ -35,22 +35,22 @@ def helix(
     tracks: Tracks, *, mass: float = PION, iterations: int = 2, field: float = FIELD
 ) -> Mapping[str, Array]:
     """q/pT (1/GeV), pz (GeV), d0 and z0 (mm) of each track; q/pT = 0 for a straight line."""
-    tracks.check()
-    starts = range(0, len(tracks), CHUNK)
-    parts = [_helix(tracks.take(slice(i, i + CHUNK)), mass, iterations, field) for i in starts]
-    names = ("qopt", "pz", "d0", "z0")
-    return {k: np.concatenate([p[k] for p in parts] or [np.zeros(0)]) for k in names}
+    curved = np.flatnonzero(circles.helix(tracks, field=field)["qopt"])
+    found = {name: np.zeros(len(tracks)) for name in ("qopt", "pz", "d0", "z0")}
+    for i in range(0, len(curved), CHUNK):
+        index = curved[i : i + CHUNK]
+        for name, values in _helix(tracks.take(index), mass, iterations, field).items():
+            found[name][index] = values
+    return found
 
 
 def _helix(tracks: Tracks, mass: float, iterations: int, field: float) -> Mapping[str, Array]:
     x, y, z = np.moveaxis(tracks.hits.astype(np.float64), 2, 0)
     start = circles.helix(tracks, field=field)
-    straight = start["qopt"] == 0
     q = np.where(start["qopt"] < 0, -1.0, 1.0)
     found = circles.fit(x, y, tracks.mask)
-    centre = np.where(straight[:, None], [1.0, 0.0], found[:, :2])
-    radius = np.where(straight, 1.0, found[:, 2])
-    slope, z0 = start["pz"] / np.where(straight, 1.0, BEND * field * radius), start["z0"]
+    centre, radius = found[:, :2], found[:, 2]
+    slope, z0 = start["pz"] / (BEND * field * radius), start["z0"]
     widths = [np.where(tracks.mask, s, NOWHERE) for s in resolutions(np.hypot(x, y))]
     for _ in range(iterations):
         arc, residual, normal = along(x, y, centre, radius, q)
@@ -70,8 +70,7 @@ def _helix(tracks: Tracks, mass: float, iterations: int, field: float) -> Mappin
         radius = radius + shift[:, 2]
     pt = BEND * field * radius
     d0 = q * (np.hypot(centre[:, 0], centre[:, 1]) - radius)
-    estimate = {"qopt": q / pt, "pz": slope * pt, "d0": d0, "z0": z0}
-    return {name: np.where(straight, 0.0, values) for name, values in estimate.items()}
+    return {"qopt": q / pt, "pz": slope * pt, "d0": d0, "z0": z0}
 
 
 def along(
