@@ -31,7 +31,7 @@ FIRST_SEED = 1000  # candidates use seeds that no reference has
 FAST = 10.0  # CPU seconds of training and prediction of a cell in the fast profile
 REFERENCES = 3  # fewest seeds of a reference
 EXIT: dict[Verdict, int] = {"PASS": 0, "RED": 1, "UNRESOLVED": 2}
-SMALLEST = 0.02  # share of the interval that a score without seeds may move from machine to machine
+SMALLEST = 0.02  # share of the interval that a score without seeds may move on another machine
 
 
 @dataclass
