@@ -180,6 +180,11 @@ TASK = Task(
     ceiling=("supervised_trees", "supervised_transformer"),
     floor=("pt_only", "multiplicity"),
     classical=("gaussian_mixture", "pca_mahalanobis", "efp_forest"),
+    study={
+        "no contamination": ({}, {}),
+        "1 % contamination": ({"contamination": 0.01}, {}),
+        "5 % contamination": ({"contamination": 0.05}, {}),
+    },
     figures={
         "ROC curves": anomaly_figures.roc_figure,
         "SIC curves": anomaly_figures.sic_figure,

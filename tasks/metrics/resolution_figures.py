@@ -60,7 +60,8 @@ def resolution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Figu
         xscale="log", yscale="log", xlabel="true $p_T$ [GeV]",
         ylabel=r"core68 of $\Delta p_T / p_T$ [%]",
     )  # fmt: skip
-    axes.legend(fontsize="small")
+    axes.set_ylim(top=1.7 * axes.get_ylim()[1])
+    axes.legend(fontsize="x-small", loc="upper left", frameon=False)
     plt.close(figure)
     return figure
 
@@ -82,6 +83,6 @@ def distribution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Fi
         shape = shape / (fitted.sigma * np.sqrt(2 * np.pi))
         axes.plot(100 * edges, shape, color=line.get_edgecolor(), lw=0.7, ls="--")
     axes.set(xlabel=r"$\Delta p_T / p_T$ [%], 1 < $p_T$ < 2 GeV", ylabel="density")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="x-small", bbox_to_anchor=(0.5, 1.02), loc="lower center", ncols=2)
     plt.close(figure)
     return figure
