@@ -118,14 +118,16 @@ def check(
 
     Raises ValueError when nothing is there to check.
     """
+    for name in tasks:
+        registry.load("task", name)  # an unknown one is named before anything runs
     root = Path(reference) if reference else boards.committed_root()
     groups = _references(root, tasks, models)
     if fast:
         groups = {key: group for key, group in groups.items() if _cost(group) < FAST}
     if not groups:
         raise ValueError(
-            f"no reference records in {root} for these tasks and models; make some with: "
-            "python -m benchmarks check --make-reference --tasks TASK --models MODEL"
+            f"no reference records in {root} for these tasks and models; make some with: python "
+            "-m benchmarks check TASK --models MODEL --reference FOLDER --make-reference 20"
         )
     found = []
     for (task, dataset, model), group in groups.items():
@@ -358,7 +360,7 @@ def make_reference(
     Seeds that are there already are not run again.
     """
     if not tasks or not models:
-        raise ValueError("--make-reference needs --tasks and --models: what is it a reference of?")
+        raise ValueError("--make-reference needs a task and --models: what is it a reference of?")
     if seeds < REFERENCES:
         raise ValueError(f"a reference needs at least {REFERENCES} seeds; got {seeds}")
     found: list[Record] = []

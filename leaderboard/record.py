@@ -243,7 +243,11 @@ def read(path: Path) -> Record:
     """Read one record; raises RecordError when it is damaged, altered or from another schema."""
     try:
         record = Record.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RecordError(f"{path} is not a record: {where}: {first['msg']}") from error
+    except UnicodeDecodeError as error:
         raise RecordError(f"{path} is not a record: {error}") from error
     found = sha256(body(record))
     if found != record.id:
