@@ -379,7 +379,7 @@ def test_polynomials_equal_the_plain_sums(jets: Jets) -> None:
     table = few.constituents[:, :6].astype(np.float64)
     small = from_constituents(table[..., 0], table[..., 1], table[..., 2], slots=6)
     found = energy_flow.polynomials(small, degree=3)
-    chosen = energy_flow.library().EFPSet("d>0", "d<=3", "p==1", measure="hadr", verbose=0)
+    chosen = energy_flow.package().EFPSet("d>0", "d<=3", "p==1", measure="hadr", verbose=0)
     graphs = [sorted(tuple(sorted(edge)) for edge in graph) for graph in chosen.graphs()]
     assert [len(graph) for graph in graphs].count(3) == 5
     z = small.constituents[..., 0] / small.constituents[..., 0].sum(1, keepdims=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from physbench.datasets.common.jets import Jets
 
 
-def library() -> Any:
+def package() -> Any:
     """The EnergyFlow package.
 
     It imports `wasserstein`, which does not load beside NumPy 2 and serves its EMD alone: an
@@ -34,7 +34,7 @@ def polynomials(jets: Jets, degree: int = 4, beta: float = 1.0) -> NDArray[np.fl
     if not 1 <= degree <= 5:
         raise ValueError(f"degree must be 1 to 5; got {degree}")
     chosen = ("d>0", f"d<={degree}", "p==1")
-    graphs = library().EFPSet(*chosen, measure="hadr", beta=beta, normed=True, coords="ptyphim")
+    graphs = package().EFPSet(*chosen, measure="hadr", beta=beta, normed=True, coords="ptyphim")
     rows = [
         graphs.compute(jet[filled])
         for jet, filled in zip(jets.constituents.astype(np.float64), jets.mask, strict=True)
