@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import benchmarks
+from benchmarks.performance_tracking import interleaved
 from physbench.datasets.common import store
 from physbench.datasets.common.configurations import Configuration
 from physbench.models.common import structure
 from physbench.models.common.neighbours import pairs
 
 CUTOFF = 2.0
-
-
-def interleaved(*calls: Callable[[], Any], rounds: int = 5) -> list[float]:
-    """Least CPU seconds of each call, taken in turn."""
-    best = [float("inf")] * len(calls)
-    for _ in range(rounds):
-        for place, call in enumerate(calls):
-            begin = time.process_time()
-            call()
-            best[place] = min(best[place], time.process_time() - begin)
-    return best
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ folder or up to two folders above, where somebody has made them.
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ GRID = {
 TAU_ALPHA = {0.44: 4120.0, 0.50: 217.0, 0.56: 52.0, 0.64: 16.5}
 DENSITY = 1.2
 LAST_TRAINING = 400
+KEYS = ("types", "initial_positions", "positions")
 NAME = re.compile(r"isoconfig_N(\d+)T([\d.]+)_(\d+)_tc(\d+)\.npz")
 
 Files = dict[int, dict[int, Path]]  # configuration -> place in the time grid -> file
@@ -102,7 +102,7 @@ def _read(
     files: dict[int, Path], temperature: float, quenched: Arrays | None
 ) -> tuple[Configuration, Mobility]:
     first = next(iter(files.values()))
-    start = _arrays(first)
+    start = store.load_arrays(first, *KEYS)
     types, initial = start["types"].astype(np.int64), start["initial_positions"]
     lengths = np.stack([_lengths(path, types, initial) for path in files.values()])
     box = np.full(3, (len(types) / DENSITY) ** (1 / 3))
@@ -131,21 +131,9 @@ def _read(
     )
 
 
-def _arrays(path: Path) -> Arrays:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise store.DataError(f"{path} cannot be read ({error}); fetch it again") from error
-    missing = {"types", "initial_positions", "positions"} - set(arrays)
-    if missing:
-        raise store.DataError(f"{path} has no {', '.join(sorted(missing))}; found {list(arrays)}")
-    return arrays
-
-
 def _lengths(path: Path, types: NDArray[np.int64], initial: NDArray[Any]) -> NDArray[np.float64]:
     """(trajectories, n) lengths of the displacements, never through the minimum image."""
-    arrays = _arrays(path)
+    arrays = store.load_arrays(path, *KEYS)
     if not np.array_equal(arrays["initial_positions"], initial):
         raise store.DataError(f"{path} starts from other positions than its neighbours in time")
     if arrays["positions"].shape[1:] != (len(types), 3):

@@ -13,7 +13,6 @@ validation.
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -86,18 +85,6 @@ def find(base: Path, temperature: float, flat: bool) -> dict[tuple[str, int], di
     return found
 
 
-def _arrays(path: Path, *needed: str) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise store.DataError(f"{path} cannot be read ({error}); fetch it again") from error
-    missing = set(needed) - set(arrays)
-    if missing:
-        raise store.DataError(f"{path} has no {', '.join(sorted(missing))}; found {list(arrays)}")
-    return arrays
-
-
 def _optional(arrays: dict[str, NDArray[Any]], name: str, box: Any) -> NDArray[np.float32] | None:
     return wrapped(arrays[name], box) if name in arrays else None
 
@@ -105,7 +92,7 @@ def _optional(arrays: dict[str, NDArray[Any]], name: str, box: Any) -> NDArray[n
 def _solid(files: dict[int, Path], temperature: float) -> Unit:
     """Three dimensions: propensities as published."""
     path = files[0]
-    arrays = _arrays(path, "types", "initial_positions", "md_prop")
+    arrays = store.load_arrays(path, "types", "initial_positions", "md_prop")
     types = arrays["types"].astype(np.int64)
     box = np.full(3, (len(types) / DENSITY_3D) ** (1 / 3))
     times, values = np.array(GRID[temperature]), np.asarray(arrays["md_prop"], float)
@@ -137,7 +124,7 @@ def _flat(files: dict[int, Path], temperature: float) -> Unit:
         raise store.DataError(f"{files[min(unknown)]}: no time is known for its suffix")
     lengths = []
     for suffix in sorted(files):
-        arrays = _arrays(files[suffix], "box", "types", "initial_positions", "positions")
+        arrays = store.load_arrays(files[suffix], "box", "types", "initial_positions", "positions")
         box = np.full(2, float(np.ravel(arrays["box"])[0]))
         moved = arrays["positions"] - arrays["initial_positions"]
         if temperature in WRAPPED:

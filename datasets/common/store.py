@@ -223,6 +223,19 @@ def verify(name: str, dataset: Dataset) -> list[tuple[File, str]]:
     return report
 
 
+def load_arrays(path: Path, *needed: str) -> dict[str, NDArray[Any]]:
+    """All arrays of a `.npz`; raises DataError when it is damaged or lacks one that is needed."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read ({error}); fetch it again") from error
+    missing = set(needed) - set(arrays)
+    if missing:
+        raise DataError(f"{path} has no {', '.join(sorted(missing))}; found {list(arrays)}")
+    return arrays
+
+
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a compressed `.npz` whose bytes depend on the arrays alone (no time stamps)."""
     partial = path.with_name(path.name + ".part")

@@ -32,11 +32,6 @@ class Pairs:
     vector: NDArray[np.float64]
     distance: NDArray[np.float64]
 
-    def within(self, cutoff: float) -> Pairs:
-        """The pairs below a smaller cutoff."""
-        kept = self.distance < cutoff
-        return Pairs(self.centre[kept], self.other[kept], self.vector[kept], self.distance[kept])
-
 
 def pairs(configuration: Configuration, structure: str, cutoff: float) -> Pairs:
     """All pairs closer than `cutoff` in the positions named by `structure`.

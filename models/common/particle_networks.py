@@ -143,8 +143,9 @@ def fit(
     def batches(split: Split) -> list[tuple[Graph, Tensor, Tensor]]:
         found = []
         for configuration, mobility in zip(split.inputs, split.targets, strict=True):
-            own = [mobility] if recipe.per_configuration else train.targets
-            middle, spread = scales(own, per_configuration=recipe.per_configuration)
+            middle, spread = mean, scale
+            if recipe.per_configuration:
+                middle, spread = scales([mobility], per_configuration=True)
             wanted = (torch.from_numpy(mobility.propensity.T) - middle) / spread
             found.append(
                 (graph(configuration, view), wanted, torch.from_numpy(mobility.types) == A)
