@@ -92,7 +92,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=track_regression.predict,
-    presets={"generic_tracks": {"epochs": 12}},
+    presets={"generic_tracks": {"epochs": 24}},
     save=track_regression.save,
     load=load,
     parameters=track_regression.parameters,

@@ -134,6 +134,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=track_regression.predict,
+    presets={"generic_tracks": {"epochs": 40}},
     save=track_regression.save,
     load=load,
     parameters=track_regression.parameters,

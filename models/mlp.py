@@ -83,6 +83,7 @@ MODEL = Model(
     reference="Baseline without a paper: a multilayer perceptron.",
     fit=fit,
     predict=track_regression.predict,
+    presets={"generic_tracks": {"epochs": 60}},
     save=track_regression.save,
     load=load,
     parameters=track_regression.parameters,
