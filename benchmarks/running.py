@@ -518,6 +518,7 @@ def _record(cell: Cell, seed: int, started: str, outcome: Outcome) -> Record:
             version=cell.dataset_object.version,
             digest=_data_digest(splits),
             files=files,
+            counts=dict(splits.counts) or None,
         ),
         model=ModelPart(
             name=cell.model.name,

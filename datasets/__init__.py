@@ -59,12 +59,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """What `Task.load` returns: three splits, and the sha256 of every file they were read from."""
+    """What `Task.load` returns: three splits, and the sha256 of every file they were read from.
+
+    `counts` says how many units each cut of the dataset left, in the order of the cuts.
+    """
 
     train: Split
     validation: Split
     test: Split
     files: Mapping[str, str]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import helix, store
+from physbench.datasets.common import acts_chain, helix, store
 from physbench.datasets.common.particle_mix import Particles, draw
 from physbench.datasets.common.tracks import (
-    FIELD,
     MINIMUM,
     SLOTS,
     TEST,
@@ -41,11 +40,6 @@ STEP = 1.0 / 512.0  # mm
 PARTICLES = 400  # an event
 JOB = 25  # events a process simulates at a time
 SHARES = (0.7, 0.1, 0.2)
-VOLUMES = (
-    ((7, 8, 9), (0.05, 0.05)),
-    ((12, 13, 14), (0.08, 1.2)),
-    ((16, 17, 18), (0.12, 10.8)),
-)  # pitches in mm
 COLUMNS = ("pt", "pz", "q", "d0", "z0", "phi", "eta", "mass")
 
 Arrays = dict[str, NDArray[Any]]
@@ -152,132 +146,44 @@ def _chunk(job: tuple[int, int, int]) -> list[Arrays]:
         place = Path(scratch)
         drawn = [draw(PARTICLES, np.random.default_rng([seed, first + k])) for k in range(count)]
         for number, particles in enumerate(drawn):
-            _write_particles(place / f"event{number:09d}-particles.csv", particles)
+            acts_chain.write_particles(place / f"event{number:09d}-particles.csv", particles)
         # ACTS numbers the events of a job from 0, so each job has a seed of its own.
         simulate(place, count, seed * 1_000_003 + first)
         return [_event(place, number, particles) for number, particles in enumerate(drawn)]
 
 
-def _write_particles(path: Path, particles: Particles) -> None:
-    import pandas as pd
-
-    count = len(particles.q)
-    columns = {
-        "particle_id_pv": particles.vertex_number + 1,
-        "particle_id_sv": np.zeros(count, dtype=np.int64),
-        "particle_id_part": np.arange(1, count + 1),
-        "particle_id_gen": np.zeros(count, dtype=np.int64),
-        "particle_id_subpart": np.zeros(count, dtype=np.int64),
-        "particle_type": particles.pdg,
-        "process": np.zeros(count, dtype=np.int64),
-        **dict(zip(("vx", "vy", "vz"), particles.vertex.T, strict=True)),
-        "vt": np.zeros(count),
-        **dict(zip(("px", "py", "pz"), particles.momentum.T, strict=True)),
-        "m": particles.mass,
-        "q": particles.q,
-    }
-    pd.DataFrame(columns).to_csv(path, index=False)
-
-
 def simulate(folder: Path, count: int, seed: int) -> None:
     """Particles in `folder` through FATRAS, digitisation and the Kalman filter, as CSV files."""
     import acts
-    import acts.examples
-    from acts.examples import reconstruction, simulation
+    from acts.examples import simulation
 
-    unit = acts.UnitConstants
-    quiet = acts.logging.ERROR
-    detector = acts.examples.GenericDetector()
-    geometry = detector.trackingGeometry()
-    field = acts.ConstantBField(acts.Vector3(0.0, 0.0, FIELD * unit.T))
-    random = acts.examples.RandomNumbers(seed=seed)
-    # A single floating-point exception in FATRAS would end the whole job otherwise.
-    sequencer = acts.examples.Sequencer(
-        events=count,
-        numThreads=1,
-        logLevel=quiet,
-        trackFpes=False,
-        outputDir=str(folder),
-    )
-    sequencer.addReader(
-        acts.examples.CsvParticleReader(
-            level=quiet,
-            inputDir=str(folder),
-            inputStem="particles",
-            outputParticles="particles_generated",
-        )
-    )
-    sequencer.addWhiteboardAlias("particles", "particles_generated")
-    sequencer.addWhiteboardAlias("particles_generated_selected", "particles_generated")
+    job = acts_chain.begin(folder, count, seed)
+    parts = job.sequencer, job.geometry, job.field
     config = folder / "digitisation.json"
     config.write_text(json.dumps(_digitisation()))
     simulation.addFatras(
-        sequencer,
-        geometry,
-        field,
-        random,
+        *parts,
+        job.random,
         enableInteractions=True,
         outputDirCsv=folder,
-        logLevel=quiet,
+        logLevel=acts.logging.ERROR,
     )
     simulation.addDigitization(
-        sequencer,
-        geometry,
-        field,
+        *parts,
         digiConfigFile=config,
-        rnd=random,
+        rnd=job.random,
         outputDirCsv=folder,
-        logLevel=quiet,
+        logLevel=acts.logging.ERROR,
     )
-    selection = simulation.ParticleSelectorConfig(
-        pt=(0.45 * unit.GeV, None),
-        measurements=(MINIMUM, None),
-        removeNeutral=True,
-        removeSecondaries=True,
-    )
-    simulation.addDigiParticleSelection(sequencer, selection, logLevel=quiet)
-    reconstruction.addSeeding(
-        sequencer,
-        geometry,
-        field,
-        rnd=random,
-        seedingAlgorithm=reconstruction.SeedingAlgorithm.TruthSmeared,
-        trackSmearingSigmas=reconstruction.TrackSmearingSigmas(
-            loc0=0, loc0PtA=0, loc0PtB=0, loc1=0, loc1PtA=0, loc1PtB=0, time=0, phi=0, theta=0,
-            ptRel=0,
-        ),
-        particleHypothesis=acts.ParticleHypothesis.pion,
-        initialSigmas=[unit.mm, unit.mm, unit.degree, unit.degree, 0, unit.ns],
-        initialSigmaQoverPt=0.1 / unit.GeV,
-        initialSigmaPtRel=0.1,
-        initialVarInflation=[1.0] * 6,
-        logLevel=quiet,
-    )  # fmt: skip
-    reconstruction.addKalmanTracks(sequencer, geometry, field, logLevel=quiet)
-    # The writer's own cuts (1 GeV, 7 measurements) would drop tracks in silence.
-    sequencer.addWriter(
-        acts.examples.CsvTrackWriter(
-            level=quiet,
-            inputTracks="kf_tracks",
-            inputMeasurementParticlesMap="measurement_particles_map",
-            outputDir=str(folder),
-            fileName="fitted.csv",
-            ptMin=0,
-            nMeasurementsMin=0,
-        )
-    )
-    sequencer.addWriter(
-        acts.examples.CsvTrackParameterWriter(
-            level=quiet, inputTracks="kf_tracks", outputDir=str(folder), outputStem="parameters"
-        )
-    )
-    sequencer.run()
+    acts_chain.add_grouping(job)
+    acts_chain.add_kalman(job, folder, "particles_selected")
+    job.sequencer.run()
 
 
 def _digitisation() -> dict[str, Any]:
     """Smearing of the local coordinates as an ACTS geometry map."""
     entries = []
-    for volumes, pitches in VOLUMES:
+    for volumes, pitches in acts_chain.VOLUMES:
         smearing = [
             {"index": index, "mean": 0.0, "stddev": pitch / 12**0.5, "type": "Gauss"}
             for index, pitch in enumerate(pitches)
@@ -311,7 +217,7 @@ def _event(folder: Path, number: int, particles: Particles) -> Arrays:
     hits = np.bincount(owner[order], minlength=PARTICLES)[kept].astype(np.uint8)
     result = {"measured": smeared, "displacement": smeared - exact, "hits": hits}
     result |= {name: column[kept] for name, column in _columns(particles).items()}
-    return result | {"kalman": _kalman(stem)[kept]}
+    return result | {"kalman": acts_chain.read_kalman(stem, PARTICLES)[kept]}
 
 
 def _columns(particles: Particles) -> Arrays:
@@ -320,26 +226,6 @@ def _columns(particles: Particles) -> Arrays:
     d0, z0, phi = helix.perigee(particles.vertex, particles.momentum, particles.q)
     values = (pt, pz, particles.q, d0, z0, phi, np.arcsinh(pz / pt), particles.mass)
     return {name: v.astype(np.float32) for name, v in zip(COLUMNS, values, strict=True)}
-
-
-def _kalman(stem: Path) -> NDArray[np.float32]:
-    """(particles, 4): q/pT, pz, d0, z0; d0 with our sign, NaN where no track was fitted."""
-    import pandas as pd
-
-    fitted = pd.read_csv(f"{stem}-fitted.csv")
-    parameters = pd.read_csv(f"{stem}-parameters.csv").set_index("trackId")
-    parameters = parameters.loc[fitted["track_id"]]
-    number = fitted["particleId"].str.extract(r"p=(\d+)\|g=")[0].astype(int).to_numpy() - 1
-    theta, qop = parameters["theta"].to_numpy(), parameters["qop"].to_numpy()
-    estimate = np.full((PARTICLES, 4), np.nan, dtype=np.float32)
-    columns = (
-        qop / np.sin(theta),
-        np.cos(theta) / np.abs(qop),
-        -parameters["d0"],
-        parameters["z0"],
-    )
-    estimate[number] = np.stack(columns, 1)
-    return estimate
 
 
 def _packed(parts: list[Arrays], events: int) -> Arrays:

@@ -52,6 +52,9 @@ class DatasetPart(Closed):
     files: dict[str, str] = Field(
         description="sha256 of each file read; its first 16 digits where there are more than 32"
     )
+    counts: dict[str, int] | None = Field(
+        None, description="how many units were left after each cut, in order"
+    )
 
 
 class ModelPart(Closed):
@@ -196,7 +199,11 @@ def sha256(content: Any) -> str:
 
 def body(record: Record) -> dict[str, Any]:
     """The content of a record as plain Python, without its id."""
-    return record.model_dump(mode="json", by_alias=True, exclude={"id"})
+    content = record.model_dump(mode="json", by_alias=True, exclude={"id"})
+    # Records of before this field was there keep their ids.
+    if content["dataset"]["counts"] is None:
+        del content["dataset"]["counts"]
+    return content
 
 
 def sealed(record: Record) -> Record:
@@ -281,12 +288,12 @@ def encode(values: NDArray[np.floating[Any]]) -> str:
     values = np.asarray(values, dtype=np.float64)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-    scaled = (values - low) / ((high - low) or 1.0) * (_STEPS - 1)
-    steps = np.where(np.isfinite(values), np.round(scaled), _STEPS).astype("<u2")
+    scaled = (values - low) / ((high - low) or 1.0) * (STEPS - 1)
+    steps = np.where(np.isfinite(values), np.round(scaled), STEPS).astype("<u2")
     return f"{low!r} {high!r} {base64.b64encode(steps.tobytes()).decode()}"
 
 
-_STEPS = 65535  # the largest 16-bit number stands for NaN
+STEPS = 65535  # the largest 16-bit number stands for NaN
 
 
 def decode(text: str) -> NDArray[np.float64]:
@@ -297,5 +304,5 @@ def decode(text: str) -> NDArray[np.float64]:
     """
     low, high, data = text.split(" ")
     steps = np.frombuffer(base64.b64decode(data), dtype="<u2").astype(np.float64)
-    values = float(low) + steps / (_STEPS - 1) * (float(high) - float(low))
-    return np.where(steps == _STEPS, np.nan, values)
+    values = float(low) + steps / (STEPS - 1) * (float(high) - float(low))
+    return np.where(steps == STEPS, np.nan, values)

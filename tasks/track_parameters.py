@@ -110,7 +110,7 @@ def load(
             split = _limited(split, exact=hits == "true")
         parts.append(split)
     train, validation, test = parts
-    return Splits(train, validation, test, sample.files)
+    return Splits(train, validation, test, sample.files, sample.counts)
 
 
 def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str) -> Split:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import boards, scoring
+from benchmarks import boards, scoring, verifying
 from physbench.leaderboard import board, record
 
 ROOT = boards.committed_root()
@@ -45,11 +45,12 @@ def group(path: Path) -> str:
 
 @pytest.mark.parametrize("row", sorted({group(path) for path in RECORDS}))
 def test_scores_are_repeated_to_the_digit(row: str) -> None:
-    """Values and slices of every committed record, from its stored predictions."""
+    """Values and slices of every committed record, from its stored predictions, up to rounding."""
     paths = [path for path in RECORDS if group(path) == row]
     for found, metrics in scoring.score(paths, intervals=False):
-        kept = [(m.name, m.version, m.value, m.slices) for m in found.metrics]
-        assert kept == [(m.name, m.version, m.value, m.slices) for m in metrics], found.path
+        bare = {"low": None, "high": None, "replicates": None, "method": "no interval"}
+        for kept, again in zip(found.metrics, metrics, strict=True):
+            assert verifying.alike(kept.model_copy(update=bare), again), (found.path, again)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +64,5 @@ def test_scores_are_repeated_to_the_digit(row: str) -> None:
 )
 def test_intervals_are_repeated_to_the_digit(path: Path) -> None:
     ((found, metrics),) = scoring.score(path)
-    assert found.metrics == metrics
+    for kept, again in zip(found.metrics, metrics, strict=True):
+        assert verifying.alike(kept, again), again.name

@@ -99,6 +99,7 @@ def test_failures_and_sudden_gains() -> None:
 
 def test_frozen_weights_and_models_without_seeds() -> None:
     assert gate.frozen(0.0, 0.0).verdict == "PASS"
+    assert gate.frozen(2e-16, 0.0).verdict == "PASS"  # another processor
     assert gate.frozen(1e-9, 0.0).verdict == "RED"
     assert gate.frozen(4e-6, 1e-6).verdict == "PASS"
     assert gate.exact(0.5, 0.5, 0.0).verdict == "PASS"

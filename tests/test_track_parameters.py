@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from physbench.datasets import Splits, toy_barrel, toy_tracks, trackml_tracks
+from physbench.datasets import Splits, generic_tracks, toy_barrel, toy_tracks, trackml_tracks
 from physbench.datasets.common import barrel, helix
 from physbench.datasets.common.particle_mix import EDGES, Particles, draw
 from physbench.datasets.common.tracks import (
@@ -232,7 +233,7 @@ def test_split_by_event_and_counts(splits: Splits) -> None:
 
 
 def test_kalman_filter_reaches_the_limit(splits: Splits) -> None:
-    estimate = acts_kalman.predict(None, splits.test.inputs, splits.test.targets)
+    estimate = acts_kalman.predict(False, splits.test.inputs, splits.test.targets)
     stored = track_parameters.prepare(splits.test.inputs, estimate)
     score = resolution.distance_to_limit(splits.test.targets, stored)
     assert score == pytest.approx(0.99, abs=0.03)
@@ -243,6 +244,60 @@ def test_kalman_filter_reaches_the_limit(splits: Splits) -> None:
     again = track_parameters.prepare(splits.test.inputs, stored)
     assert all(np.array_equal(again[k], stored[k]) for k in stored)
     assert resolution.sign_error_rate(splits.test.targets, stored) < 1e-3
+
+
+def test_a_live_kalman_fit_agrees_with_the_stored_one(splits: Splits) -> None:
+    pytest.importorskip("acts", reason="the extra [acts] is not installed")
+    test = splits.test.take(range(0, 4000, 10))
+    found = acts_kalman.predict(True, test.inputs, test.targets)
+    stored = test.targets.kalman
+    # The starting point and 1/512 mm of rounding are all that differ.
+    assert np.median(np.abs(found["qopt"] / stored[:, 0] - 1)) < 2e-4
+    assert np.abs(found["qopt"] / stored[:, 0] - 1).max() < 0.02
+    for column, name, step in ((1, "pz", 1e-3), (2, "d0", 5e-3), (3, "z0", 1e-2)):
+        assert np.median(np.abs(found[name] - stored[:, column])) < step
+
+
+def test_a_live_kalman_fit_of_a_line_has_no_answer_and_strange_hits_are_refused(
+    splits: Splits,
+) -> None:
+    pytest.importorskip("acts", reason="the extra [acts] is not installed")
+    test = splits.test.take([0, 1])
+    hits, mask = test.inputs.hits.copy(), test.inputs.mask.copy()
+    mask[1] = np.arange(mask.shape[1]) < 3
+    hits[1, :3] = [[30.0, 0, 0], [70, 0, 0], [110, 0, 0]]
+    found = acts_kalman.predict(True, Tracks(hits, mask), test.targets)
+    assert found["qopt"][1] == found["pz"][1] == 0
+    assert found["qopt"][0] == pytest.approx(test.targets.kalman[0, 0], rel=1e-2)
+    hits[0, 0] *= 1.2
+    with pytest.raises(ValueError, match="hits are on no module of the generic"):
+        acts_kalman.predict(True, Tracks(hits, mask), test.targets)
+
+
+def test_kalman_estimates_must_be_stored_or_made(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = splits.train.take([0, 1])
+    with pytest.raises(ValueError, match="--set live=true"):
+        acts_kalman.predict(False, train.inputs, train.targets)
+    monkeypatch.setitem(sys.modules, "acts", None)
+    with pytest.raises(ImportError, match=r"physbench\[acts\]"):
+        acts_kalman.predict(True, train.inputs, train.targets)
+
+
+def test_acts_makes_the_embedded_tracks_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("acts", reason="the extra [acts] is not installed")
+    generic_tracks.make(tmp_path, seed=1, tracks=4000)
+    assert "tracks/s" in capsys.readouterr().out
+    made, frozen = generic_tracks.load(folder=str(tmp_path)), generic_tracks.load()
+    count = len(made.ids)
+    assert made.ids == frozen.ids[:count]
+    for name in ("measured", "true"):
+        first = getattr(made, name), getattr(frozen, name).take(slice(count))
+        np.testing.assert_array_equal(first[0].hits, first[1].hits)
+    np.testing.assert_array_equal(made.truth.pt, frozen.truth.pt[:count])
 
 
 def test_taubin_on_simulated_tracks(splits: Splits) -> None:

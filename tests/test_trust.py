@@ -67,6 +67,24 @@ def test_compare_smaller_is_better(toy: tuple[Path, Path]) -> None:
 # --- verify -----------------------------------------------------------------------------------
 
 
+def test_scores_of_another_processor_are_alike() -> None:
+    metric = records.read(first("glass_mobility", "boattini")).metrics[0]
+    last_digit = metric.model_copy(update={"value": metric.value * (1 + 4e-16)})
+    assert verifying.alike(metric, last_digit)
+    text = str(metric.replicates)
+    other = records.encode(records.decode(text) * (1 + 1e-3))
+    for changes in (
+        {"value": metric.value * (1 + 1e-6)},
+        {"value": None},
+        {"low": metric.low - 1e-6},
+        {"slices": metric.slices[1:]},
+        {"version": metric.version + 1},
+        {"replicates": other},
+        {"replicates": None},
+    ):
+        assert not verifying.alike(metric, metric.model_copy(update=changes)), changes
+
+
 def test_verdicts_are_records_that_no_board_shows(toy: tuple[Path, Path]) -> None:
     (record,) = benchmarks.run(*toy, settings={"jitter": 0.1})
     for level in verifying.LEVELS:
