@@ -1,7 +1,8 @@
 """Look into the network of a record: which neurons matter, and what they know.
 
-Works on the training split, so that nothing is out of distribution. Permutation importance needs a
-network alone; what the neurons know (information, maps, formulas) needs one row a track.
+Works on the training split, so that nothing is out of distribution. Permutation importance needs
+a network alone; what the neurons know (information, maps, formulas) needs rows that stand for
+tracks, for hits, or for edges between hits: `neuron_rows`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import neurons, registry
+from benchmarks import neuron_rows, neurons, registry
+from benchmarks.neuron_rows import Rows
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
 from physbench.models import Model
@@ -30,13 +32,17 @@ NEIGHBOURS = (3, 5, 10)
 COMPONENTS = 3  # the nearest-neighbour estimate is biased low in more dimensions
 MAPS = 4  # neurons that are drawn
 LARGEST_METRICS = 4
+UNITS = {"track": 2000}
+FEW_UNITS = 4  # of larger ones, such as events
+LARGEST_FIT = 2000  # rows a formula is fitted to
+LARGEST_SAMPLE = 5000  # rows of an estimate of information, and of a map
 
 
 def explain(
     path: Path,
     *,
     layer: str | None = None,
-    units: int = 2000,
+    units: int | None = None,
     permutations: int = 10,
     symbolic: int = 1,
     out: Path | None = None,
@@ -48,7 +54,7 @@ def explain(
     layer:
         The module whose inputs are looked at; by default what goes into `head`.
     units:
-        Training units used.
+        Training units used; by default 2000 tracks, or 4 of anything else.
     permutations:
         Shuffles of each neuron.
     symbolic:
@@ -58,27 +64,16 @@ def explain(
 
     Raises ValueError when the record has no weights, and FileNotFoundError when they are gone.
     """
-    record = records.read(path)
-    task: Task = registry.load("task", record.task.name).object
-    model: Model = registry.load("model", record.model.name).object
-    if record.weights is None or model.load is None:
-        raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
-    weights = path.parent / record.weights.file
-    if not weights.is_file():
-        raise FileNotFoundError(f"{weights} is gone; train again with: run ... --again")
-    train = task.load(record.dataset.name, **record.task.protocol).train
-    split = train.take(range(min(units, len(train))))
-    fitted = model.load(weights)
-    module = neurons.layer_of(neurons.network_of(fitted), layer)
-
-    def run() -> Any:
-        return task.prepare(split.inputs, model.predict(fitted, split.inputs))
-
+    if symbolic:
+        _regressor()  # before hours of permutations
+    task, split, module, run = _subject(path, layer, units)
     latent = neurons.activations(module, run)
-    rows = real_rows(split, len(latent))
+    rows = neuron_rows.rows_of(split, run()[0], len(latent))
     reference, change = neurons.importance(
-        module, run, measures(task, split), permutations=permutations, rows=rows
-    )
+        module, run, measures(task, split), permutations=permutations,
+        rows=None if rows is None else rows.real,
+    )  # fmt: skip
+    change = {name: values for name, values in change.items() if math.isfinite(reference[name])}
     for metric in task.metrics:
         if metric.best == "max" and metric.name in change:
             change[metric.name] *= -1  # positive means important
@@ -87,12 +82,13 @@ def explain(
     tables = {"importance": importance_table(reference, change)}
     order = np.argsort(-np.abs(next(iter(change.values())).mean(1)))
     written: list[Path] = []
-    if len(latent) == len(split) and hasattr(split.targets, "pt"):
-        variables = quantities(split.targets)
-        tables["information"] = information_table(latent, variables)
-        written.append(maps(latent, variables, order[:MAPS], folder / "maps.png"))
+    if rows is not None:
+        apart = rows.apart[:LARGEST_SAMPLE]
+        known = {name: values[apart] for name, values in rows.known.items()}
+        tables["information"] = information_table(latent[apart], known)
+        written.append(maps(latent, rows, order[:MAPS], folder / "maps.png"))
         if symbolic:
-            tables["formulas"] = formulas(module, run, split, task, latent, variables,
+            tables["formulas"] = formulas(module, run, split, task, latent, rows,
                                           order[:symbolic])  # fmt: skip
     written.append(bars(change, folder / "importance.png"))
     for name, table in tables.items():
@@ -102,46 +98,63 @@ def explain(
     return [*written, folder / "tables.md"]
 
 
-def real_rows(split: Split, count: int) -> NDArray[np.bool_] | None:
-    """The rows of padded hits that are real, where the layer works on padded hits."""
-    mask = getattr(split.inputs, "mask", None)
-    return mask.ravel() if mask is not None and mask.size == count else None
+def _subject(
+    path: Path, layer: str | None, units: int | None
+) -> tuple[Task, Split, Any, Callable[[], Any]]:
+    """The task of a record, training units, the layer, and what predicts the units."""
+    record = records.read(path)
+    task: Task = registry.load("task", record.task.name).object
+    model: Model = registry.load("model", record.model.name).object
+    if record.weights is None or model.load is None:
+        raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
+    weights = path.parent / record.weights.file
+    if not weights.is_file():
+        raise FileNotFoundError(f"{weights} is gone; train again with: run ... --again")
+    train = task.load(record.dataset.name, **record.task.protocol).train
+    units = units or UNITS.get(task.unit, FEW_UNITS)
+    split = train.take(range(min(units, len(train))))
+    fitted = model.load(weights)
+    predict = model.predict
+
+    def run() -> Any:
+        raw = predict(fitted, split.inputs)
+        return raw, task.prepare(split.inputs, raw)
+
+    return task, split, neurons.layer_of(neurons.network_of(fitted), layer), run
 
 
 def measures(task: Task, split: Split) -> dict[str, Callable[[Any], float]]:
-    """A loss where targets allow one, and the task's metrics that predictions can be scored by."""
+    """The loss, and the task's metrics, of what `run` returns: raw and prepared predictions."""
 
     def bound(function: Any) -> Callable[[Any], float]:
-        def value(predictions: Any) -> float:
-            result = function(split.targets, predictions)
+        def value(found: Any) -> float:
+            result = function(split.targets, found[1])
             return float(result.get("all", math.nan) if isinstance(result, dict) else result)
 
         return value
 
-    tracks = hasattr(split.targets, "pt")
-    chosen = {"loss": bound(squared_error)} if tracks else {}
+    tracks = hasattr(split.targets, "kalman")
+    chosen: dict[str, Callable[[Any], float]] = {
+        "loss": lambda found: loss(split.targets, found[0])
+    }
     chosen |= {metric.name: bound(metric.function) for metric in task.metrics[:LARGEST_METRICS]}
     extra = ("outlier_fraction", "sign_error_rate") if tracks else ()
     return chosen | {m.name: bound(m.function) for m in task.metrics if m.name in extra}
 
 
-def squared_error(truth: Any, predictions: Any) -> float:
-    """Mean squared error of q/pT in 1/GeV^2."""
-    return float(np.mean((predictions["qopt"] - truth.q / truth.pt) ** 2))
+def loss(truth: Any, predictions: Any) -> float:
+    """Mean squared error of q/pT in 1/GeV^2, or cross entropy of the edges of events in nats.
 
-
-def quantities(truth: Any) -> dict[str, Array]:
-    """What a track's neurons may know, and three random variables that they cannot know."""
-    generator = np.random.default_rng(0)
-    found = {
-        "q/pT": truth.q / truth.pt, "pT": truth.pt, "eta": truth.eta, "phi": truth.phi,
-        "d0": truth.d0, "z0": truth.z0, "charge": truth.q,
-    }  # fmt: skip
-    n = len(truth.pt)
-    found["random uniform"] = generator.uniform(size=n)
-    found["random normal"] = generator.normal(size=n)
-    found["random Poisson"] = generator.poisson(3.0, n).astype(np.float64)
-    return found
+    NaN for predictions that are neither.
+    """
+    if hasattr(truth, "kalman"):
+        return float(np.mean((predictions["qopt"] - truth.q / truth.pt) ** 2))
+    if not (isinstance(predictions, list) and "scores" in predictions[0]):
+        return math.nan
+    pairs = zip(truth, predictions, strict=True)
+    labels = [neuron_rows.true_edges(one, found["edges"]) for one, found in pairs]
+    score = np.clip(np.concatenate([found["scores"] for found in predictions]), 1e-7, 1 - 1e-7)
+    return float(-np.log(np.where(np.concatenate(labels), score, 1 - score)).mean())
 
 
 def importance_table(reference: dict[str, float], change: dict[str, Array]) -> Table:
@@ -207,18 +220,19 @@ def formulas(
     split: Split,
     task: Task,
     latent: Array,
-    variables: dict[str, Array],
+    rows: Rows,
     chosen: Any,
 ) -> Table:
-    """Formulas of neurons, their nodes, R^2 on held-out tracks, and what replacing one costs."""
-    names = ("q/pT", "pT", "eta", "phi")
-    x = np.column_stack([variables[name] for name in names])
+    """Formulas of neurons, their nodes, R^2 on held-out rows, and what replacing one costs."""
+    names = tuple(rows.arguments)
+    x = np.column_stack([values[rows.real] for values in rows.arguments.values()])
     ranking = measures(task, split)[task.metrics[0].name]
     before = ranking(run())
     table = []
     for neuron in chosen:
-        formula, nodes, predicted, r2 = symbolic(x, latent[:, neuron], names)
-        with neurons.changed(layer, int(neuron), predicted):
+        values = latent[:, neuron].copy()
+        formula, nodes, values[rows.real], r2 = symbolic(x, values[rows.real], names)
+        with neurons.changed(layer, int(neuron), values):
             after = ranking(run())
         table.append({
             "neuron": int(neuron), "formula": formula, "nodes": nodes, "R2 held out": _round(r2),
@@ -232,25 +246,20 @@ def symbolic(
 ) -> tuple[str, int, Array, float]:
     """A formula for y (n,) in the columns of x: text, nodes, values (n,), held-out R^2.
 
-    Genetic programming of gplearn for the largest correlation, with a fixed seed; every second
-    row is held out. Raises ImportError naming the extra when gplearn is absent.
+    Genetic programming of gplearn for the largest correlation, with a fixed seed, on at most
+    LARGEST_FIT of the even rows; the odd ones are held out. Raises as `_regressor`.
     """
-    try:
-        from gplearn.genetic import SymbolicRegressor
-    except ImportError as error:
-        raise ImportError(
-            "formulas need gplearn: pip install 'physbench[symbolic]', or pass --symbolic 0"
-        ) from error
-    model = SymbolicRegressor(
+    model = _regressor()(
         population_size=population, generations=generations, random_state=0, metric="pearson",
         function_set=("mul", "sqrt", "sin", "cos", "add", "sub", "div"),
         parsimony_coefficient=1e-3, feature_names=list(names), stopping_criteria=0.99999,
     )  # fmt: skip
-    model.fit(x[::2], y[::2])
+    few = slice(0, None, 2 * max(1, len(x) // (2 * LARGEST_FIT)))
+    model.fit(x[few], y[few])
     raw = np.asarray(model.predict(x))
     # Correlation leaves scale and offset open; a straight line gives them.
     design = np.stack([raw, np.ones_like(raw)], 1)
-    scale, offset = np.linalg.lstsq(design[::2], y[::2], rcond=None)[0]
+    scale, offset = np.linalg.lstsq(design[few], y[few], rcond=None)[0]
     values = scale * raw + offset
     left = ((y[1::2] - values[1::2]) ** 2).sum()
     total = ((y[1::2] - y[1::2].mean()) ** 2).sum()
@@ -259,20 +268,33 @@ def symbolic(
     return text, int(model._program.length_), values, float(r2)
 
 
-def maps(latent: Array, variables: dict[str, Array], chosen: Any, path: Path) -> Path:
-    """Activation of neurons over (q/pT, eta) and (phi, pT), as filled contours."""
+def _regressor() -> Any:
+    """gplearn's regressor; raises ImportError naming the extra when gplearn is absent."""
+    try:
+        from gplearn.genetic import SymbolicRegressor
+    except ImportError as error:
+        raise ImportError(
+            "formulas need gplearn: pip install 'physbench[symbolic]', or pass --symbolic 0"
+        ) from error
+    return SymbolicRegressor
+
+
+def maps(latent: Array, rows: Rows, chosen: Any, path: Path) -> Path:
+    """Activation of neurons over the planes of the rows, as filled contours."""
     import matplotlib.pyplot as plt
 
-    planes = (("q/pT", "eta"), ("phi", "pT"))
     figure, grid = plt.subplots(
-        len(chosen), 2, squeeze=False, figsize=(8, 2.6 * len(chosen)), layout="constrained"
-    )
-    for row, neuron in zip(grid, chosen, strict=True):
-        for axes, (first, second) in zip(row, planes, strict=True):
-            x, y = variables[first], variables[second]
+        len(chosen), len(rows.planes), squeeze=False, layout="constrained",
+        figsize=(4 * len(rows.planes), 2.6 * len(chosen)),
+    )  # fmt: skip
+    shown = np.flatnonzero(rows.real)
+    shown = shown[:: max(1, len(shown) // LARGEST_SAMPLE)]
+    for line, neuron in zip(grid, chosen, strict=True):
+        for axes, (first, second) in zip(line, rows.planes, strict=True):
+            points = np.column_stack([rows.columns[first][shown], rows.columns[second][shown]])
             # A triangulation needs three distinct points.
-            if len(np.unique(np.column_stack([x, y]), axis=0)) >= 3:
-                drawn = axes.tricontourf(x, y, latent[:, neuron], levels=20)
+            if len(np.unique(points, axis=0)) >= 3:
+                drawn = axes.tricontourf(*points.T, latent[shown, neuron], levels=20)
                 figure.colorbar(drawn, ax=axes)
             axes.set(xlabel=first, ylabel=second, title=f"neuron {neuron}")
     figure.savefig(path, dpi=100)

@@ -143,7 +143,13 @@ def alike(first: MetricPart, second: MetricPart) -> bool:
     Linear algebra adds in another order on another processor, which changes the last digit of a
     sum, and by that a 16-bit step of a replicate.
     """
-    floats: dict[str, Any] = {"value": None, "low": None, "high": None, "slices": [], "replicates": None}
+    floats: dict[str, Any] = {
+        "value": None,
+        "low": None,
+        "high": None,
+        "slices": [],
+        "replicates": None,
+    }
     if first.model_copy(update=floats) != second.model_copy(update=floats):
         return False
     if [s.name for s in first.slices] != [s.name for s in second.slices]:

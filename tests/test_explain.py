@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import torch
 from torch import nn
 
 import benchmarks
-from benchmarks import explaining, neurons
+from benchmarks import boards, explaining, neuron_rows, neurons
 from benchmarks.__main__ import main
+from physbench.datasets import Split
+from physbench.datasets.common.events import Event, EventTruth
+from physbench.datasets.common.tracks import Tracks, TrackTruth
 
+COMMITTED = boards.committed_root()
 X = np.array([0.0, 1.0, 2.0, 3.0])
 
 
@@ -84,6 +89,98 @@ def test_a_planted_formula_is_found() -> None:
     assert r2 > 0.999, formula
     assert nodes <= 15, formula
     assert values == pytest.approx(y, rel=0.01)
+
+
+def two_tracks() -> Split:
+    """Tracks of 3 and 2 + 1 hits; the second one has a padded slot."""
+    hits = np.zeros((2, 4, 3), dtype=np.float32)
+    hits[:, :, 0] = [30, 70, 110, 170]
+    mask = np.array([[True] * 4, [True] * 3 + [False]])
+    column = np.array([1.0, 2.0])
+    truth = TrackTruth(
+        column, column, np.array([1.0, -1.0]), column, column, column, column, column,
+        np.zeros((2, 4)),
+    )  # fmt: skip
+    return Split(Tracks(hits * mask[..., None], mask), truth, ["a", "b"])
+
+
+def one_event() -> Split:
+    """Particle 5 with hits 0 and 1, particle 6 with hit 2, and a noise hit."""
+    x = np.array([30.0, 70.0, 0.0, 0.0])
+    y, z = np.array([0.0, 0.0, 40.0, 50.0]), np.array([30.0, 70.0, 0.0, 1.0])
+    number = np.arange(4)
+    event = Event("e", number, x, y, z, number, number, number)
+    truth = EventTruth(
+        np.array([5, 5, 6, 0]), np.full(4, 0.25), np.array([1.0, 2.0, 1.0, 0.0]),
+        np.array([5, 6]), np.array([1.5, 2.5]), np.array([0.1, 0.2]), number, number,
+    )  # fmt: skip
+    return Split([event], [truth], ["e"])
+
+
+def test_rows_are_tracks_or_their_hits() -> None:
+    split = two_tracks()
+    tracks = neuron_rows.rows_of(split, None, 2)
+    assert tracks is not None
+    assert tracks.known["q/pT"].tolist() == [1.0, -0.5]
+    assert tracks.apart.tolist() == [0, 1]
+    hits = neuron_rows.rows_of(split, None, 8)
+    assert hits is not None
+    assert hits.real.tolist() == [True] * 7 + [False]
+    assert hits.known["pT"].tolist() == [1.0] * 4 + [2.0] * 4
+    assert hits.arguments["r"][:4].tolist() == [30, 70, 110, 170]
+    first, second = hits.apart
+    assert first < 4 <= second < 7  # one real hit of each track
+    assert neuron_rows.rows_of(split, None, 5) is None
+
+
+def test_rows_are_hits_or_edges_of_events() -> None:
+    split = one_event()
+    predictions = [{"edges": np.array([[0, 1], [0, 2], [3, 1]]), "scores": [0.9, 0.2, 0.5]}]
+    hits = neuron_rows.rows_of(split, predictions, 4)
+    assert hits is not None
+    assert hits.known["particle pT"][:3].tolist() == [1.5, 1.5, 2.5]
+    assert np.isnan(hits.known["particle pT"][3])
+    assert len(hits.apart) == 2
+    assert hits.apart[0] in (0, 1)
+    assert hits.apart[1] == 2  # noise is of no particle
+    assert hits.arguments["theta"][0] == pytest.approx(np.pi / 4)
+    assert hits.arguments["eta"][0] == pytest.approx(-np.log(np.tan(np.pi / 8)))
+    edges = neuron_rows.rows_of(split, predictions, 3)
+    assert edges is not None
+    assert edges.known["true edge"].tolist() == [1, 0, 0]
+    assert edges.arguments["dphi"] == pytest.approx([0, np.pi / 2, -np.pi / 2])
+    assert edges.arguments["dr"].tolist() == [40, 10, 20]
+    assert len(edges.apart) == 1  # both edges with a known inner particle are of one particle
+
+
+def test_losses_by_hand() -> None:
+    scores = np.array([0.9, 0.2])
+    predictions = [{"edges": np.array([[0, 1], [0, 2]]), "scores": scores}]
+    expected = -(np.log(0.9) + np.log(0.8)) / 2
+    assert explaining.loss(one_event().targets, predictions) == pytest.approx(expected)
+    qopt = {"qopt": np.array([1.1, -0.5])}
+    assert explaining.loss(two_tracks().targets, qopt) == pytest.approx(0.005)
+    assert np.isnan(explaining.loss([None], [np.zeros(3)]))
+
+
+def test_formulas_without_gplearn_are_refused_before_anything_is_computed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "gplearn.genetic", None)
+    with pytest.raises(ImportError, match=r"physbench\[symbolic\]"):
+        explaining.explain(tmp_path / "none.json")
+
+
+@pytest.mark.slow
+def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
+    path = sorted(COMMITTED.glob("tracking/generic_detector/interaction_network/0-*.json"))[0]
+    written = explaining.explain(path, units=1, permutations=1, symbolic=0, out=tmp_path)
+    assert {p.name for p in written} >= {"maps.png", "importance.png", "information.json"}
+    rows = {r["variable"]: r for r in json.loads((tmp_path / "information.json").read_text())}
+    assert rows["true edge"]["U"] > 0.3
+    assert abs(rows["random normal"]["U"]) < 0.1
+    importance = json.loads((tmp_path / "importance.json").read_text())
+    assert max(row["loss"] for row in importance[1:]) > 0
 
 
 @pytest.mark.slow
