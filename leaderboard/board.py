@@ -109,14 +109,18 @@ def _common(records: Sequence[Record]) -> Record:
 
 
 def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list[Record]]:
-    """Records by row label; the settings in which variants of a model differ are in the label."""
+    """Records by row label.
+
+    A label has the settings in which a variant differs from the one with the most seeds, which
+    bears the bare name; without a single such one, all settings in which the variants differ.
+    """
     variants: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         key = canonical([record.model.hyper_parameters, record.id in local])
         variants.setdefault(record.model.name, {}).setdefault(key, []).append(record)
     groups: dict[str, list[Record]] = {}
     for name, by_key in variants.items():
-        settings = [group[0].model.hyper_parameters for group in by_key.values()]
+        settings = _compared(list(by_key.values()), local)
         for group in by_key.values():
             label = name + _difference(group[0].model.hyper_parameters, settings)
             if group[0].id in local:
@@ -125,7 +129,16 @@ def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list
     return groups
 
 
-def _difference(own: Mapping[str, Any], all_: Sequence[Mapping[str, Any]]) -> str:
+def _compared(groups: list[list[Record]], local: frozenset[str]) -> list[Mapping[str, Any]]:
+    """The settings that a variant's own are set against: of the main variant, or of all."""
+    committed = [group for group in groups if group[0].id not in local] or groups
+    seeds = [len({record.seed for record in group}) for group in committed]
+    main = [g for g, count in zip(committed, seeds, strict=True) if count == max(seeds)]
+    return [group[0].model.hyper_parameters for group in (main if len(main) == 1 else groups)]
+
+
+def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+    all_ = [own, *others]
     keys = sorted({k for settings in all_ for k in settings})
     differing = [k for k in keys if len({canonical(s.get(k)) for s in all_}) > 1]
     return " " + ", ".join(f"{k}={own.get(k)}" for k in differing) if differing else ""

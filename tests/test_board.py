@@ -30,6 +30,15 @@ def test_rows_are_ranked_and_close_ones_are_tied(some: list[Record]) -> None:
     assert rows[2].score == pytest.approx(np.mean([r.metrics[0].value for r in some[:3]]))
 
 
+def test_the_variant_with_the_most_seeds_bears_the_bare_name(some: list[Record]) -> None:
+    rows = board.build(some[1:8]).rows
+    labels = {row.model for row in rows}
+    assert labels == {"polynomial", "polynomial degree=1", "polynomial degree=3"}
+    mine = frozenset(r.id for r in some[3:6])  # a user's own runs never rename committed rows
+    labels = {row.model for row in board.build(some[1:], local=mine).rows}
+    assert labels == {"polynomial degree=1", "polynomial", "polynomial degree=2 (yours)"}
+
+
 def test_same_records_give_the_same_bytes(some: list[Record]) -> None:
     texts = {
         board.markdown(board.build(order)) + board.table(board.build(order))

@@ -154,16 +154,16 @@ def test_gluckstern_in_ten_equidistant_points() -> None:
 
 
 def test_limit_in_bins_of_the_particle_mix() -> None:
-    particles = draw(40_000, np.random.default_rng(3))
+    particles = draw(200_000, np.random.default_rng(3), vertices=200_000)
     pt = np.hypot(particles.momentum[:, 0], particles.momentum[:, 1])
     eta = np.arcsinh(particles.momentum[:, 2] / pt)
     arguments = pt, eta, particles.mass, particles.vertex[:, 2], EDGES
     expected = [1.045, 1.003, 1.005, 1.016, 1.043, 1.061]
-    # The reference and this draw have about 1 % of Monte-Carlo error each.
-    assert [100 * v for v in barrel.limits(*arguments)] == pytest.approx(expected, rel=0.015)
+    # The reference has about 1 % of Monte-Carlo error, this draw half of it.
+    assert [100 * v for v in barrel.limits(*arguments)] == pytest.approx(expected, rel=0.01)
     exact = [1.051, 1.004, 0.982, 0.987, 0.981, 0.981]
     found = [100 * v for v in barrel.limits(*arguments, exact=True)]
-    assert found == pytest.approx(exact, rel=0.015)
+    assert found == pytest.approx(exact, rel=0.01)
 
 
 def test_perigee_and_helix_by_hand() -> None:
