@@ -155,6 +155,8 @@ def _explain_parser(verbs: Any) -> None:
     )
     explain.add_argument("--permutations", type=int, default=10, help="a neuron (default 10)")
     explain.add_argument("--symbolic", type=int, default=1, help="neurons to write as formulas")
+    explain.add_argument("--neurons", type=int, nargs="+", default=[], dest="chosen",
+                         help="those to draw and write; default: the most important")  # fmt: skip
     explain.add_argument("--out", type=Path, help="folder; default: beside the record")
     explain.set_defaults(call=explain_verb)
 
@@ -296,7 +298,7 @@ def explain_verb(options: argparse.Namespace) -> int:
     """Importance, information, maps and formulas of a network's neurons, as files."""
     from benchmarks import explaining
 
-    names = ("layer", "units", "permutations", "symbolic", "out")
+    names = ("layer", "units", "permutations", "symbolic", "chosen", "out")
     for path in explaining.explain(options.record, **{n: getattr(options, n) for n in names}):
         print(path)
     return 0

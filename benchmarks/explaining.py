@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def explain(
     units: int | None = None,
     permutations: int = 10,
     symbolic: int = 1,
+    chosen: Sequence[int] = (),
     out: Path | None = None,
 ) -> list[Path]:
     """Write tables and figures about the network of a record, and return their paths.
@@ -58,16 +59,22 @@ def explain(
     permutations:
         Shuffles of each neuron.
     symbolic:
-        The most important neurons that are written as formulas; needs the extra `[symbolic]`.
+        How many neurons are written as formulas; needs the extra `[symbolic]`.
+    chosen:
+        The neurons that are drawn and written as formulas; by default the most important ones.
     out:
         The folder; by default one beside the record.
 
-    Raises ValueError when the record has no weights, and FileNotFoundError when they are gone.
+    Raises ValueError for a neuron that is not there or a record without weights, and
+    FileNotFoundError when the weights are gone.
     """
     if symbolic:
         _regressor()  # before hours of permutations
     task, split, module, run = _subject(path, layer, units)
     latent = neurons.activations(module, run)
+    outside = [n for n in chosen if not 0 <= n < latent.shape[1]]
+    if outside:
+        raise ValueError(f"neurons go from 0 to {latent.shape[1] - 1} here; got {outside[0]}")
     rows = neuron_rows.rows_of(split, run()[0], len(latent))
     reference, change = neurons.importance(
         module, run, measures(task, split), permutations=permutations,
@@ -80,22 +87,27 @@ def explain(
     folder = out or path.parent / f"{path.stem}-explain"
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"importance": importance_table(reference, change)}
-    order = np.argsort(-np.abs(next(iter(change.values())).mean(1)))
-    written: list[Path] = []
+    written = [bars(change, folder / "importance.png"), _kept(tables, "importance", folder)]
+    order = list(chosen) or np.argsort(-np.abs(next(iter(change.values())).mean(1))).tolist()
     if rows is not None:
         apart = rows.apart[:LARGEST_SAMPLE]
         known = {name: values[apart] for name, values in rows.known.items()}
         tables["information"] = information_table(latent[apart], known)
-        written.append(maps(latent, rows, order[:MAPS], folder / "maps.png"))
-        if symbolic:
-            tables["formulas"] = formulas(module, run, split, task, latent, rows,
-                                          order[:symbolic])  # fmt: skip
-    written.append(bars(change, folder / "importance.png"))
-    for name, table in tables.items():
-        records.atomic(folder / f"{name}.json", json.dumps(table, indent=1))
-        written.append(folder / f"{name}.json")
-    records.atomic(folder / "tables.md", "\n".join(markdown(n, t) for n, t in tables.items()))
+        drawn = {f"neuron {n}": latent[:, n] for n in order[: max(MAPS, len(chosen))]}
+        written += [_kept(tables, "information", folder), maps(drawn, rows, folder / "maps.png")]
+    if rows is not None and symbolic:
+        few = order[: max(symbolic, len(chosen))]
+        tables["formulas"], left = formulas(module, run, split, task, latent, rows, few)
+        written += [_kept(tables, "formulas", folder), maps(left, rows, folder / "residuals.png")]
     return [*written, folder / "tables.md"]
+
+
+def _kept(tables: dict[str, Table], name: str, folder: Path) -> Path:
+    """Write a new table and all tables so far: what comes next may fail."""
+    path = folder / f"{name}.json"
+    records.atomic(path, json.dumps(tables[name], indent=1))
+    records.atomic(folder / "tables.md", "\n".join(markdown(n, t) for n, t in tables.items()))
+    return path
 
 
 def _subject(
@@ -221,24 +233,28 @@ def formulas(
     task: Task,
     latent: Array,
     rows: Rows,
-    chosen: Any,
-) -> Table:
-    """Formulas of neurons, their nodes, R^2 on held-out rows, and what replacing one costs."""
+    chosen: Sequence[int],
+) -> tuple[Table, dict[str, Array]]:
+    """Formulas of neurons, their nodes, R^2 on held-out rows, and what replacing one costs.
+
+    Also what each formula leaves of its neuron, one value a row.
+    """
     names = tuple(rows.arguments)
     x = np.column_stack([values[rows.real] for values in rows.arguments.values()])
     ranking = measures(task, split)[task.metrics[0].name]
     before = ranking(run())
-    table = []
+    table, left = [], {}
     for neuron in chosen:
         values = latent[:, neuron].copy()
         formula, nodes, values[rows.real], r2 = symbolic(x, values[rows.real], names)
-        with neurons.changed(layer, int(neuron), values):
+        with neurons.changed(layer, neuron, values):
             after = ranking(run())
+        left[f"neuron {neuron} - formula"] = latent[:, neuron] - values
         table.append({
-            "neuron": int(neuron), "formula": formula, "nodes": nodes, "R2 held out": _round(r2),
+            "neuron": neuron, "formula": formula, "nodes": nodes, "R2 held out": _round(r2),
             f"{task.metrics[0].name} before": _round(before), "after replacing": _round(after),
         })  # fmt: skip
-    return table
+    return table, left
 
 
 def symbolic(
@@ -279,24 +295,24 @@ def _regressor() -> Any:
     return SymbolicRegressor
 
 
-def maps(latent: Array, rows: Rows, chosen: Any, path: Path) -> Path:
-    """Activation of neurons over the planes of the rows, as filled contours."""
+def maps(drawn: dict[str, Array], rows: Rows, path: Path) -> Path:
+    """Columns with one value a row, over the planes of the rows, as filled contours."""
     import matplotlib.pyplot as plt
 
     figure, grid = plt.subplots(
-        len(chosen), len(rows.planes), squeeze=False, layout="constrained",
-        figsize=(4 * len(rows.planes), 2.6 * len(chosen)),
+        len(drawn), len(rows.planes), squeeze=False, layout="constrained",
+        figsize=(4 * len(rows.planes), 2.6 * len(drawn)),
     )  # fmt: skip
     shown = np.flatnonzero(rows.real)
     shown = shown[:: max(1, len(shown) // LARGEST_SAMPLE)]
-    for line, neuron in zip(grid, chosen, strict=True):
+    for line, (title, values) in zip(grid, drawn.items(), strict=True):
         for axes, (first, second) in zip(line, rows.planes, strict=True):
             points = np.column_stack([rows.columns[first][shown], rows.columns[second][shown]])
             # A triangulation needs three distinct points.
             if len(np.unique(points, axis=0)) >= 3:
-                drawn = axes.tricontourf(*points.T, latent[shown, neuron], levels=20)
-                figure.colorbar(drawn, ax=axes)
-            axes.set(xlabel=first, ylabel=second, title=f"neuron {neuron}")
+                contours = axes.tricontourf(*points.T, values[shown], levels=20)
+                figure.colorbar(contours, ax=axes)
+            axes.set(xlabel=first, ylabel=second, title=title)
     figure.savefig(path, dpi=100)
     plt.close(figure)
     return path

@@ -179,6 +179,8 @@ def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
     rows = {r["variable"]: r for r in json.loads((tmp_path / "information.json").read_text())}
     assert rows["true edge"]["U"] > 0.3
     assert abs(rows["random normal"]["U"]) < 0.1
+    with pytest.raises(ValueError, match="neurons go from 0 to 63 here; got 64"):
+        explaining.explain(path, units=1, symbolic=0, chosen=[64])
     importance = json.loads((tmp_path / "importance.json").read_text())
     assert max(row["loss"] for row in importance[1:]) > 0
 
