@@ -61,7 +61,7 @@ class Split:
 class Splits:
     """What `Task.load` returns: three splits, and the sha256 of every file they were read from.
 
-    `counts` says how many units each cut of the dataset left, in the order of the cuts.
+    `counts` says how many units each cut of the dataset left.
     """
 
     train: Split

@@ -53,7 +53,7 @@ class DatasetPart(Closed):
         description="sha256 of each file read; its first 16 digits where there are more than 32"
     )
     counts: dict[str, int] | None = Field(
-        None, description="how many units were left after each cut, in order"
+        None, description="how many units were left after each cut"
     )
 
 
