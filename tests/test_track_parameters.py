@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.optimize import least_squares
 from scipy.stats import norm
 
 from physbench.datasets import Splits, generic_tracks, toy_barrel, toy_tracks, trackml_tracks
@@ -30,6 +31,7 @@ from physbench.models import (
     circle_taubin,
     deep_sets,
     gru,
+    helix_least_squares,
     kan,
     matrix_fit,
     mlp,
@@ -37,7 +39,7 @@ from physbench.models import (
     trackformer,
     trackformer_circle,
 )
-from physbench.models.common import circles, track_regression
+from physbench.models.common import circles, matrix_tracks, track_regression
 from physbench.models.common.track_transformer import Encoder
 from physbench.tasks import track_parameters
 from physbench.tasks.metrics import resolution, resolution_figures
@@ -334,6 +336,36 @@ def test_matrix_fit_returns_a_perfect_helix() -> None:
     assert found["d0"] == pytest.approx([0, 0], abs=1e-3)
 
 
+def test_helix_least_squares_is_the_weighted_fit_of_scipy(splits: Splits) -> None:
+    tracks = splits.test.inputs.take(slice(0, 20))
+    found = helix_least_squares.predict(8, tracks)
+    for k, (hits, mask) in enumerate(zip(tracks.hits.astype(float), tracks.mask, strict=True)):
+        x, y, z = hits[mask].T
+        rphi, along = matrix_tracks.resolutions(np.hypot(x, y))
+        start = circles.fit(x[None], y[None], np.ones((1, len(x)), dtype=bool))[0]
+        a, b, radius = least_squares(
+            lambda c, x=x, y=y, s=rphi: (np.hypot(x - c[0], y - c[1]) - c[2]) / s,
+            start, x_scale=np.abs(start), xtol=1e-14, ftol=1e-14, gtol=1e-14,
+        ).x  # fmt: skip
+        assert abs(found["qopt"][k]) == pytest.approx(1 / (0.299792458e-3 * 2 * radius), rel=1e-5)
+        assert abs(found["d0"][k]) == pytest.approx(abs(np.hypot(a, b) - radius), abs=1e-4)
+        azimuth = np.unwrap(np.r_[np.arctan2(-b, -a), np.arctan2(y - b, x - a)])
+        arc = radius * np.abs(azimuth[1:] - azimuth[0])  # from the perigee
+        slope, z0 = np.polyfit(arc, z, 1, w=1 / along)
+        assert found["z0"][k] == pytest.approx(z0, abs=1e-3)
+        assert found["pz"][k] * abs(found["qopt"][k]) == pytest.approx(slope, abs=1e-5)
+
+
+def test_what_the_material_is_worth(splits: Splits) -> None:
+    part = splits.validation
+    score = resolution.distance_to_limit
+    with_it = score(part.targets, matrix_fit.predict((0.13957, 2), part.inputs))
+    without = score(part.targets, helix_least_squares.predict(3, part.inputs))
+    assert with_it + 0.02 < without < 1.1
+    with pytest.raises(ValueError, match="iterations"):
+        helix_least_squares.fit(splits.train, part, seed=0, iterations=0)
+
+
 CORRECTED = {ridge: {}, boosted_trees: {"trees": 100, "leaves": 15}}
 
 
@@ -549,7 +581,7 @@ def test_figures_show_every_model_and_the_limit(splits: Splits) -> None:
     assert label.startswith("a circle: 1.0")
 
 
-SETTINGS = NETWORKS | CORRECTED | {circle_taubin: {}, matrix_fit: {}}
+SETTINGS = NETWORKS | CORRECTED | {circle_taubin: {}, helix_least_squares: {}, matrix_fit: {}}
 
 
 @pytest.mark.parametrize("model", SETTINGS, ids=lambda model: model.__name__.split(".")[-1])
@@ -571,7 +603,7 @@ def test_bad_tracks_have_defined_answers(model: Any, splits: Splits) -> None:
     line[0, :6, 2] = line[0, :6, 0] / 2
     found = model.MODEL.predict(fitted, Tracks(line, np.arange(20)[None] < 6))
     assert np.isfinite(found["qopt"]).all()
-    circle = model in (circle_taubin, matrix_fit, trackformer_circle)
+    circle = model in (circle_taubin, helix_least_squares, matrix_fit, trackformer_circle)
     assert (found["qopt"][0] == 0) == circle
     none = model.MODEL.predict(fitted, good.take(slice(0, 0)))
     assert len(none["qopt"]) == 0

@@ -32,9 +32,13 @@ NOWHERE = 1e6  # standard deviation in mm of an empty slot
 
 
 def helix(
-    tracks: Tracks, *, mass: float = PION, iterations: int = 2, field: float = FIELD
+    tracks: Tracks, *, mass: float | None = PION, iterations: int = 2, field: float = FIELD
 ) -> Mapping[str, Array]:
-    """q/pT (1/GeV), pz (GeV), d0 and z0 (mm) of each track; q/pT = 0 for a straight line."""
+    """q/pT (1/GeV), pz (GeV), d0 and z0 (mm) of each track; q/pT = 0 for a straight line.
+
+    `mass` in GeV is the hypothesis of the scattering; without one nothing scatters, and C is the
+    diagonal of the resolutions.
+    """
     curved = np.flatnonzero(circles.helix(tracks, field=field)["qopt"])
     found = {name: np.zeros(len(tracks)) for name in ("qopt", "pz", "d0", "z0")}
     for i in range(0, len(curved), CHUNK):
@@ -44,7 +48,9 @@ def helix(
     return found
 
 
-def _helix(tracks: Tracks, mass: float, iterations: int, field: float) -> Mapping[str, Array]:
+def _helix(
+    tracks: Tracks, mass: float | None, iterations: int, field: float
+) -> Mapping[str, Array]:
     x, y, z = np.moveaxis(tracks.hits.astype(np.float64), 2, 0)
     start = circles.helix(tracks, field=field)
     q = np.where(start["qopt"] < 0, -1.0, 1.0)
@@ -85,12 +91,14 @@ def along(
 
 
 def scatterers(
-    pt: Array, slope: Array, z0: Array, radius: Array, mass: float
+    pt: Array, slope: Array, z0: Array, radius: Array, mass: float | None
 ) -> tuple[Array, Array]:
     """Widths of the azimuthal kicks (n, surfaces) and the arc lengths where they happen.
 
     Surfaces that the track does not cross, because it turns back or leaves along z, do nothing.
     """
+    if mass is None:
+        return np.zeros((len(pt), 1)), np.zeros((len(pt), 1))
     stretch = np.hypot(1.0, slope)
     widths, places = [], []
     for surface in barrel.SURFACES:
