@@ -65,7 +65,9 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"{board.metric} ({_direction(board.best)})")
-        axes.set_title(f"{board.task} on {board.dataset}", loc="left", fontweight="bold")
+        # Above the labels too: the axes alone are too narrow for a long name.
+        name = f"{board.task} on {board.dataset}"
+        figure.suptitle(name, x=0.02, ha="left", fontweight="bold", fontsize="large")
         if _decades([row.score for row in rows]) > 2:
             axes.set_xscale("log")
     return figure
