@@ -15,7 +15,6 @@ strips 35 um x 3.1 mm. Positions are stored in steps of 1/1024 mm, far below the
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 import time
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import acts_chain, store
 from physbench.datasets.common.events import Event, EventTruth, module_key
 from physbench.datasets.common.trackml_format import scoring_weights
 
@@ -209,52 +208,9 @@ def _write_particles(path: Path, table: NDArray[np.float64]) -> None:
 
 def simulate(folder: Path, events: int, seed: int) -> None:
     """FATRAS and smearing; writes `event*-hits.csv`, `-measurements.csv` and their map."""
-    import acts
-    import acts.examples
-    from acts.examples.simulation import addDigitization, addFatras
-
-    detector = acts.examples.GenericDetector()
-    geometry = detector.trackingGeometry()
-    field = acts.ConstantBField(acts.Vector3(0.0, 0.0, 2.0 * acts.UnitConstants.T))
-    random = acts.examples.RandomNumbers(seed=seed)
-    # A single floating-point exception in FATRAS would end the whole job otherwise.
-    sequencer = acts.examples.Sequencer(
-        events=events,
-        numThreads=1,
-        logLevel=acts.logging.WARNING,
-        trackFpes=False,
-        outputDir=str(folder),
-    )
-    sequencer.addReader(
-        acts.examples.CsvParticleReader(
-            level=acts.logging.WARNING,
-            inputDir=str(folder),
-            inputStem="particles",
-            outputParticles="particles_generated",
-        )
-    )
-    sequencer.addWhiteboardAlias("particles", "particles_generated")
-    sequencer.addWhiteboardAlias("particles_generated_selected", "particles_generated")
-    addFatras(sequencer, geometry, field, random, enableInteractions=True, outputDirCsv=folder)
-    config = folder / "digitisation.json"
-    config.write_text(json.dumps(digitisation()))
-    addDigitization(
-        sequencer, geometry, field, digiConfigFile=config, rnd=random, outputDirCsv=folder
-    )
-    sequencer.run()
-
-
-def digitisation() -> dict[str, Any]:
-    """Smearing of the local coordinates as an ACTS geometry map."""
-    entries = []
-    for volumes, sigmas in RESOLUTION:
-        smearing = [
-            {"index": index, "mean": 0.0, "stddev": sigma, "type": "Gauss"}
-            for index, sigma in enumerate(sigmas)
-        ]
-        entries += [{"volume": volume, "value": {"smearing": smearing}} for volume in volumes]
-    header = {"format-version": 0, "value-identifier": "digitization-configuration"}
-    return {"acts-geometry-hierarchy-map": header, "entries": entries}
+    job = acts_chain.begin(folder, events, seed)
+    acts_chain.add_simulation(job, folder, RESOLUTION)
+    job.sequencer.run()
 
 
 def _digitised(

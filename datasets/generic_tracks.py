@@ -13,7 +13,6 @@ against 14 um of a pixel).
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import tempfile
 import time
@@ -154,43 +153,11 @@ def _chunk(job: tuple[int, int, int]) -> list[Arrays]:
 
 def simulate(folder: Path, count: int, seed: int) -> None:
     """Particles in `folder` through FATRAS, digitisation and the Kalman filter, as CSV files."""
-    import acts
-    from acts.examples import simulation
-
     job = acts_chain.begin(folder, count, seed)
-    parts = job.sequencer, job.geometry, job.field
-    config = folder / "digitisation.json"
-    config.write_text(json.dumps(_digitisation()))
-    simulation.addFatras(
-        *parts,
-        job.random,
-        enableInteractions=True,
-        outputDirCsv=folder,
-        logLevel=acts.logging.ERROR,
-    )
-    simulation.addDigitization(
-        *parts,
-        digiConfigFile=config,
-        rnd=job.random,
-        outputDirCsv=folder,
-        logLevel=acts.logging.ERROR,
-    )
+    acts_chain.add_simulation(job, folder)
     acts_chain.add_grouping(job)
     acts_chain.add_kalman(job, folder, "particles_selected")
     job.sequencer.run()
-
-
-def _digitisation() -> dict[str, Any]:
-    """Smearing of the local coordinates as an ACTS geometry map."""
-    entries = []
-    for volumes, pitches in acts_chain.VOLUMES:
-        smearing = [
-            {"index": index, "mean": 0.0, "stddev": pitch / 12**0.5, "type": "Gauss"}
-            for index, pitch in enumerate(pitches)
-        ]
-        entries += [{"volume": volume, "value": {"smearing": smearing}} for volume in volumes]
-    header = {"format-version": 0, "value-identifier": "digitization-configuration"}
-    return {"acts-geometry-hierarchy-map": header, "entries": entries}
 
 
 def _event(folder: Path, number: int, particles: Particles) -> Arrays:

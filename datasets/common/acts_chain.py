@@ -5,6 +5,7 @@ Written for ACTS 48.1.0: names change between its major versions.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +21,15 @@ Array = NDArray[np.float64]
 EVENT = 400  # tracks that a live fit puts into one event
 NEIGHBOURS = 24  # modules tried for a hit
 THICKNESS = 0.02  # mm: largest distance of a digitised hit from its module's plane
-VOLUMES = (
+PITCHES = (
     ((7, 8, 9), (0.05, 0.05)),
     ((12, 13, 14), (0.08, 1.2)),
     ((16, 17, 18), (0.12, 10.8)),
-)  # of the generic detector: pixels, short strips, long strips; pitches in mm
+)  # of the generic detector's volumes: pixels, short strips, long strips; mm
+Resolution = tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]
+RESOLUTION: Resolution = tuple(
+    (volumes, tuple(pitch / 12**0.5 for pitch in pitches)) for volumes, pitches in PITCHES
+)
 
 
 class Job(NamedTuple):
@@ -86,6 +91,35 @@ def write_particles(path: Path, particles: Particles) -> None:
         "q": particles.q,
     }
     pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def add_simulation(job: Job, folder: Path, resolution: Resolution = RESOLUTION) -> None:
+    """FATRAS and Gaussian digitisation, written as CSV into `folder`."""
+    import acts
+    from acts.examples import simulation
+
+    quiet, parts = acts.logging.ERROR, (job.sequencer, job.geometry, job.field)
+    simulation.addFatras(
+        *parts, job.random, enableInteractions=True, outputDirCsv=folder, logLevel=quiet
+    )
+    config = folder / "digitisation.json"
+    config.write_text(json.dumps(digitisation(resolution)))
+    simulation.addDigitization(
+        *parts, digiConfigFile=config, rnd=job.random, outputDirCsv=folder, logLevel=quiet
+    )
+
+
+def digitisation(resolution: Resolution) -> dict[str, Any]:
+    """Smearing of the local coordinates (mm) of each volume as an ACTS geometry map."""
+    entries = []
+    for volumes, sigmas in resolution:
+        smearing = [
+            {"index": index, "mean": 0.0, "stddev": sigma, "type": "Gauss"}
+            for index, sigma in enumerate(sigmas)
+        ]
+        entries += [{"volume": volume, "value": {"smearing": smearing}} for volume in volumes]
+    header = {"format-version": 0, "value-identifier": "digitization-configuration"}
+    return {"acts-geometry-hierarchy-map": header, "entries": entries}
 
 
 def add_grouping(job: Job) -> None:
@@ -213,14 +247,14 @@ def modules(geometry: Any) -> Modules:
     # Rectangles give two corners; trapezoids both half widths, half the height and a rotation.
     rectangle = [str(surface.bounds.type).endswith("Rectangle") for surface in surfaces]
     half = [b[:2] if r else (max(b[:2]), b[2]) for b, r in zip(bounds, rectangle, strict=True)]
-    pitch = {volume: pitches for volumes, pitches in VOLUMES for volume in volumes}
-    pitches = np.array([pitch[surface.geometryId.volume] for surface in surfaces])
+    sigma = {volume: sigmas for volumes, sigmas in RESOLUTION for volume in volumes}
+    sigmas = np.array([sigma[surface.geometryId.volume] for surface in surfaces])
     return Modules(
         np.array([surface.geometryId.value for surface in surfaces], dtype=np.uint64),
         np.array([[p.translation[i] for i in range(3)] for p in places]),
         axes,
         np.array(half, dtype=np.float64),
-        pitches**2 / 12,
+        sigmas**2,
     )
 
 
