@@ -11,6 +11,7 @@ import difflib
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -100,13 +101,24 @@ def load(kind: str, name: str | os.PathLike[str]) -> Entry:
     )
 
 
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Compiles the file as it is now.
+
+    Python takes cached bytecode for current when size and second of the last change agree, and a
+    record would then name a source that was not run.
+    """
+
+    def get_code(self, fullname: str) -> Any:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load_file(kind: str, path: Path) -> Entry:
     if not path.is_file():
         raise FileNotFoundError(f"no such {kind} file: {path} (looked in {Path.cwd()})")
     path = path.resolve()
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     module_name = f"physbench_user_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_loader(module_name, _Fresh(module_name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,20 @@ def test_two_files_of_one_name_are_two_entries(toy: tuple[Path, Path], tmp_path:
     other.write_text(toy[1].read_text().replace('"Gauss"', '"Legendre"'))
     references = [registry.load("model", p).object.reference for p in (toy[1], other)]
     assert references == ["Gauss", "Legendre"]
+
+
+def test_a_file_changed_within_a_second_is_loaded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "mine.py"
+    text = '''"""Mine."""
+from physbench.models import Model
+
+MODEL = Model(tasks=("tracking",), reference="one", fit=lambda t, v, *, seed: 0, predict=max)
+'''
+    for word in ("one", "two"):
+        path.write_text(text.replace("one", word))
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        assert registry.load("model", path).object.reference == word
+    assert not (tmp_path / "__pycache__").exists()
