@@ -89,7 +89,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=track_regression.predict,
-    presets={"generic_tracks": {"epochs": 15}},
+    presets={"generic_tracks": {"epochs": 80}},
     save=track_regression.save,
     load=load,
     parameters=track_regression.parameters,
