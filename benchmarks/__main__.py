@@ -306,19 +306,15 @@ def explain_verb(options: argparse.Namespace) -> int:
 
 def score_verb(options: argparse.Namespace) -> int:
     """Recompute metrics; exit status 1 when a stored digit is not found again."""
-    from benchmarks import scoring, verifying
+    from benchmarks import scoring
 
     worst = 0
     for path in options.records:
         ((record, metrics),) = scoring.score(path, task=options.task)
-        same = record.metrics == metrics
-        pairs = zip(record.metrics, metrics, strict=False)
-        near = len(record.metrics) == len(metrics) and all(
-            verifying.alike(first, second) for first, second in pairs
-        )
-        worst |= not near
-        verdict = "the same digits" if same else "the same up to rounding"
-        verdict = verdict if near else "DIFFERENT from the record"
+        different = scoring.differing(record.metrics, metrics)
+        worst |= bool(different)
+        equal = "digits" if record.metrics == metrics else "up to rounding"
+        verdict = "DIFFERENT from the record" if different else f"the same {equal}"
         print(f"{path}: {verdict}")
         for metric in metrics:
             print(f"  {metric.name:32s} {metric.value}")

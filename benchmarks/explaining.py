@@ -21,6 +21,7 @@ from benchmarks.neuron_rows import Rows
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
 from physbench.models import Model
+from physbench.models.common.edge_pipeline import labels_of
 from physbench.tasks import Task
 from physbench.tasks.metrics import information
 
@@ -164,7 +165,7 @@ def loss(truth: Any, predictions: Any) -> float:
     if not (isinstance(predictions, list) and "scores" in predictions[0]):
         return math.nan
     pairs = zip(truth, predictions, strict=True)
-    labels = [neuron_rows.true_edges(one, found["edges"]) for one, found in pairs]
+    labels = [labels_of(one, found["edges"]) for one, found in pairs]
     score = np.clip(np.concatenate([found["scores"] for found in predictions]), 1e-7, 1 - 1e-7)
     return float(-np.log(np.where(np.concatenate(labels), score, 1 - score)).mean())
 
@@ -303,11 +304,11 @@ def maps(drawn: dict[str, Array], rows: Rows, path: Path) -> Path:
         len(drawn), len(rows.planes), squeeze=False, layout="constrained",
         figsize=(4 * len(rows.planes), 2.6 * len(drawn)),
     )  # fmt: skip
-    shown = np.flatnonzero(rows.real)
+    columns, shown = rows.columns, np.flatnonzero(rows.real)
     shown = shown[:: max(1, len(shown) // LARGEST_SAMPLE)]
     for line, (title, values) in zip(grid, drawn.items(), strict=True):
         for axes, (first, second) in zip(line, rows.planes, strict=True):
-            points = np.column_stack([rows.columns[first][shown], rows.columns[second][shown]])
+            points = np.column_stack([columns[first][shown], columns[second][shown]])
             # A triangulation needs three distinct points.
             if len(np.unique(points, axis=0)) >= 3:
                 contours = axes.tricontourf(*points.T, values[shown], levels=20)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split
-from physbench.datasets.common.events import edge_labels
+from physbench.models.common.edge_pipeline import labels_of
 
 Array = NDArray[np.float64]
 Table = dict[str, Array]
@@ -99,18 +99,13 @@ def _edges_of_events(split: Split, predictions: Any) -> Rows | None:
     for event, truth, found in zip(split.inputs, split.targets, predictions, strict=True):
         first, last = np.asarray(found["edges"]).T
         known = of_particles(truth, first)
-        known["true edge"] = true_edges(truth, found["edges"]).astype(np.float64)
+        known["true edge"] = labels_of(truth, found["edges"]).astype(np.float64)
         turn = np.angle(np.exp(1j * (event.phi[last] - event.phi[first])))
         step = {"dr": event.r[last] - event.r[first], "dphi": turn,
                 "dz": event.z[last] - event.z[first]}  # fmt: skip
         tables.append((known, of_hits(event.x[first], event.y[first], event.z[first]) | step))
         inner.append(first)
     return _joined(split, tables, inner)
-
-
-def true_edges(truth: Any, edges: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The given labels of a given graph, else whether hits follow one another in a particle."""
-    return truth.edge_label if truth.edge_label is not None else edge_labels(truth, edges)
 
 
 PLANES = (("z", "r"), ("x", "y"), ("r", "phi"), ("eta", "z"))

@@ -22,6 +22,7 @@ from physbench.tasks import Metric, Task
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
 LEVEL = 0.95
+ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 
 
 def split_digest(splits: Splits) -> str:
@@ -175,3 +176,50 @@ def _rescore(
     arrays = stored.read(path.parent / record.predictions.file, record.predictions.sha256)
     predictions = task.prepare(splits.test.inputs, stored.unpack(arrays))
     return record, evaluate(task, splits.test, predictions, found, intervals=intervals)
+
+
+def differing(stored: Sequence[MetricPart], again: Sequence[MetricPart]) -> list[str]:
+    """Names of the metrics that only one side has or that are not `alike`."""
+    old, new = ({metric.name: metric for metric in side} for side in (stored, again))
+    return [
+        name
+        for name in {**old, **new}
+        if name not in old or name not in new or not alike(old[name], new[name])
+    ]
+
+
+def alike(first: MetricPart, second: MetricPart) -> bool:
+    """Equal up to rounding.
+
+    Linear algebra adds in another order on another processor, which changes the last digit of a
+    sum, and by that a 16-bit step of a replicate.
+    """
+    floats: dict[str, Any] = {
+        "value": None,
+        "low": None,
+        "high": None,
+        "slices": [],
+        "replicates": None,
+    }
+    if first.model_copy(update=floats) != second.model_copy(update=floats):
+        return False
+    if [s.name for s in first.slices] != [s.name for s in second.slices]:
+        return False
+    numbers, others = (
+        [m.value, m.low, m.high, *(s.value for s in m.slices)] for m in (first, second)
+    )
+    if not all(_near(a, b) for a, b in zip(numbers, others, strict=True)):
+        return False
+    if first.replicates is None or second.replicates is None:
+        return first.replicates == second.replicates
+    ours, theirs = records.decode(first.replicates), records.decode(second.replicates)
+    step = np.nanmax(theirs) - np.nanmin(theirs)
+    return len(ours) == len(theirs) and np.allclose(
+        ours, theirs, rtol=0, atol=2 * step / records.STEPS, equal_nan=True
+    )
+
+
+def _near(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=ROUNDING)

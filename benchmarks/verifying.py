@@ -13,7 +13,6 @@ interval), or `failed` with the reason.
 from __future__ import annotations
 
 import datetime
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -34,7 +33,6 @@ from physbench.tasks import Task
 
 Level = Literal["rescore", "repredict", "retrain"]
 LEVELS: tuple[Level, ...] = ("rescore", "repredict", "retrain")
-ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 CLASS = ("python", "platform", "cpu", "threads", "gpu", "packages")  # of machines
 
 
@@ -131,47 +129,10 @@ def rescored(original: Original) -> tuple[list[MetricPart], str]:
     versions = [m.name for m in metrics if m.name in old and m.version != old[m.name].version]
     if versions:
         return metrics, f"failed: {', '.join(versions)} changed its definition since; supersede it"
-    different = [m.name for m in metrics if m.name not in old or not alike(m, old[m.name])]
-    if different or len(metrics) != len(old):
-        return metrics, f"failed: {', '.join(different) or 'metrics'} differ from the record"
+    different = scoring.differing(first.metrics, metrics)
+    if different:
+        return metrics, f"failed: {', '.join(different)} differ from the record"
     return metrics, "bitwise" if metrics == first.metrics else "numeric"
-
-
-def alike(first: MetricPart, second: MetricPart) -> bool:
-    """Equal up to rounding.
-
-    Linear algebra adds in another order on another processor, which changes the last digit of a
-    sum, and by that a 16-bit step of a replicate.
-    """
-    floats: dict[str, Any] = {
-        "value": None,
-        "low": None,
-        "high": None,
-        "slices": [],
-        "replicates": None,
-    }
-    if first.model_copy(update=floats) != second.model_copy(update=floats):
-        return False
-    if [s.name for s in first.slices] != [s.name for s in second.slices]:
-        return False
-    numbers, others = (
-        [m.value, m.low, m.high, *(s.value for s in m.slices)] for m in (first, second)
-    )
-    if not all(_near(a, b) for a, b in zip(numbers, others, strict=True)):
-        return False
-    if first.replicates is None or second.replicates is None:
-        return first.replicates == second.replicates
-    ours, theirs = records.decode(first.replicates), records.decode(second.replicates)
-    step = np.nanmax(theirs) - np.nanmin(theirs)
-    return len(ours) == len(theirs) and np.allclose(
-        ours, theirs, rtol=0, atol=2 * step / records.STEPS, equal_nan=True
-    )
-
-
-def _near(first: float | None, second: float | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=ROUNDING)
 
 
 def repredicted(original: Original) -> tuple[list[MetricPart], str]:

@@ -16,8 +16,7 @@ from physbench.datasets.common import acts_chain
 from physbench.datasets.common.particle_mix import Particles
 from physbench.datasets.common.tracks import Tracks, TrackTruth
 from physbench.models import Model
-from physbench.models.common import circles
-from physbench.models.common.matrix_tracks import PION
+from physbench.models.common import circles, matrix_tracks
 
 Array = NDArray[np.float64]
 COLUMNS = ("qopt", "pz", "d0", "z0")
@@ -55,16 +54,14 @@ def starting_points(tracks: Tracks) -> Particles:
     q = np.sign(found["qopt"])
     x, y, _ = np.moveaxis(tracks.hits.astype(np.float64), 2, 0)
     centre = np.where(q[:, None] != 0, circles.fit(x, y, tracks.mask)[:, :2], [1.0, 0.0])
-    outward = -centre / np.hypot(centre[:, 0], centre[:, 1])[:, None]
-    # A positive charge turns clockwise about the centre.
-    forward = q[:, None] * np.stack([outward[:, 1], -outward[:, 0]], 1)
+    forward = matrix_tracks.forward(matrix_tracks.outward(centre), q)
     point = found["d0"][:, None] * np.stack([forward[:, 1], -forward[:, 0]], 1)
     pt = 1 / np.where(q != 0, np.abs(found["qopt"]), 1.0)
     return Particles(
         np.column_stack([point, found["z0"]]),
         np.column_stack([forward * pt[:, None], found["pz"]]),
         q,
-        np.full(len(q), PION),
+        np.full(len(q), matrix_tracks.PION),
         (211 * q).astype(np.int64),
         np.arange(len(q)),
     )

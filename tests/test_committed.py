@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import boards, scoring, verifying
+from benchmarks import boards, scoring
 from physbench.leaderboard import board, record
 
 ROOT = boards.committed_root()
@@ -50,7 +50,7 @@ def test_scores_are_repeated_to_the_digit(row: str) -> None:
     for found, metrics in scoring.score(paths, intervals=False):
         bare = {"low": None, "high": None, "replicates": None, "method": "no interval"}
         for kept, again in zip(found.metrics, metrics, strict=True):
-            assert verifying.alike(kept.model_copy(update=bare), again), (found.path, again)
+            assert scoring.alike(kept.model_copy(update=bare), again), (found.path, again)
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_scores_are_repeated_to_the_digit(row: str) -> None:
 def test_intervals_are_repeated_to_the_digit(path: Path) -> None:
     ((found, metrics),) = scoring.score(path)
     for kept, again in zip(found.metrics, metrics, strict=True):
-        assert verifying.alike(kept, again), again.name
+        assert scoring.alike(kept, again), again.name

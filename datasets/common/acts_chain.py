@@ -72,7 +72,7 @@ def begin(folder: Path, events: int, seed: int) -> Job:
 
 
 def write_particles(path: Path, particles: Particles) -> None:
-    """The particles of one event as the CSV file that `start` reads."""
+    """The particles of one event as the CSV file that `begin` reads."""
     import pandas as pd
 
     count = len(particles.q)

@@ -71,8 +71,8 @@ def _helix(
         steep = theta * np.hypot(1.0, slope)[:, None]
         line = np.stack([np.ones_like(arc), arc], 2)
         z0, slope = _solve(_covariance(steep, passed, widths[1]), line, z * tracks.mask).T
-        forward = q[:, None] * np.stack([normal[:, 1], -normal[:, 0]], 1)
-        centre = centre + (shift[:, :1] - shift[:, 2:]) * normal + shift[:, 1:2] * forward
+        onward = shift[:, 1:2] * forward(normal, q)
+        centre = centre + (shift[:, :1] - shift[:, 2:]) * normal + onward
         radius = radius + shift[:, 2]
     pt = BEND * field * radius
     d0 = q * (np.hypot(centre[:, 0], centre[:, 1]) - radius)
@@ -83,11 +83,21 @@ def along(
     x: Array, y: Array, centre: Array, radius: Array, q: Array
 ) -> tuple[Array, Array, Array]:
     """Arc lengths from the perigee and outward residuals (n, slots) in mm; normal there (n, 2)."""
-    normal = -centre / np.hypot(centre[:, 0], centre[:, 1])[:, None]
+    normal = outward(centre)
     u, v = x - centre[:, :1], y - centre[:, 1:]
     cross = normal[:, :1] * v - normal[:, 1:] * u
     angle = -q[:, None] * np.arctan2(cross, normal[:, :1] * u + normal[:, 1:] * v)
     return angle * radius[:, None], np.hypot(u, v) - radius[:, None], normal
+
+
+def outward(centre: Array) -> Array:
+    """(n, 2): unit vectors from the centres of circles to their perigees."""
+    return -centre / np.hypot(centre[:, 0], centre[:, 1])[:, None]
+
+
+def forward(normal: Array, q: Array) -> Array:
+    """(n, 2): direction of flight where the normal points outward; q > 0 turns clockwise."""
+    return q[:, None] * np.stack([normal[:, 1], -normal[:, 0]], 1)
 
 
 def scatterers(
