@@ -275,7 +275,8 @@ def _value(row: Row, board: Board, name: str) -> float:
 
 
 def _columns(board: Board, main: Sequence[str]) -> list[dict[str, str]]:
-    numbers = [board.metric, "", *main, "seeds", "parameters", "training", f"{board.unit}s/s"]
+    costs = ["detectable", "seeds", "parameters", "training", f"{board.unit}s/s"]
+    numbers = [board.metric, "", *main, *costs]
     columns = [{"name": "rank", "sort": "number"}, {"name": "model", "sort": "text"}]
     for name in numbers:
         columns.append({"name": name or "interval", "sort": "number" if name else ""})

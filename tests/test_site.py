@@ -171,6 +171,18 @@ def test_displayed_digits_are_those_of_the_records(runs: Path, built: Path) -> N
     assert "(undefined on this test split)" in own
 
 
+def test_every_cell_stands_below_its_own_heading(built: Path) -> None:
+    (path,) = (built / "boards").glob("*.html")
+    table = path.read_text().split('<table id="board"')[1].split("</table>")[0]
+    head, body = table.split("</thead>")
+    found = re.findall(r"<th[^>]*>(.*?)</th>", head)
+    names = [unescape(re.sub(r"<[^>]*>", "", text)) for text in found]
+    rows = body.split("</tr>")[:-1]
+    assert rows
+    for row in rows:
+        assert re.findall(r'data-label="([^"]*)"', row) == names
+
+
 def test_another_number_in_a_record_is_another_page(runs: Path, tmp_path: Path) -> None:
     page = page_of(runs)
     one = next(r for r in page.records if r.metrics)
