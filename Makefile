@@ -27,7 +27,7 @@ lint: $(V)/.ok
 	$(V)/bin/python -m mypy -p physbench -p benchmarks
 
 bench: $(V)/.ok
-	$(V)/bin/python -m pytest benchmarks/performance*.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
+	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
 
 # SchNetPack's metadata ask for Python 3.12 and EnergyFlow's for NumPy 1; both work without, so
 # the resolver must not see them.

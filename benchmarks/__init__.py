@@ -19,17 +19,17 @@ if os.path.exists(os.path.join(_root, "pyproject.toml")):
 __version__ = "0.1.0"
 
 _HOME = {
-    "board": "benchmarks.boards",
-    "check": "benchmarks.checking",
-    "cite": "benchmarks.citing",
-    "compare": "benchmarks.comparing",
+    "board": "benchmarks.reports.boards",
+    "check": "benchmarks.trust.checking",
+    "cite": "benchmarks.reports.citing",
+    "compare": "benchmarks.trust.comparing",
     "dataset": "benchmarks.api",
     "model": "benchmarks.api",
-    "run": "benchmarks.running",
-    "score": "benchmarks.scoring",
-    "sweep": "benchmarks.sweeping",
+    "run": "benchmarks.running.stages",
+    "score": "benchmarks.running.scoring",
+    "sweep": "benchmarks.sweeping.local",
     "task": "benchmarks.api",
-    "verify": "benchmarks.verifying",
+    "verify": "benchmarks.trust.verifying",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -230,7 +230,7 @@ def info_verb(options: argparse.Namespace) -> int:
     if options.croissant:
         import json
 
-        from benchmarks import citing
+        from benchmarks.reports import citing
 
         print(json.dumps(citing.croissant(options.name), indent=1, ensure_ascii=False))
         return 0
@@ -244,12 +244,13 @@ def info_verb(options: argparse.Namespace) -> int:
 
 def run_verb(options: argparse.Namespace) -> int:
     """Run a cell, print its result beside the board's references, and exit honestly."""
-    from benchmarks import report, running
+    from benchmarks.reports import printed
+    from benchmarks.running import stages
 
     os.environ["PHYSBENCH_DEVICE"] = options.device
     if options.track:
         os.environ["PHYSBENCH_TRACK"] = options.track
-    found = running.run(
+    found = stages.run(
         options.task,
         options.model,
         dataset=options.dataset,
@@ -260,16 +261,16 @@ def run_verb(options: argparse.Namespace) -> int:
         again=options.again,
         timeout=options.timeout,
     )
-    print(report.after_run(found, options.runs))
+    print(printed.after_run(found, options.runs))
     return max(STATUS.get(record.status, 1) for record in found)
 
 
 def sweep_verb(options: argparse.Namespace) -> int:
     """Run all cells that have no good record; exit status 0 when all of them have one."""
-    from benchmarks import sweeping
+    from benchmarks.sweeping import local
 
     names = ("models", "datasets", "seeds", "runs", "again", "on", "jobs", "threads", "memory")
-    return sweeping.sweep(
+    return local.sweep(
         options.tasks,
         settings=assignments(options.set),
         timeout=options.timeout,
@@ -280,7 +281,7 @@ def sweep_verb(options: argparse.Namespace) -> int:
 
 def study_verb(options: argparse.Namespace) -> int:
     """Run the variants that have no record and print their table."""
-    from benchmarks import studying
+    from benchmarks.reports import studying
 
     text, status = studying.study(
         options.task,
@@ -296,7 +297,7 @@ def study_verb(options: argparse.Namespace) -> int:
 
 def explain_verb(options: argparse.Namespace) -> int:
     """Importance, information, maps and formulas of a network's neurons, as files."""
-    from benchmarks import explaining
+    from benchmarks.insight import explaining
 
     names = ("layer", "units", "permutations", "symbolic", "chosen", "out")
     for path in explaining.explain(options.record, **{n: getattr(options, n) for n in names}):
@@ -306,7 +307,7 @@ def explain_verb(options: argparse.Namespace) -> int:
 
 def score_verb(options: argparse.Namespace) -> int:
     """Recompute metrics; exit status 1 when a stored digit is not found again."""
-    from benchmarks import scoring
+    from benchmarks.running import scoring
 
     worst = 0
     for path in options.records:
@@ -323,7 +324,7 @@ def score_verb(options: argparse.Namespace) -> int:
 
 def compare_verb(options: argparse.Namespace) -> int:
     """Print the paired difference with its interval and a verdict in words."""
-    from benchmarks import comparing
+    from benchmarks.trust import comparing
 
     sides = [side.split(",") for side in (options.first, options.second)]
     print(comparing.compare(*sides, task=options.task, dataset=options.dataset, runs=options.runs))
@@ -332,7 +333,7 @@ def compare_verb(options: argparse.Namespace) -> int:
 
 def check_verb(options: argparse.Namespace) -> int:
     """Apply the gates; exit status 0 for PASS, 1 for RED, 2 for UNRESOLVED."""
-    from benchmarks import checking
+    from benchmarks.trust import checking
 
     if options.make_reference:
         folder = options.reference or Path("references")
@@ -362,7 +363,7 @@ def check_verb(options: argparse.Namespace) -> int:
 
 def verify_verb(options: argparse.Namespace) -> int:
     """Verify records, or supersede those with old metric versions; status 1 when one fails."""
-    from benchmarks import verifying
+    from benchmarks.trust import verifying
 
     if options.supersede:
         return _supersede(options)
@@ -378,7 +379,7 @@ def verify_verb(options: argparse.Namespace) -> int:
 
 def _supersede(options: argparse.Namespace) -> int:
     """Print what changed, ranks included."""
-    from benchmarks import verifying
+    from benchmarks.trust import verifying
 
     print(verifying.changes(verifying.supersede(options.records, runs=options.runs)))
     return 0
@@ -386,7 +387,7 @@ def _supersede(options: argparse.Namespace) -> int:
 
 def cite_verb(options: argparse.Namespace) -> int:
     """Print BibTeX, or a LaTeX table."""
-    from benchmarks import citing
+    from benchmarks.reports import citing
 
     print(citing.latex(options.names) if options.latex else citing.cite(options.names), end="")
     return 0
@@ -394,7 +395,7 @@ def cite_verb(options: argparse.Namespace) -> int:
 
 def claims_verb(options: argparse.Namespace) -> int:
     """Print the table of published claims with our verdicts."""
-    from benchmarks import claims
+    from benchmarks.trust import claims
 
     print(claims.markdown(claims.table()))
     return 0
@@ -402,13 +403,13 @@ def claims_verb(options: argparse.Namespace) -> int:
 
 def board_verb(options: argparse.Namespace) -> int:
     """Print the boards, or write them as files, as a picture or as the site."""
-    from benchmarks import boards
+    from benchmarks.reports import boards
     from physbench.leaderboard.board import markdown
 
     if options.site:
-        from benchmarks import sites
+        from benchmarks.reports import pages
 
-        count = sites.write(options.site, options.tasks, runs=options.runs)
+        count = pages.write(options.site, options.tasks, runs=options.runs)
         print(f"{options.site / 'index.html'}: {count} pages")
         return 0
     if options.picture:

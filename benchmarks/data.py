@@ -6,7 +6,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from benchmarks import registry, running
+from benchmarks import registry
+from benchmarks.running import stages
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
 
@@ -63,8 +64,8 @@ def make(name: str, folder: Path | None, settings: dict[str, Any]) -> int:
     known = inspect.signature(dataset.make).parameters
     if "seed" in known and known["seed"].default is inspect.Parameter.empty:
         settings.setdefault("seed", 0)
-    resolved = running.resolve(dataset.make, settings, f"setting of data make {name}")
-    target = running.writable(folder or store.root() / f"{name}-made")
+    resolved = stages.resolve(dataset.make, settings, f"setting of data make {name}")
+    target = stages.writable(folder or store.root() / f"{name}-made")
     dataset.make(target, **resolved)
     print(target)
     return 0

@@ -1,4 +1,6 @@
-"""The folders are the registry: a file in `tasks/`, `models/` or `datasets/` is one entry.
+"""The folders are the registry: a file in `tasks/`, or in a wing of `models/` or `datasets/`.
+
+A module whose name begins with an underscore is machinery of its wing, not an entry.
 
 Listing reads docstrings through `ast` and imports nothing, so it stays fast although the
 entries need torch. Only `load` imports, and only what is asked for.
@@ -14,11 +16,16 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from physbench.models import Role
 
 KINDS = {"task": "tasks", "model": "models", "dataset": "datasets"}
+NO_WINGS = ("common", "frozen", "metrics")
 
 
 class UnknownName(ValueError):
@@ -56,10 +63,44 @@ def folder(kind: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+@functools.cache
+def _files(kind: str) -> dict[str, Path]:
+    """The file of each entry; raises ValueError when two wings have one of the same name."""
+    pattern = "*.py" if kind == "task" else "[!._]*/*.py"
+    found: dict[str, Path] = {}
+    for file in sorted(folder(kind).glob(pattern)):
+        if file.parent.name not in NO_WINGS and not file.stem.startswith("_"):
+            if file.stem in found:
+                raise ValueError(f"two {kind}s of one name: {found[file.stem]} and {file}")
+            found[file.stem] = file
+    return dict(sorted(found.items()))
+
+
 def names(kind: str) -> list[str]:
     """Names of all entries of a kind, sorted."""
-    found = (p.stem for p in folder(kind).glob("*.py"))
-    return sorted(name for name in found if not name.startswith("_"))
+    return list(_files(kind))
+
+
+def path(kind: str, name: str) -> Path:
+    """The file of a registered entry; raises UnknownName with suggestions."""
+    if name not in _files(kind):
+        raise unknown(kind, name, names(kind))
+    return _files(kind)[name]
+
+
+def role(model: str) -> Role:
+    """The role of a registered model, without importing it."""
+    found = re.search(r'^    role="(\w+)"', path("model", model).read_text("utf-8"), re.MULTILINE)
+    return cast("Role", found[1] if found else "learned")
+
+
+def models_of(task: str) -> list[str]:
+    """Names of the registered models that do a task, without importing them."""
+    return [
+        name
+        for name, file in _files("model").items()
+        if re.search(rf'tasks=\([^)]*"{re.escape(task)}"', file.read_text("utf-8"))
+    ]
 
 
 def docstring(kind: str, name: str) -> str:
@@ -68,7 +109,7 @@ def docstring(kind: str, name: str) -> str:
     Only the text up to the end of the docstring is parsed: sixty whole files would take longer
     than all the rest of `list`.
     """
-    text = (folder(kind) / f"{name}.py").read_text(encoding="utf-8")
+    text = path(kind, name).read_text(encoding="utf-8")
     start = text.find('"""')
     end = text.find('"""', start + 3)
     head = text[: end + 3] if start >= 0 and end >= 0 else text
@@ -93,12 +134,9 @@ def load(kind: str, name: str | os.PathLike[str]) -> Entry:
     text = os.fspath(name)
     if text.endswith(".py") or os.sep in text:
         return _load_file(kind, Path(text))
-    if text not in names(kind):
-        raise unknown(kind, text, names(kind))
-    module = importlib.import_module(f"physbench.{KINDS[kind]}.{text}")
-    return Entry(
-        text, _object(kind, module, Path(str(module.__file__))), Path(str(module.__file__))
-    )
+    inside = path(kind, text).relative_to(folder(kind)).with_suffix("")
+    module = importlib.import_module(".".join(["physbench", KINDS[kind], *inside.parts]))
+    return Entry(text, _object(kind, module, path(kind, text)), path(kind, text))
 
 
 class _Fresh(importlib.machinery.SourceFileLoader):
@@ -140,13 +178,13 @@ def _object(kind: str, module: Any, path: Path) -> Any:
     return found
 
 
-def source_digest(path: Path) -> str:
+def source_digest(file: Path) -> str:
     """sha256 of a file and of everything it imports from the project, transitively.
 
     Formatting counts: the digest says that the bytes are the same, not that the result is.
     """
     seen: dict[str, bytes] = {}
-    queue = [path]
+    queue = [file]
     while queue:
         current = queue.pop()
         if str(current) in seen:
@@ -186,7 +224,7 @@ def _module_file(module: str) -> Path | None:
 
 def signatures(kind: str, name: str) -> list[str]:
     """The functions `fit`, `load` and `make` of an entry with their keywords, unimported."""
-    tree = ast.parse((folder(kind) / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(path(kind, name).read_text(encoding="utf-8"))
     return [
         f"{node.name}({ast.unparse(node.args)})"
         for node in tree.body

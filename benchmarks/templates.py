@@ -28,13 +28,18 @@ TASK = '''"""{title}: one sentence that `list` shows."""
 
 import numpy as np
 
-from physbench.datasets import Split, Splits
+from physbench.datasets import Dataset, Split, Splits
 from physbench.tasks import Metric, Task
 
 
+def points():
+    """The data: here three shifted rows of numbers."""
+    return [np.linspace(0, 1, 50) + shift for shift in (0.0, 0.001, 0.002)]
+
+
 def load(dataset):
-    """Three splits; here of numbers whose square is asked for."""
-    parts = [np.linspace(0, 1, 50) + shift for shift in (0.0, 0.001, 0.002)]
+    """Three splits: inputs, targets and the name of each unit."""
+    parts = dataset.load()
     splits = [Split(x, x**2, [f"{{x_:.4f}}" for x_ in x]) for x in parts]
     return Splits(*splits, files={{}})
 
@@ -48,7 +53,7 @@ TASK = Task(
     summary="learn a parabola",
     reference="none",
     unit="point",
-    datasets=("parabola",),
+    datasets=(Dataset(name="parabola", summary="numbers and their squares", load=points),),
     load=load,
     metrics=(Metric(mean_absolute_error, unit="1", best="min"),),
 )

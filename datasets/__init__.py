@@ -1,16 +1,31 @@
 """Versioned data. One file here is one dataset and ends with `DATASET = Dataset(...)`.
 
-The types that tasks and models both speak (events, tracks, jets, configurations) stand in
-`physbench.datasets.common`, together with the store that finds, fetches and checks files.
+The types that tasks and models both speak (events, tracks, jets, configurations, ...) stand in
+the wing of their kind of data, `physbench.datasets.hits` for example; `physbench.datasets.common`
+holds the store that finds, fetches and checks files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["Dataset", "File", "Split", "Splits", "take"]
+__all__ = ["Dataset", "File", "Split", "Splits", "described", "description", "take"]
+
+
+def described(shape: str, unit: str, meaning: str, **options: Any) -> Any:
+    """A dataclass field that says what it holds, for `info`, the site and error messages."""
+    return field(metadata={"shape": shape, "unit": unit, "meaning": meaning}, **options)
+
+
+def description(kind: type) -> list[tuple[str, str, str, str]]:
+    """(name, shape, unit, meaning) of each described field of a dataclass."""
+    return [
+        (f.name, f.metadata["shape"], f.metadata["unit"], f.metadata["meaning"])
+        for f in fields(kind)
+        if "meaning" in f.metadata
+    ]
 
 
 def take(values: Any, index: Any) -> Any:
@@ -100,14 +115,17 @@ class Dataset:
         The files come with the package, in `datasets/frozen/`.
     make:
         `make(folder, *, seed, **options)` generates the data with the real physics engine.
+    name:
+        Only for a dataset that a user's task file defines; elsewhere the module's name is used.
     """
 
     summary: str
-    version: str
-    licence: str
-    citation: str
-    source: str
     load: Callable[..., Any]
+    version: str = "1"
+    licence: str = "unknown"
+    citation: str = ""
+    source: str = ""
+    name: str = ""
     files: tuple[File, ...] = ()
     folders: tuple[str, ...] = ()
     embedded: bool = False

@@ -66,6 +66,9 @@ class ModelPart(Closed):
     hyper_parameters: dict[str, Any] = Field(description="all keywords of fit, defaults included")
     oracle: bool
     deterministic: bool
+    role: Literal["learned", "classical", "floor", "oracle"] | None = Field(
+        None, description="what the model is to the board; absent in the first records"
+    )
 
 
 class CodePart(Closed):
@@ -200,9 +203,10 @@ def sha256(content: Any) -> str:
 def body(record: Record) -> dict[str, Any]:
     """The content of a record as plain Python, without its id."""
     content = record.model_dump(mode="json", by_alias=True, exclude={"id"})
-    # Records of before this field was there keep their ids.
-    if content["dataset"]["counts"] is None:
-        del content["dataset"]["counts"]
+    # Records of before these fields were there keep their ids.
+    for part, name in (("dataset", "counts"), ("model", "role")):
+        if content[part][name] is None:
+            del content[part][name]
     return content
 
 

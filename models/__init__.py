@@ -4,9 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-__all__ = ["Model"]
+__all__ = ["Context", "Model", "Role"]
+
+Role = Literal["learned", "classical", "floor", "oracle"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """How a training runs, as the command line or the Python call said it; no hyper-parameter.
+
+    Parameters
+    ----------
+    device:
+        `auto`, `cpu` or `gpu`.
+    devices, precision:
+        More than one device, or another precision than `32`, go through Lightning Fabric.
+    threads:
+        Of every library, torch included.
+    checkpoints:
+        Folder of this cell and seed, from which an interrupted training goes on.
+    tracker:
+        Experiment tracker: `wandb` or none.
+    progress:
+        Whether a line tells how far the training is.
+    """
+
+    device: str = "auto"
+    devices: int = 1
+    precision: str = "32"
+    threads: int = 1
+    checkpoints: Path | None = None
+    tracker: str = ""
+    progress: bool = True
 
 
 @dataclass(frozen=True)
@@ -21,14 +53,18 @@ class Model:
         BibTeX of the method, or a sentence for a baseline without a paper.
     fit:
         `fit(train, validation, *, seed, **hyper_parameters) -> fitted`. The keyword-only
-        parameters are the whole configuration; their defaults are the paper's values.
+        parameters are the whole configuration; their defaults are the paper's values. A `fit`
+        that declares `context` gets the run's `Context`, which is no hyper-parameter.
     predict:
         `predict(fitted, inputs) -> predictions`. Never sees targets, except for an oracle:
         `predict(fitted, inputs, targets)`.
     presets:
         `{dataset: {parameter: value}}`: CPU-sized values for a dataset.
-    oracle:
-        The model sees what no real model can; it draws the ceiling and is never ranked.
+    role:
+        `learned`, `classical` (what learning must beat), `floor` (trivial) or `oracle`, which
+        sees what no real model can: it draws the ceiling and is never ranked.
+    quick:
+        Settings with which training takes seconds: what the test of every entry uses.
     save, load:
         `save(fitted, path)`, `load(path) -> fitted`: the weights, where the model has some.
     parameters:
@@ -42,8 +78,14 @@ class Model:
     fit: Callable[..., Any]
     predict: Callable[..., Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    oracle: bool = False
+    role: Role = "learned"
+    quick: Mapping[str, Any] = field(default_factory=dict)
     save: Callable[[Any, Any], None] | None = None
     load: Callable[[Any], Any] | None = None
     parameters: Callable[[Any], int] | None = None
     deterministic: bool = False
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the model sees what no real model can."""
+        return self.role == "oracle"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal
 
-from physbench.datasets import Splits
+from numpy.typing import NDArray
+
+from physbench.datasets import Dataset, Splits
 
 __all__ = ["Metric", "Task", "identity"]
 
 
-def identity(inputs: Any, predictions: Any) -> Any:
-    """The predictions as they are: the default of `Task.prepare`."""
+def identity(first: Any, predictions: Any) -> Any:
+    """The predictions as they are: the default of `Task.prepare` and `Task.derive`."""
     return predictions
 
 
@@ -20,10 +23,26 @@ def identity(inputs: Any, predictions: Any) -> Any:
 class Metric:
     """A named, versioned score.
 
-    `function(targets, predictions)` is pure and returns a float, or `{slice: float}`; NaN means
-    undefined (null in the record). Its name is the metric's name. `slices` (same signature,
-    returns `{slice: float}`) adds values in bins of pT, temperature, ... to the same metric.
-    `interval=False` skips the bootstrap where it has no meaning.
+    Parameters
+    ----------
+    function:
+        `function(targets, derived)` is pure and returns a float, or `{slice: float}`; NaN means
+        undefined (null in the record). Its name is the metric's name. `derived` is what
+        `Task.derive` made of the predictions: by default the predictions. Where units have
+        weights they are a field of the targets, and the metric honours them.
+    unit, best, version:
+        Physical unit ("1" for none), direction, and a number that grows with the definition.
+    slices:
+        Same signature, returns `{slice: float}`: values in bins of pT, temperature, ...
+    interval:
+        True: bootstrap over units. False: none has a meaning. A function of (targets, derived)
+        that returns (low, high): the metric's own.
+    replicates:
+        A fast bootstrap: `replicates(targets, derived, counts)` with counts (resamples, units),
+        how often each unit was drawn, returns the metric of each resample, (resamples,). It must
+        give the digits of the slow one, which draws units and calls `function`.
+    label:
+        What a reader sees instead of the function's name.
     """
 
     function: Callable[[Any, Any], Any]
@@ -31,7 +50,9 @@ class Metric:
     best: Literal["max", "min", "zero"]
     version: int = 1
     slices: Callable[[Any, Any], Mapping[str, float]] | None = None
-    interval: bool = True
+    interval: bool | Callable[[Any, Any], tuple[float, float]] = True
+    replicates: Callable[[Any, Any, NDArray[Any]], NDArray[Any]] | None = None
+    label: str = ""
 
     @property
     def name(self) -> str:
@@ -47,37 +68,68 @@ class Task:
     summary, reference, version, unit:
         The card; `reference` is BibTeX, `unit` is what is statistically independent.
     datasets:
-        Names of the datasets the task runs on, the default first.
+        The dataset modules the task runs on, the default first; a user's own file may give a
+        `Dataset(name=..., ...)` instead.
     load:
-        `load(dataset, **protocol) -> Splits`. The keyword-only parameters are the protocol's
-        variants; the board ranks the default one.
+        `load(dataset, **protocol) -> Splits` with the `Dataset`. The keyword-only parameters are
+        the protocol's variants; the board ranks the default one.
     metrics:
         The first one ranks.
     prepare:
         `prepare(inputs, predictions) -> predictions` checks what a model returned (length,
         shape, finiteness; raises ValueError) and casts it to the precision that is stored.
         It is idempotent and also accepts what it stored before, unpacked.
+    derive:
+        `derive(targets, predictions) -> derived`: what all metrics need in common, computed
+        once and handed to them in place of the predictions. It can be resampled by unit: an
+        array, a mapping of arrays, a list, or an object with `take(index)`.
     admit:
         `admit(metrics) -> reason or None`: rows with a reason are shown, not ranked.
-    ceiling, floor:
-        Names of the models that draw the physical limit and the trivial baseline.
+    folds:
+        `{dataset: n}`: seed s uses fold s modulo n, which `load` gets as `fold`.
     figures:
         `{name: function(targets, {model: predictions}) -> matplotlib Figure}`.
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
+    explain:
+        `explain(split) -> rows`: what `explain` needs to know of a unit; None where it cannot.
     """
 
     summary: str
     reference: str
     unit: str
-    datasets: tuple[str, ...]
+    datasets: tuple[ModuleType | Dataset, ...]
     load: Callable[..., Splits]
     metrics: tuple[Metric, ...]
     prepare: Callable[[Any, Any], Any] = identity
+    derive: Callable[[Any, Any], Any] = identity
     admit: Callable[[Mapping[str, float]], str | None] = lambda metrics: None
     version: int = 1
-    ceiling: tuple[str, ...] = ()
-    floor: tuple[str, ...] = ()
-    classical: tuple[str, ...] = ()
+    folds: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    explain: Callable[..., Any] | None = None
+
+    @property
+    def named(self) -> dict[str, Dataset]:
+        """The datasets by name, the default first."""
+        return dict(_named(dataset) for dataset in self.datasets)
+
+    def splits(self, dataset: str = "", **protocol: Any) -> Splits:
+        """The splits of one of the task's datasets, by name; default the first.
+
+        Raises ValueError for a dataset that the task does not have.
+        """
+        name = dataset or next(iter(self.named))
+        if name not in self.named:
+            raise ValueError(f"dataset must be one of {', '.join(self.named)}; got '{name}'")
+        return self.load(self.named[name], **protocol)
+
+
+def _named(dataset: ModuleType | Dataset) -> tuple[str, Dataset]:
+    if isinstance(dataset, Dataset):
+        if not dataset.name:
+            raise ValueError("a Dataset of a task's own file needs a name: Dataset(name=...)")
+        return dataset.name, dataset
+    found: Dataset = dataset.DATASET
+    return dataset.__name__.rpartition(".")[2], found

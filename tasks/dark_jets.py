@@ -19,8 +19,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Split, Splits
-from physbench.datasets.common.jets import HELD, TEST, TRAIN, VALIDATION, Jets, Sample
+from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.jets import (
+    HELD,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Jets,
+    Sample,
+    dark_showers,
+    darkclr_zenodo,
+    qg_jets,
+    top_tagging,
+)
 from physbench.tasks import Metric, Task
 from physbench.tasks.metrics import anomaly, anomaly_figures
 
@@ -28,7 +39,7 @@ LARGEST_PT_LEAK = 0.02
 
 
 def load(
-    dataset: str,
+    dataset: Dataset,
     *,
     contamination: float = 0.0,
     contaminant: str = "",
@@ -66,21 +77,18 @@ def load(
     )
 
 
-def _sample(dataset: str, inverse: bool, folder: str) -> Sample:
+def _sample(dataset: Dataset, inverse: bool, folder: str) -> Sample:
     """The data of a dataset's module."""
-    from importlib import import_module
-
     options: dict[str, Any] = {"folder": folder} if folder else {}
     if inverse:
         options["inverse"] = True
     try:
-        found: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
+        found: Sample = dataset.load(**options)
     except TypeError as error:
         if "inverse" not in str(error):
             raise
         raise ValueError(
-            f"dataset '{dataset}' has several signals and cannot be inverted; use top_tagging or "
-            "qg_jets"
+            "this dataset has several signals and cannot be inverted; use top_tagging or qg_jets"
         ) from None
     return found
 
@@ -154,7 +162,7 @@ TASK = Task(
   archiveprefix = {arXiv}
 }""",
     unit="jet",
-    datasets=("dark_showers", "darkclr_zenodo", "top_tagging", "qg_jets"),
+    datasets=(dark_showers, darkclr_zenodo, top_tagging, qg_jets),
     load=load,
     metrics=(
         Metric(anomaly.log_rejection, "nats", "max", slices=anomaly.log_rejection_slices),
@@ -177,9 +185,6 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=("supervised_trees", "supervised_transformer"),
-    floor=("pt_only", "multiplicity"),
-    classical=("gaussian_mixture", "pca_mahalanobis", "efp_forest"),
     study={
         "no contamination": ({}, {}),
         "1 % contamination": ({"contamination": 0.01}, {}),

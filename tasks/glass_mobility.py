@@ -14,14 +14,20 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Split, Splits
-from physbench.datasets.common.configurations import Configuration, Sample
+from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.liquids import (
+    Configuration,
+    Sample,
+    bapst2020,
+    botan_ka3d,
+    glassbench,
+    kob_andersen,
+)
 from physbench.tasks import Metric, Task
 from physbench.tasks.metrics import propensity, propensity_figures
 
@@ -29,7 +35,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 def load(
-    dataset: str,
+    dataset: Dataset,
     *,
     temperature: float = 0.0,
     train_temperature: float = 0.0,
@@ -54,17 +60,17 @@ def load(
     return Splits(_split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST), files)
 
 
-def _sample(dataset: str, temperature: float, folder: str) -> Sample:
+def _sample(dataset: Dataset, temperature: float, folder: str) -> Sample:
     options: dict[str, Any] = {"folder": folder} if folder else {}
     if temperature:
         options["temperature"] = temperature
     try:
-        found: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
+        found: Sample = dataset.load(**options)
     except TypeError as error:
         if "temperature" not in str(error):
             raise
         raise ValueError(
-            f"dataset '{dataset}' has one temperature; leave temperature and train_temperature out"
+            "the dataset has one temperature; leave temperature and train_temperature out"
         ) from None
     return found
 
@@ -127,7 +133,7 @@ TASK = Task(
   archiveprefix = {arXiv}
 }""",
     unit="configuration",
-    datasets=("kob_andersen", "botan_ka3d", "bapst2020", "glassbench"),
+    datasets=(kob_andersen, botan_ka3d, bapst2020, glassbench),
     load=load,
     metrics=(
         Metric(propensity.pearson, "1", "max", slices=propensity.pearson_slices),
@@ -149,9 +155,6 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=("trajectory_halves",),
-    floor=("type_mean",),
-    classical=("potential_energy", "boattini"),
     figures={
         "propensity correlation against time": propensity_figures.correlation_against_time,
         "a configuration": propensity_figures.true_and_predicted,

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Split, Splits
+from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common import barrel
 from physbench.datasets.common.particle_mix import EDGES
-from physbench.datasets.common.tracks import (
+from physbench.datasets.tracks import (
     COORDINATES,
     TARGETS,
     TEST,
@@ -31,7 +30,11 @@ from physbench.datasets.common.tracks import (
     VALIDATION,
     Sample,
     Tracks,
+    generic_tracks,
     monotonic,
+    toy_barrel,
+    toy_tracks,
+    trackml_tracks,
 )
 from physbench.tasks import Metric, Task
 from physbench.tasks.metrics import resolution, resolution_figures
@@ -40,7 +43,6 @@ COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
 CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
-EXACT = ("toy_tracks",)  # datasets without scattering and smearing: no physical limit
 LOSSES = ("mse", "quantile")
 
 
@@ -65,7 +67,7 @@ def _study() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
 
 
 def load(
-    dataset: str,
+    dataset: Dataset,
     *,
     coordinates: str = "rdphiz",
     target: str = "qopt",
@@ -97,7 +99,7 @@ def load(
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}; got '{value}'")
     options: dict[str, Any] = {"folder": folder} if folder else {}
-    sample: Sample = import_module(f"physbench.datasets.{dataset}").load(**options)
+    sample: Sample = dataset.load(**options)
     tracks = replace(getattr(sample, hits), coordinates=coordinates)
     clean = monotonic(tracks) if scattering_cut != "none" else np.ones(len(tracks), dtype=bool)
     parts: list[Split] = []
@@ -106,7 +108,7 @@ def load(
         if scattering_cut == "all" or part == TEST:
             keep = keep & clean
         split = _split(sample, tracks, np.flatnonzero(keep), target)
-        if dataset not in EXACT:
+        if dataset is not toy_tracks.DATASET:
             split = _limited(split, exact=hits == "true")
         parts.append(split)
     train, validation, test = parts
@@ -192,7 +194,7 @@ TASK = Task(
   howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
 }""",
     unit="track",
-    datasets=("generic_tracks", "toy_barrel", "trackml_tracks", "toy_tracks"),
+    datasets=(generic_tracks, toy_barrel, trackml_tracks, toy_tracks),
     load=load,
     metrics=(
         Metric(
@@ -212,8 +214,6 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
-    ceiling=("acts_kalman", "matrix_fit"),
-    classical=("circle_taubin",),
     figures={
         "Resolution of pT": resolution_figures.resolution_figure,
         "Errors from 1 to 2 GeV": resolution_figures.distribution_figure,

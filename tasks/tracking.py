@@ -19,56 +19,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Split, Splits
-from physbench.datasets.common.events import Event
+from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.hits import (
+    PIXEL_VOLUMES,
+    Event,
+    generic_detector,
+    restrict,
+    trackml,
+    trackml_graphs,
+)
 from physbench.tasks import Metric, Task
 from physbench.tasks.metrics import tracking as metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DATASETS = ("generic_detector", "trackml", "trackml_graphs")
 FAKES_MAX = 0.10
 LOGIT_STEP = 0.1
 LOGIT_MAX = 12.7
 
 
-def load(dataset: str, *, detector: str = "full", events: int = 100) -> Splits:
+def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Splits:
     """Splits of a dataset; the unit is the event.
 
     `detector`: `full`, or `pixel` for the volumes 7, 8 and 9 alone (not for given graphs).
     `events`: at most so many of each split, the first ones.
 
-    Raises ValueError for another dataset, detector or number of events.
+    Raises ValueError for another detector or number of events.
     """
     if detector not in ("full", "pixel"):
         raise ValueError(f"detector must be 'full' or 'pixel'; got '{detector}'")
     if events < 1:
         raise ValueError(f"events must be at least 1; got {events}")
-    if dataset == "trackml":
-        from physbench.datasets import trackml
-
-        parts, files = trackml.load(events=events)
-    elif dataset == "trackml_graphs":
-        from physbench.datasets import trackml_graphs
-
-        if detector == "pixel":
-            raise ValueError("detector='pixel' does not apply to trackml_graphs: graphs are given")
-        parts, files = trackml_graphs.load()
-    elif dataset == "generic_detector":
-        from physbench.datasets import generic_detector
-
-        parts, files = generic_detector.load()
-    else:
-        raise ValueError(f"dataset must be one of {', '.join(DATASETS)}; got '{dataset}'")
+    given = dataset is trackml_graphs.DATASET
+    if given and detector == "pixel":
+        raise ValueError("detector='pixel' does not apply to trackml_graphs: graphs are given")
+    parts, files = dataset.load(**({"events": events} if dataset is trackml.DATASET else {}))
     splits = {name: _split(pairs[:events], detector) for name, pairs in parts.items()}
     return Splits(splits["train"], splits["validation"], splits["test"], files)
 
 
 def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
     if detector == "pixel":
-        from physbench.datasets.common.trackml_format import PIXEL_VOLUMES, restrict
-
         pairs = [restrict(e, t, np.isin(e.volume_id, PIXEL_VOLUMES)) for e, t in pairs]
     events = [event for event, _ in pairs]
     return Split(events, [truth for _, truth in pairs], [event.name for event in events])
@@ -254,7 +246,7 @@ TASK = Task(
   archivePrefix = {arXiv}
 }""",
     unit="event",
-    datasets=DATASETS,
+    datasets=(generic_detector, trackml, trackml_graphs),
     load=load,
     prepare=prepare,
     admit=admit,
@@ -274,9 +266,6 @@ TASK = Task(
         Metric(metrics.graph_construction_purity, "1", "max", interval=False),
         Metric(metrics.end_to_end_edge_efficiency, "1", "max", interval=False),
     ),
-    ceiling=("truth", "truth_edges"),
-    floor=("one_track_per_hit",),
-    classical=("helix_clustering", "boosted_edges"),
     figures={
         "efficiency against pT": efficiency_against_pt,
         "efficiency against eta": efficiency_against_eta,

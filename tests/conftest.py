@@ -8,7 +8,7 @@ import pytest
 
 TASK = '''"""Toy: learn a parabola."""
 import numpy as np
-from physbench.datasets import Split, Splits
+from physbench.datasets import Dataset, Split, Splits
 from physbench.tasks import Metric, Task
 
 def load(dataset, *, noise=0.1):
@@ -32,7 +32,8 @@ def mean_squared_error(targets, predictions):
 def bias(targets, predictions):
     return {"all": float(np.mean(predictions - targets)), "left": 0.0}
 
-TASK = Task(summary="toy", reference="none", unit="point", datasets=("points",), load=load,
+TASK = Task(summary="toy", reference="none", unit="point", load=load,
+            datasets=(Dataset(name="points", summary="a parabola", load=dict),),
             prepare=prepare,
             metrics=(Metric(mean_squared_error, "1", "min"), Metric(bias, "1", "zero")))
 '''

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import registry, running
+from benchmarks import registry
+from benchmarks.running import stages
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
 from physbench.models import Model
 from physbench.tasks import Task
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("kind", ["task", "model", "dataset"])
@@ -27,12 +28,12 @@ def test_every_folder_has_entries_with_a_one_line_summary(kind: str) -> None:
 @pytest.mark.parametrize("name", registry.names("task"))
 def test_task_is_complete(name: str) -> None:
     task: Task = registry.load("task", name).object
-    assert set(task.datasets) <= set(registry.names("dataset"))
+    assert set(task.named) <= set(registry.names("dataset"))
     assert len({metric.name for metric in task.metrics}) == len(task.metrics)
     assert all(inspect.getdoc(metric.function) for metric in task.metrics)
-    models = set(task.ceiling + task.floor + task.classical)
-    assert models <= set(registry.names("model"))
-    running.resolve(task.load, {}, "protocol")
+    roles = {registry.role(model) for model in registry.models_of(name)}
+    assert {"learned", "classical", "oracle"} <= roles
+    stages.resolve(task.load, {}, "protocol")
     assert "@" in task.reference
 
 
@@ -46,7 +47,7 @@ def test_model_is_complete(name: str) -> None:
     assert len(inspect.signature(model.predict).parameters) == (3 if model.oracle else 2)
     for dataset, preset in model.presets.items():
         assert dataset in registry.names("dataset")
-        running.resolve(model.fit, preset, "preset", skip=("seed",))
+        stages.resolve(model.fit, preset, "preset", skip=("seed",))
 
 
 @pytest.mark.parametrize("name", registry.names("dataset"))

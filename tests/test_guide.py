@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = Path(__file__).parent.parent / "GUIDE.md"
+GUIDE = Path(__file__).resolve().parents[1] / "GUIDE.md"
 
 # Batch systems are not at hand: their clusters are replaced by one on this machine.
 JOBQUEUE = '''

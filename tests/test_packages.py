@@ -41,7 +41,7 @@ def test_matplotlib_and_mplhep_draw(tmp_path: Path) -> None:
 
 
 def test_energyflow_counts_its_polynomials() -> None:
-    from physbench.models.common import energy_flow
+    from physbench.models.jets import _energy_flow as energy_flow
 
     graphs = energy_flow.package().EFPSet("d<=3", measure="hadr", beta=1)
     assert len(graphs.specs) == 13

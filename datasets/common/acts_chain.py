@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.helix import FIELD, MINIMUM
 from physbench.datasets.common.particle_mix import Particles
-from physbench.datasets.common.tracks import FIELD, MINIMUM
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.tracks import FIELD
+from physbench.datasets.common.helix import FIELD
 
 Array = NDArray[np.float64]
 

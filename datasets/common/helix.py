@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.tracks import BEND, FIELD
-
 Array = NDArray[np.float64]
+
+FIELD = 2.0  # tesla
+BEND = 0.299792458e-3  # GeV / (tesla mm)
+MINIMUM = 3  # hits below which a circle is not defined
 
 
 def perigee(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physbench.datasets.common.jets import JetTruth
+from physbench.datasets.jets import JetTruth
 
 Scores = NDArray[Any]
 ROUNDING = 1e-9  # n * w and n * eps are compared with integers

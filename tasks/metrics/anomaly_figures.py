@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physbench.datasets.common.jets import JetTruth
+from physbench.datasets.jets import JetTruth
 from physbench.tasks.metrics import anomaly
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from physbench.datasets.common.configurations import A, B, Mobility
+from physbench.datasets.liquids import A, B, Mobility
 
 Array = NDArray[np.float64]
 

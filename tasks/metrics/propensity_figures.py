@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physbench.datasets.common.configurations import A, Mobility
+from physbench.datasets.liquids import A, Mobility
 from physbench.tasks.metrics import propensity
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.common.particle_mix import EDGES
-from physbench.datasets.common.tracks import TrackTruth
+from physbench.datasets.tracks import TrackTruth
 
 Array = NDArray[np.float64]
 Predictions = Mapping[str, NDArray[Any]]

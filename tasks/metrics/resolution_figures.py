@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.common.particle_mix import EDGES
-from physbench.datasets.common.tracks import TrackTruth
+from physbench.datasets.tracks import TrackTruth
 from physbench.tasks.metrics import resolution
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.events import (
+from physbench.datasets.hits import (
     EventTruth,
     Floats,
     Integers,

@@ -1,0 +1,1 @@
+"""What is read: boards, pages, citations, studies, lines on the terminal."""

@@ -1,0 +1,111 @@
+"""Boards of all tasks from the committed records and the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import registry
+from benchmarks.running import stages
+from physbench.leaderboard import board as boards
+from physbench.leaderboard import record as records
+from physbench.leaderboard.board import Board
+from physbench.leaderboard.record import Record
+from physbench.tasks import Task
+
+
+def committed_root() -> Path:
+    """Folder of the committed records."""
+    import physbench.leaderboard
+
+    return Path(str(physbench.leaderboard.__file__)).parent / "records"
+
+
+def runs_root(runs: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the user's own records."""
+    return Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs")
+
+
+def board(
+    tasks: Sequence[str] | str | None = None, *, runs: str | os.PathLike[str] | None = None
+) -> list[Board]:
+    """The boards of the tasks (all without a name; names or files), sorted by task and dataset.
+
+    Raises UnknownName for an unknown task and RecordError for a damaged or altered record.
+    """
+    chosen = [tasks] if isinstance(tasks, str) else list(tasks or registry.names("task"))
+    for name in chosen:
+        if name not in registry.names("task") and not name.endswith(".py"):
+            raise registry.unknown("task", name, registry.names("task"))
+    everything, local = gather(runs)
+    return [found for name in chosen for found in of_task(name, everything, local)]
+
+
+def gather(runs: str | os.PathLike[str] | None = None) -> tuple[list[Record], frozenset[str]]:
+    """All records, the committed ones first, and the ids of those that are not committed."""
+    committed = records.read_all(committed_root())
+    own = records.read_all(runs_root(runs)) if runs_root(runs).is_dir() else []
+    known = {record.id for record in committed}
+    local = frozenset(record.id for record in own if record.id not in known)
+    return committed + [record for record in own if record.id in local], local
+
+
+def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> list[Board]:
+    """The boards of one task, given by its name or file."""
+    entry = registry.load("task", name)
+    task: Task = entry.object
+    groups: dict[tuple[int, str, str], list[Record]] = {}
+    for record in everything:
+        if record.task.name == entry.name and current(record, task):
+            place = list(task.named).index(record.dataset.name)
+            key = (place, record.dataset.version, record.task.split)
+            groups.setdefault(key, []).append(record)
+    return [
+        boards.build(group, task.admit, local)
+        for _, group in sorted(groups.items())
+        if any(record.metrics for record in group)
+    ]
+
+
+def current(record: Record, task: Task) -> bool:
+    """Whether a record belongs on today's board: default protocol, today's definitions."""
+    default = stages.resolve(task.load, {}, "protocol")
+    versions = {metric.name: metric.version for metric in task.metrics}
+    return (
+        record.task.version == task.version
+        and record.task.protocol == default
+        and record.dataset.name in task.named
+        and record.lineage.reproduces is None
+        and {m.name: m.version for m in record.metrics} in (versions, {})
+    )
+
+
+def write(found: Sequence[Board], folder: Path) -> list[Path]:
+    """Write each board as Markdown and CSV; returns the paths."""
+    paths = []
+    for number, item in enumerate(found):
+        same = [b for b in found[:number] if (b.task, b.dataset) == (item.task, item.dataset)]
+        stem = f"{item.task}-{item.dataset}" + (f"-{item.split[:8]}" if same else "")
+        for suffix, text in ((".md", boards.markdown(item)), (".csv", boards.table(item))):
+            records.atomic(folder / f"{stem}{suffix}", text)
+            paths.append(folder / f"{stem}{suffix}")
+    return paths
+
+
+def picture(
+    tasks: Sequence[str], path: Path, *, runs: str | os.PathLike[str] | None = None
+) -> Path:
+    """Draw the first board of one task, as on its page of the site, as .png, .svg or .pdf."""
+    from benchmarks.reports.pages import references
+    from physbench.leaderboard.site import figures
+
+    if len(tasks) != 1:
+        raise ValueError(f"--picture draws one task's board; got {len(tasks)} tasks")
+    everything, local = gather(runs)
+    found = of_task(tasks[0], everything, local)
+    if not found:
+        raise ValueError(f"task '{tasks[0]}' has no records to draw")
+    name = registry.load("task", tasks[0]).name
+    marks = references([record for record in everything if record.task.name == name])
+    return figures.save(figures.intervals(found[0], marks), path)

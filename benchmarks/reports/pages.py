@@ -1,0 +1,258 @@
+"""The site of all boards: collects cards and figures from the entries; torch is not needed."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import registry
+from benchmarks.registry import Entry
+from benchmarks.reports import boards
+from physbench.datasets import Dataset, Splits
+from physbench.leaderboard import predictions as stored
+from physbench.leaderboard.board import Board
+from physbench.leaderboard.record import Record
+from physbench.leaderboard.site import render
+from physbench.leaderboard.site.figures import Reference
+from physbench.leaderboard.site.render import Card, Page, Picture, Table
+from physbench.tasks import Task
+
+MOST_CURVES = 8  # models in one figure of a task; more cannot be told apart
+METRIC_HEAD = ("name", "unit", "best", "version", "definition")
+
+
+def write(
+    folder: str | os.PathLike[str],
+    tasks: Sequence[str] | None = None,
+    *,
+    runs: str | os.PathLike[str] | None = None,
+) -> int:
+    """Write the site of the tasks' boards (all without a name) and return its number of pages.
+
+    A task may be given by its file. The figures of a board whose data are not on this machine
+    are left out, which is said on stderr.
+    """
+    # The style of mplhep names fonts that few machines have; the fallback is fine.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    everything, local = boards.gather(runs)
+    roots = {True: boards.runs_root(runs), False: boards.committed_root()}
+    pages = []
+    for name in tasks or registry.names("task"):
+        entry = registry.load("task", name)
+        for board in boards.of_task(name, everything, local):
+            shown = [r for r in everything if belongs(r, board, entry.object)]
+            paths = {r.id: roots[r.id in local] / r.path for r in shown}
+            pages.append(
+                Page(
+                    board=board,
+                    records=shown,
+                    summary=entry.object.summary,
+                    references=references(shown),
+                    pictures=pictures(entry, board, shown, paths),
+                    local=local,
+                )
+            )
+    cards = [card for kind in registry.KINDS for card in cards_of(kind)]
+    return render.write(pages, cards, folder)
+
+
+def belongs(record: Record, board: Board, task: Task) -> bool:
+    """Whether a record stands on the board."""
+    found = (record.task.name, record.dataset.name, record.task.split)
+    return found == (board.task, board.dataset, board.split) and boards.current(record, task)
+
+
+def references(shown: Sequence[Record]) -> dict[str, Reference]:
+    """What the models of these records stand for, where they draw a line."""
+    kinds: dict[str, Reference] = {"classical": "classical", "floor": "floor", "oracle": "ceiling"}
+    roles = {record.model.name: record.model.role for record in shown}
+    for model in roles:
+        if roles[model] is None and model in registry.names("model"):
+            roles[model] = registry.role(model)
+    return {model: kinds[role] for model, role in roles.items() if role in kinds}
+
+
+def pictures(
+    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path]
+) -> list[Picture]:
+    """The figures of the task, each drawn once from the predictions stored beside the records."""
+    task: Task = entry.object
+    if not task.figures:
+        return []
+    chosen = representatives(board, shown)
+    whole = {label: r for label, r in chosen.items() if _stored(r, paths).is_file()}
+    try:
+        splits = task.splits(board.dataset)
+    except (OSError, ValueError) as error:
+        print(f"no figures for {board.task} on {board.dataset}: {error}", file=sys.stderr)
+        return []
+    if not whole:
+        return []
+    curves = {label: _read(task, splits, r, paths) for label, r in whole.items()}
+    return [
+        _picture(board, name, draw, splits, curves) for name, draw in sorted(task.figures.items())
+    ]
+
+
+def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:
+    """One record for each of the first rows of the board: its seed with the median score."""
+    by_id = {record.id[:12]: record for record in shown}
+    found: dict[str, Record] = {}
+    for row in board.rows:
+        own = [by_id[i] for i in row.records if i in by_id and by_id[i].predictions]
+        if not row.seeds or not own:
+            continue
+        own.sort(key=lambda r: (r.metrics[0].value or 0.0, r.seed, r.id))
+        found[row.model] = own[(len(own) - 1) // 2]
+    return dict(list(found.items())[:MOST_CURVES])
+
+
+def _stored(record: Record, paths: Mapping[str, Path]) -> Path:
+    assert record.predictions is not None
+    return paths[record.id].parent / record.predictions.file
+
+
+def _read(task: Task, splits: Splits, record: Record, paths: Mapping[str, Path]) -> Any:
+    assert record.predictions is not None
+    arrays = stored.read(_stored(record, paths), record.predictions.sha256)
+    return task.prepare(splits.test.inputs, stored.unpack(arrays))
+
+
+def _picture(
+    board: Board, name: str, draw: Any, splits: Splits, curves: Mapping[str, Any]
+) -> Picture:
+    figure = draw(splits.test.targets, dict(curves))
+    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-{name.lower().replace(' ', '-')}"
+    caption = " ".join((draw.__doc__ or name).strip().partition("\n\n")[0].split())
+    names = ", ".join(curves)
+    return render.picture(stem, figure, caption, f"{name} of {names}. {caption}")
+
+
+def cards_of(kind: str) -> list[Card]:
+    """The cards of all entries of a kind."""
+    make = {"task": _task_card, "model": _model_card, "dataset": _dataset_card}[kind]
+    return [make(name) for name in registry.names(kind)]
+
+
+def _words(kind: str, name: str) -> tuple[str, str]:
+    """First paragraph of the docstring on one line, and the rest."""
+    summary, _, text = registry.docstring(kind, name).partition("\n\n")
+    return " ".join(summary.split()), text
+
+
+def _task_card(name: str) -> Card:
+    task: Task = registry.load("task", name).object
+    summary, text = _words("task", name)
+    roles = {model: registry.role(model) for model in registry.models_of(name)}
+    marks = {model: role for model, role in roles.items() if role != "learned"}
+    return Card(
+        "task", name, summary, text,
+        use=f"python -m benchmarks run {name} MODEL\npython -m benchmarks board {name}",
+        cite=task.reference if "@" in task.reference else "",
+        facts=[
+            ("version", str(task.version)),
+            ("independent unit", task.unit),
+            *((kind, ", ".join(m for m in marks if marks[m] == kind))
+              for kind in dict.fromkeys(marks.values())),
+        ],
+        tables=[Table("Metrics; the first one ranks", METRIC_HEAD,
+                      [_metric_row(m) for m in task.metrics])],
+        links=[*(("dataset", d) for d in task.named), *(("model", m) for m in marks)],
+    )  # fmt: skip
+
+
+def _metric_row(metric: Any) -> list[str]:
+    text = (metric.function.__doc__ or "").strip().partition("\n\n")[0]
+    return [metric.name, metric.unit, metric.best, str(metric.version), " ".join(text.split())]
+
+
+def _model_card(name: str) -> Card:
+    summary, text = _words("model", name)
+    card = declared(registry.path("model", name), "MODEL")
+    tasks = tuple(card.get("tasks", ()))
+    rows = [[k, _shown(v)] for k, v in _keywords("model", name, "fit").items()]
+    presets = [[f"{k} ({d})", _shown(v)] for d, values in dict(card.get("presets", {})).items()
+               for k, v in values.items()]  # fmt: skip
+    reference = str(card.get("reference", ""))
+    return Card(
+        "model", name, summary, text,
+        use="\n".join(f"python -m benchmarks run {task} {name}" for task in tasks)
+        or f"python -m benchmarks info {name}",
+        cite=reference if "@" in reference else "",
+        facts=[
+            ("reference", "see below" if "@" in reference else reference or "–"),
+            ("role", str(card.get("role", "learned"))),
+            ("deterministic", "yes" if card.get("deterministic") else "no"),
+        ],
+        tables=[Table("Hyper-parameters", ["name", "value"], [*rows, *presets])] if rows else [],
+        links=[("task", task) for task in tasks],
+    )  # fmt: skip
+
+
+def _dataset_card(name: str) -> Card:
+    dataset: Dataset = registry.load("dataset", name).object
+    summary, text = _words("dataset", name)
+    tasks = [t for t in registry.names("task") if name in registry.load("task", t).object.named]
+    files = [[f.name, f"{f.bytes:,}", f.sha256] for f in dataset.files]
+    get = [f"python -m benchmarks data get {name}", f"python -m benchmarks data verify {name}"]
+    made = [f"python -m benchmarks data make {name}"] if dataset.make else []
+    return Card(
+        "dataset", name, summary, text,
+        use="\n".join([*get, *made]),
+        cite=dataset.citation,
+        facts=[
+            ("version", dataset.version),
+            ("licence", dataset.licence),
+            ("source", dataset.source),
+            ("embedded", "yes" if dataset.embedded else "no"),
+        ],
+        tables=[Table("Files", ["name", "bytes", "sha256"], files)] if files else [],
+        links=[("task", task) for task in tasks],
+    )  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def declared(path: Path, constant: str) -> dict[str, Any]:
+    """Keywords of `constant = Call(...)` in a file that are literals, or names of literals.
+
+    The file is not imported: sixty models would bring torch and take minutes. What is not a
+    literal is left out.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known: dict[str, ast.expr] = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    call = known.get(constant)
+    found: dict[str, Any] = {}
+    for keyword in call.keywords if isinstance(call, ast.Call) else []:
+        value = keyword.value
+        if isinstance(value, ast.Name):
+            value = known.get(value.id, value)
+        try:
+            found[str(keyword.arg)] = ast.literal_eval(value)
+        except ValueError:
+            continue
+    return found
+
+
+def _keywords(kind: str, name: str, function: str) -> dict[str, str]:
+    """Keyword-only parameters of a function with their defaults, as written."""
+    tree = ast.parse(registry.path(kind, name).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            return {a.arg: ast.unparse(d) if d else "required" for a, d in pairs
+                    if a.arg != "seed"}  # fmt: skip
+    return {}

@@ -1,0 +1,1 @@
+"""One run: from names to a record."""

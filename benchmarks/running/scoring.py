@@ -1,0 +1,238 @@
+"""From stored predictions to metrics with intervals. Pure, so it can be repeated for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import registry
+from physbench.datasets import Split, Splits, take
+from physbench.leaderboard import predictions as stored
+from physbench.leaderboard import record as records
+from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
+from physbench.tasks import Metric, Task
+
+RESAMPLES_RANKING = 1000
+RESAMPLES_OTHER = 200
+LEVEL = 0.95
+ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
+
+
+def split_digest(splits: Splits) -> str:
+    """Identity of the splits: sha256 of the unit ids, in order."""
+    total = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        total.update(f"[{name}]\n".encode())
+        total.update("\n".join(getattr(splits, name).ids).encode())
+    return total.hexdigest()
+
+
+def resamples(units: int, count: int, key: str) -> Iterator[NDArray[np.int64]]:
+    """`count` bootstrap resamples of `units` units, one at a time.
+
+    They depend on the split alone, so that every record of a board is resampled alike and
+    differences between records are paired by unit.
+    """
+    generator = np.random.default_rng(int(key[:16], 16))
+    for _ in range(count):
+        yield generator.integers(0, units, size=units)
+
+
+def evaluate(
+    task: Task, test: Split, predictions: Any, key: str, *, intervals: bool = True
+) -> list[MetricPart]:
+    """All metrics of the task; the first one with its bootstrap replicates.
+
+    Without `intervals` the values and slices alone: a fraction of the work.
+    """
+    parts = []
+    derived = task.derive(test.targets, predictions)
+    for number, metric in enumerate(task.metrics):
+        count = RESAMPLES_RANKING if number == 0 else RESAMPLES_OTHER
+        count = count if intervals else 0
+        parts.append(_evaluate(metric, test, derived, key, count, keep=number == 0))
+    return parts
+
+
+def _evaluate(
+    metric: Metric, test: Split, derived: Any, key: str, count: int, *, keep: bool
+) -> MetricPart:
+    value, slices = _value(metric, test.targets, derived)
+    values = np.full(0, math.nan)
+    if count and metric.interval is True and math.isfinite(value) and len(test) > 1:
+        values = replicates(metric, test.targets, derived, resamples(len(test), count, key))
+    finite = values[np.isfinite(values)]
+    interval = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else None
+    if count and callable(metric.interval):
+        interval = np.array(metric.interval(test.targets, derived))
+    return MetricPart(
+        name=metric.name,
+        version=metric.version,
+        value=_number(value),
+        reason=None if math.isfinite(value) else "undefined on this test split",
+        low=_number(interval[0]) if interval is not None else None,
+        high=_number(interval[1]) if interval is not None else None,
+        method=_method(metric, len(values), interval is not None),
+        unit=metric.unit,
+        best=metric.best,
+        slices=[Slice(name=name, value=_number(v)) for name, v in slices.items()],
+        replicates=records.encode(values) if keep and len(values) else None,
+    )
+
+
+def _method(metric: Metric, resamples: int, found: bool) -> str:
+    if resamples:
+        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} percentile interval"
+    if found and callable(metric.interval):
+        return (metric.interval.__doc__ or "the metric's own").strip().partition("\n")[0]
+    return "no interval"
+
+
+def replicates(
+    metric: Metric, targets: Any, derived: Any, draws: Iterable[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """The metric on each resample of the units, shape (resamples,)."""
+    if metric.replicates is not None:
+        counts = np.array([np.bincount(units, minlength=len(units)) for units in draws])
+        return np.asarray(metric.replicates(targets, derived, counts), dtype=np.float64)
+    return np.array(
+        [
+            _scalar(metric.function(take(targets, units), take_units(derived, units)))
+            for units in draws
+        ]
+    )
+
+
+def take_units(predictions: Any, units: NDArray[np.int64]) -> Any:
+    """Units of predictions: a mapping of arrays is resampled column by column."""
+    if isinstance(predictions, Mapping):
+        return {key: column[units] for key, column in predictions.items()}
+    return take(predictions, units)
+
+
+def _value(metric: Metric, targets: Any, predictions: Any) -> tuple[float, Mapping[str, float]]:
+    result = metric.function(targets, predictions)
+    slices = dict(metric.slices(targets, predictions)) if metric.slices else {}
+    if isinstance(result, Mapping):
+        slices = dict(result) | slices
+    return _scalar(result), slices
+
+
+def _scalar(result: Any) -> float:
+    """The number of a metric; one that returns slices has it under the key `all`."""
+    return float(result.get("all", math.nan)) if isinstance(result, Mapping) else float(result)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def bind(task: Task, split: Split) -> Mapping[str, Any]:
+    """The task's metrics as functions of predictions alone, on this split."""
+
+    def bound(metric: Metric) -> Any:
+        def value(predictions: Any) -> float:
+            prepared = task.prepare(split.inputs, predictions)
+            derived = task.derive(split.targets, prepared)
+            return _scalar(metric.function(split.targets, derived))
+
+        return value
+
+    return {metric.name: bound(metric) for metric in task.metrics}
+
+
+def score(
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    *,
+    task: str | os.PathLike[str] | None = None,
+    intervals: bool = True,
+) -> list[tuple[Record, list[MetricPart]]]:
+    """Recompute the metrics of records from their stored predictions.
+
+    `task` is needed for the records of a task that a user's own file defines. Without `intervals`
+    the values and slices alone are computed, in a fraction of the time.
+
+    Raises RecordError when the record has no predictions or the data of its split have changed.
+    """
+    chosen = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    cache: dict[str, tuple[Task, Splits]] = {}
+    return [_rescore(Path(path), cache, task, intervals) for path in chosen]
+
+
+def _rescore(
+    path: Path,
+    cache: dict[str, tuple[Task, Splits]],
+    task_file: str | os.PathLike[str] | None,
+    intervals: bool,
+) -> tuple[Record, list[MetricPart]]:
+    record = records.read(path)
+    if record.predictions is None:
+        raise RecordError(f"{path} has no predictions to score (status {record.status})")
+    key = records.sha256([record.task.name, record.dataset.name, record.task.protocol])
+    if key not in cache:
+        task: Task = registry.load("task", task_file or record.task.name).object
+        cache[key] = task, task.splits(record.dataset.name, **record.task.protocol)
+    task, splits = cache[key]
+    found = split_digest(splits)
+    if found != record.task.split:
+        raise RecordError(
+            f"{path} was made on another split: its digest is {record.task.split[:12]}, "
+            f"the data at hand give {found[:12]}"
+        )
+    arrays = stored.read(path.parent / record.predictions.file, record.predictions.sha256)
+    predictions = task.prepare(splits.test.inputs, stored.unpack(arrays))
+    return record, evaluate(task, splits.test, predictions, found, intervals=intervals)
+
+
+def differing(stored: Sequence[MetricPart], again: Sequence[MetricPart]) -> list[str]:
+    """Names of the metrics that only one side has or that are not `alike`."""
+    old, new = ({metric.name: metric for metric in side} for side in (stored, again))
+    return [
+        name
+        for name in {**old, **new}
+        if name not in old or name not in new or not alike(old[name], new[name])
+    ]
+
+
+def alike(first: MetricPart, second: MetricPart) -> bool:
+    """Equal up to rounding.
+
+    Linear algebra adds in another order on another processor, which changes the last digit of a
+    sum, and by that a 16-bit step of a replicate.
+    """
+    floats: dict[str, Any] = {
+        "value": None,
+        "low": None,
+        "high": None,
+        "slices": [],
+        "replicates": None,
+    }
+    if first.model_copy(update=floats) != second.model_copy(update=floats):
+        return False
+    if [s.name for s in first.slices] != [s.name for s in second.slices]:
+        return False
+    numbers, others = (
+        [m.value, m.low, m.high, *(s.value for s in m.slices)] for m in (first, second)
+    )
+    if not all(_near(a, b) for a, b in zip(numbers, others, strict=True)):
+        return False
+    if first.replicates is None or second.replicates is None:
+        return first.replicates == second.replicates
+    ours, theirs = records.decode(first.replicates), records.decode(second.replicates)
+    step = np.nanmax(theirs) - np.nanmin(theirs)
+    return len(ours) == len(theirs) and np.allclose(
+        ours, theirs, rtol=0, atol=2 * step / records.STEPS, equal_nan=True
+    )
+
+
+def _near(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=ROUNDING)

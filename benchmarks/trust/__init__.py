@@ -1,0 +1,1 @@
+"""Is it true: the gate, verification, comparison, claims."""

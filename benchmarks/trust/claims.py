@@ -1,0 +1,187 @@
+"""Published claims beside our numbers, computed when the table is made.
+
+`leaderboard/claims.json` holds the claims; a claim names the function here that checks it, or says
+why it cannot be compared. A check returns our number, with an interval where there is one, and
+raises FileNotFoundError where the data are not on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reports import boards
+
+Value = tuple[float, float, float]  # number, low, high; NaN without an interval
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published value, our number and what follows."""
+
+    id: str
+    method: str
+    dataset: str
+    quantity: str
+    value: float | None
+    source: str
+    ours: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+    reason: str
+
+
+def table() -> list[Claim]:
+    """All claims with a verdict: reproduced, not reproduced, not comparable or not checked."""
+    path = boards.committed_root().parent / "claims.json"
+    return [_judged(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _judged(entry: dict[str, Any]) -> Claim:
+    shared = {k: entry[k] for k in ("id", "method", "dataset", "quantity", "value", "source")}
+    if entry["check"] is None:
+        none: dict[str, Any] = dict.fromkeys(("ours", "low", "high"))
+        return Claim(**shared, **none, verdict="not comparable", reason=entry["not_comparable"])
+    try:
+        ours, low, high = CHECKS[entry["check"]]()
+    except FileNotFoundError as error:
+        none = dict.fromkeys(("ours", "low", "high"))
+        reason = str(error).partition("\n")[0]
+        return Claim(**shared, **none, verdict="not checked", reason=reason)
+    near = abs(ours - entry["value"]) <= entry["tolerance"] * (1 + 1e-9)
+    verdict = "reproduced" if near else "not reproduced"
+    reason = "" if near else f"{ours - entry['value']:+.4g} away, {entry['tolerance']:g} allowed"
+    ends = [None if math.isnan(end) else end for end in (low, high)]
+    return Claim(**shared, ours=ours, low=ends[0], high=ends[1], verdict=verdict, reason=reason)
+
+
+def markdown(claims: list[Claim]) -> str:
+    """The table for reading."""
+    head = ["claim", "dataset", "quantity", "published", "ours [95 %]", "verdict", "source"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for claim in claims:
+        published = "–" if claim.value is None else f"{claim.value:g}"
+        ours = "–" if claim.ours is None else f"{claim.ours:.5g}"
+        if claim.low is not None and claim.high is not None:
+            ours += f" [{claim.low:.5g}, {claim.high:.5g}]"
+        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+        cells = [
+            claim.method,
+            claim.dataset,
+            claim.quantity,
+            published,
+            ours,
+            verdict,
+            claim.source,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _exact(number: float) -> Value:
+    return float(number), math.nan, math.nan
+
+
+def _size(network: Any) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def interaction_network_size() -> Value:
+    from physbench.models.hits.interaction_network import InteractionNetwork
+
+    return _exact(_size(InteractionNetwork()))
+
+
+def darkclr_size() -> Value:
+    from physbench.models.jets._contrastive import JetEncoder
+
+    return _exact(_size(JetEncoder()) / 1e6)
+
+
+def bapst_size() -> Value:
+    from physbench.models.liquids.bapst_gnn import Network
+
+    return _exact(_size(Network(energies=False, width=64, steps=7, outputs=1, spare=True)))
+
+
+def botan_size() -> Value:
+    from physbench.models.liquids.botan import Network
+
+    return _exact(_size(Network(energies=False, width=64, steps=7, outputs=1)))
+
+
+def bapst_pearson() -> Value:
+    """One configuration: an interval over configurations has no meaning."""
+    from physbench.models.liquids import bapst_gnn
+    from physbench.tasks import glass_mobility
+    from physbench.tasks.metrics import propensity
+
+    test = glass_mobility.TASK.splits("bapst2020").test
+    settings = bapst_gnn.MODEL.presets["bapst2020"]
+    fitted = bapst_gnn.fit(test.take([]), test.take([]), seed=0, **settings)
+    predictions = bapst_gnn.predict(fitted, test.inputs)
+    return _exact(propensity.pearson_slices(test.targets, predictions)["IS=0.9"])
+
+
+def _lorentznet() -> tuple[Any, Any]:
+    """Scores of gluon and quark jets, from the file released with the paper."""
+    from physbench.datasets.common import store
+
+    name = "lorentznet_qg_test_scores.npy"
+    places = [store.root() / folder / name for folder in ("jets", ".")]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{name} is not below $PHYSBENCH_DATA ({store.root()})")
+    label, _, score = np.load(path).T
+    return score[label == 0], score[label == 1]
+
+
+def lorentznet_auc() -> Value:
+    """With the error of DeLong's limit for large samples, sqrt(var over jets)."""
+    from physbench.tasks.metrics import anomaly
+
+    background, signal = _lorentznet()
+    area = anomaly.area_under_curve(background, signal)
+    # Variance of a Mann-Whitney statistic from the placements of each side.
+    order = np.sort(background)
+    placed = np.searchsorted(order, signal) / len(order)
+    other = 1 - np.searchsorted(np.sort(signal), background) / len(signal)
+    error = math.sqrt(placed.var() / len(signal) + other.var() / len(background))
+    return area, area - 1.96 * error, area + 1.96 * error
+
+
+def _rejection(efficiency: float) -> Value:
+    from physbench.tasks.metrics import anomaly
+
+    point = anomaly.working_point(*_lorentznet(), efficiency)
+    half = 1.96 * point.sigma
+    return point.rejection, point.rejection - half, point.rejection + half
+
+
+def lorentznet_rejection_30() -> Value:
+    return _rejection(0.3)
+
+
+def lorentznet_rejection_50() -> Value:
+    return _rejection(0.5)
+
+
+CHECKS: dict[str, Callable[[], Value]] = {
+    function.__name__: function
+    for function in (
+        interaction_network_size,
+        darkclr_size,
+        bapst_size,
+        botan_size,
+        bapst_pearson,
+        lorentznet_auc,
+        lorentznet_rejection_30,
+        lorentznet_rejection_50,
+    )
+}

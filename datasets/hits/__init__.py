@@ -1,0 +1,183 @@
+"""One collision event as tasks and models see it, and its truth."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+# Selected particles: what an efficiency is counted over.
+PT_MIN = 0.9  # GeV
+ETA_MAX = 4.0
+LAYERS_MIN = 3
+PIXEL_VOLUMES = (7, 8, 9)
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """The hits of one event; all arrays have one element a hit, in the order of `hit_id`.
+
+    Attributes
+    ----------
+    name:
+        Name of the event, e.g. `event000001000`.
+    hit_id:
+        Identifier of each hit, unique in the event.
+    x, y, z:
+        Global position in mm; z along the beam and the field.
+    volume_id, layer_id, module_id:
+        Detector element in TrackML numbering.
+    edge_index:
+        Given graph as (2, m) hit positions (not ids), inner hit first, or None where the model
+        builds its own.
+    """
+
+    name: str
+    hit_id: Integers
+    x: Floats
+    y: Floats
+    z: Floats
+    volume_id: Integers
+    layer_id: Integers
+    module_id: Integers
+    edge_index: Integers | None = None
+
+    def __len__(self) -> int:
+        return len(self.hit_id)
+
+    @functools.cached_property
+    def r(self) -> Floats:
+        """Distance from the beam axis in mm."""
+        return np.hypot(self.x, self.y)
+
+    @functools.cached_property
+    def phi(self) -> Floats:
+        """Azimuth in rad, in (-pi, pi]."""
+        return np.arctan2(self.y, self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class EventTruth:
+    """Truth of one event.
+
+    Attributes
+    ----------
+    particle_id:
+        Particle of each hit, 0 for noise; int64 (ids exceed 2**53, never read them as floats).
+    weight:
+        TrackML scoring weight of each hit; sums to 1 over an event that has scored particles.
+    path:
+        Distance of each hit from its particle's production vertex in mm: the order of hits.
+    particles:
+        Ids of the particles that have hits, sorted, without noise.
+    pt, eta:
+        Transverse momentum in GeV and pseudorapidity at production, one a particle.
+    layer:
+        An integer for each hit that differs between detector layers (volume and layer).
+    module:
+        An integer for each hit that differs between detector modules.
+    edge_label:
+        Truth of each edge of a given graph (m,), or None.
+    """
+
+    particle_id: Integers
+    weight: Floats
+    path: Floats
+    particles: Integers
+    pt: Floats
+    eta: Floats
+    layer: Integers
+    module: Integers
+    edge_label: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.particle_id)
+
+
+def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
+    """Particles with pT > 0.9 GeV, |eta| < 4 and hits on at least 3 layers, shape (particles,).
+
+    A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
+    Source: gnn_tracking (arXiv:2309.16754).
+    """
+    known = np.isin(truth.particle_id, truth.particles)
+    place = np.searchsorted(truth.particles, truth.particle_id[known])
+    _, layer = np.unique(truth.layer[known], return_inverse=True)
+    width = int(layer.max(initial=0)) + 1
+    layers_of = np.bincount(np.unique(place * width + layer) // width, minlength=len(truth.pt))
+    kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
+    return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
+
+
+def sequential_edges(truth: EventTruth) -> Integers:
+    """True edges (m, 2) of consecutive hits of each particle, inner hit first.
+
+    Hits are ordered by distance from the production vertex; where a module holds several hits of
+    a particle in a row, all pairs across are joined and none inside. Overlapping modules of one
+    layer are two modules: their hits follow one another. Source: the "modulewise" truth of
+    Exa.TrkX (arXiv:2103.06995).
+    """
+    order = np.lexsort((truth.path, truth.particle_id))
+    order = order[truth.particle_id[order] != 0]
+    particle, module = truth.particle_id[order], truth.module[order]
+    # Groups: runs of hits of one particle on one module.
+    fresh = np.ones(len(order), dtype=bool)
+    fresh[1:] = (particle[1:] != particle[:-1]) | (module[1:] != module[:-1])
+    starts = np.flatnonzero(fresh)
+    ends = np.append(starts[1:], len(order))
+    joined = (
+        np.flatnonzero(particle[starts[1:]] == particle[starts[:-1]]) if len(starts) else starts
+    )
+    widest = int((ends - starts).max()) if len(starts) else 0
+    edges = [np.zeros((0, 2), dtype=np.int64)]
+    for a in range(widest):
+        for b in range(widest):
+            left, right = starts[joined] + a, starts[joined + 1] + b
+            inside = (left < ends[joined]) & (right < ends[joined + 1])
+            edges.append(np.stack([order[left[inside]], order[right[inside]]], axis=1))
+    return np.concatenate(edges)
+
+
+def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
+    """Whether each edge (m, 2) joins consecutive hits of one particle (either way round).
+
+    The "sequential" truth, see `sequential_edges`: an edge that skips a hit of its particle is
+    false, and so are edges of noise.
+    """
+    hits = np.array([len(truth), 1])
+    true = np.sort(sequential_edges(truth), axis=1) @ hits
+    return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)
+
+
+def module_key(volume: Integers, layer: Integers, module: Integers) -> Integers:
+    """One integer for each detector module."""
+    return (volume * 1000 + layer) * 100_000 + module
+
+
+def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[Event, EventTruth]:
+    """The event with the hits `keep` alone; weights are normalised to 1 again."""
+    columns: dict[str, Any] = {
+        key: getattr(event, key)[keep]
+        for key in ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
+    }
+    particle_id = truth.particle_id[keep]
+    weight = truth.weight[keep]
+    total = weight.sum()
+    present = np.isin(truth.particles, particle_id)
+    return Event(event.name, **columns), EventTruth(
+        particle_id,
+        weight / total if total > 0 else weight,
+        truth.path[keep],
+        truth.particles[present],
+        truth.pt[present],
+        truth.eta[present],
+        truth.layer[keep],
+        truth.module[keep],
+    )

@@ -1,0 +1,122 @@
+"""Official TrackML events: any directory of `event*-hits.csv[.gz]` with truth and particles.
+
+Both phases of the challenge share the format (the throughput phase has one more column in its
+particle files, and weights that are zero for secondaries). Events are read from
+`$PHYSBENCH_DATA/trackml` or any folder below it; the three files of an event lie in one folder.
+Folders whose name begins with `simulated` are passed over: they hold look-alikes in the same
+format. Split by event number, as gnn_tracking and hepattn do for the throughput phase: 21000 to
+28999 train, 29000 to 29099 validation, 29800 to 29899 test. Where none of these are present, the
+sorted events are split 80/10/10, and an event alone is the test split. Of each split the first
+events by number are read, 100 by default: a full event takes about 10 MB of memory. Weights are
+those of the files, normalised to 1 over each event.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from physbench.datasets import Dataset
+from physbench.datasets.common import store
+from physbench.datasets.common.trackml_csv import read_csv
+from physbench.datasets.hits import Event, EventTruth
+from physbench.datasets.hits._trackml_format import event_from_tables
+
+PHASE = {"train": (21000, 28999), "validation": (29000, 29099), "test": (29800, 29899)}
+KINDS = ("hits", "truth", "particles")
+EVENTS = 100
+
+Events = dict[str, list[tuple[Event, EventTruth]]]
+
+
+def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, dict[str, str]]:
+    """Events by split, at most `events` of each, and the digest of each file read.
+
+    Raises FileNotFoundError when there is no event, or none with truth, and DataError when a
+    file is wrong or an event lies in two folders.
+    """
+    base = folder or store.folder("trackml", DATASET)
+    found = find(base)
+    digests: dict[str, str] = {}
+    read_events: Events = {}
+    for part, numbers in split(sorted(found)).items():
+        read_events[part] = []
+        for number in numbers[:events]:
+            read_events[part].append(read(found[number]))
+            for path in found[number].values():
+                digests[path.relative_to(base).as_posix()] = store.digest(path)
+    return read_events, digests
+
+
+def find(base: Path) -> dict[int, dict[str, Path]]:
+    """Files of each event by kind; only events with hits, truth and particles.
+
+    Raises FileNotFoundError naming what is missing when no event is complete, and DataError
+    when an event lies in two folders.
+    """
+    found: dict[tuple[int, Path], dict[str, Path]] = {}
+    for kind in KINDS:
+        for path in [*base.rglob(f"event*-{kind}.csv"), *base.rglob(f"event*-{kind}.csv.gz")]:
+            # Official names alone: `event000001000_barrel10-hits.csv` is a derived sub-sample.
+            digits = path.name.removeprefix("event").partition("-")[0]
+            folders = path.relative_to(base).parts[:-1]
+            if digits.isdigit() and not any(name.startswith("simulated") for name in folders):
+                found.setdefault((int(digits), path.parent), {}).setdefault(kind, path)
+    complete: dict[int, dict[str, Path]] = {}
+    for (number, place), files in sorted(found.items()):
+        if len(files) == len(KINDS):
+            other = complete.setdefault(number, files)["hits"].parent
+            if other != place:
+                raise store.DataError(
+                    f"event {number} lies in {other} and in {place}; point $PHYSBENCH_DATA to "
+                    "the folder that is meant"
+                )
+    if not complete:
+        seen = sorted({kind for files in found.values() for kind in files}) or ["none"]
+        raise FileNotFoundError(
+            f"{base}: no event has all of {', '.join(KINDS)} (found: {', '.join(seen)}). Events "
+            "without truth cannot be scored. " + store.advice("trackml", DATASET)
+        )
+    return complete
+
+
+def split(numbers: list[int]) -> dict[str, list[int]]:
+    """Event numbers by split; the rules stand in the module's docstring.
+
+    >>> split([1])
+    {'train': [], 'validation': [], 'test': [1]}
+    """
+    parts = {name: [n for n in numbers if low <= n <= high] for name, (low, high) in PHASE.items()}
+    if any(parts.values()):
+        return parts
+    test = max(1, round(0.1 * len(numbers)))
+    rest = numbers[: len(numbers) - test]
+    validation = round(0.1 * len(numbers)) if len(rest) > 1 else 0
+    cut = len(rest) - validation
+    return {"train": rest[:cut], "validation": rest[cut:], "test": numbers[len(rest) :]}
+
+
+def read(files: dict[str, Path]) -> tuple[Event, EventTruth]:
+    """One event from its three files; raises DataError naming the file that is wrong."""
+    tables = {kind: read_csv(files[kind], kind) for kind in KINDS}
+    if not len(tables["hits"]):
+        raise store.DataError(f"{files['hits']}: the event has no hits")
+    name = files["hits"].name.partition("-")[0]
+    return event_from_tables(name, tables["hits"], tables["truth"], tables["particles"])
+
+
+DATASET = Dataset(
+    summary="official TrackML events of both phases, from the user's own download",
+    version="1",
+    licence="unconfirmed; see the Kaggle and Zenodo pages of the challenge",
+    citation="""@article{trackml2019,
+  title = {The Tracking Machine Learning challenge: Accuracy phase},
+  author = {Amrouche, Sabrina and others},
+  year = {2019},
+  eprint = {1904.06778},
+  archivePrefix = {arXiv}
+}""",
+    source="Kaggle competition trackml-particle-identification; throughput phase: Zenodo record "
+    "4730157. Put event*-hits.csv, -truth.csv and -particles.csv below $PHYSBENCH_DATA/trackml",
+    load=load,
+    folders=("trackml", "real_subevent_5k", "."),
+)

@@ -1,0 +1,259 @@
+"""Pythia 8 QCD dijets and five Hidden-Valley signals with parametric smearing, embedded.
+
+Jets: anti-kT R = 0.8 of visible particles with |eta| < 4.5, the two leading ones of an event above
+100 GeV, then smeared (tracks, photon cells, hadron cells; not Delphes) and kept when 150 < pT <
+300 GeV and |eta| < 2 after smearing. sqrt(s) = 14 TeV, MPI, ISR and FSR on, no pile-up.
+
+Frozen: 20,000 QCD jets and 4,000 of each signal, Pythia 8.317, seed 1, setLambda on:
+
+- `r_inv_0.75` (Aachen-like), `r_inv_0.5`, `r_inv_0.9`: dark mesons of 5 GeV, Lambda 5 GeV,
+  Z' of 2 TeV;
+- `mass_20`: r_inv 0.75 with dark mesons and Lambda of 20 GeV;
+- `r_inv_0` (Heidelberg-like stand-in): all dark mesons decay visibly, Z' of 500 GeV.
+
+Every Pythia setting, the mean number of dark mesons an event and the event counts stand in the
+file itself (`facts`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Dataset, File
+from physbench.datasets.common import store
+from physbench.datasets.jets import (
+    CONSTITUENTS,
+    HELD,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Jets,
+    JetTruth,
+    Sample,
+    match_pt,
+)
+from physbench.datasets.jets._dark_shower_generator import (
+    SIGNALS,
+    Chunk,
+    card,
+    generate,
+)
+from physbench.datasets.jets._smearing import Detector
+
+FILE = "dark_showers.npz"
+SHA256 = "2449ecdebaa29cc0bc5f4f20ea77fe5807264fad93b8a5efb54093e0fad18b91"
+QCD_PARTS = (0.6, 0.1, 0.3)  # train, validation, test, by generator event
+HELD_PART = 0.2  # of the signal events: for contamination runs, never in the test split
+CHUNK = 1000  # jets from one Pythia seed
+
+
+def load(*, folder: str = "") -> Sample:
+    """The frozen sample, or the one that `data make dark_showers` wrote into `folder`.
+
+    Raises DataError when the frozen file was altered, FileNotFoundError when `folder` has no
+    sample.
+    """
+    if folder:
+        path = Path(folder).expanduser() / FILE
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is missing; make it with: python -m benchmarks data make dark_showers"
+            )
+        return read(path)
+    (path,) = store.checked("dark_showers", DATASET).values()
+    return read(path)
+
+
+def read(path: Path) -> Sample:
+    """A sample from its file."""
+    with np.load(path, allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    names = tuple(json.loads(str(columns["facts"]))["signals"])
+    stored = columns["stored"].astype(np.int64)
+    slots = np.arange(CONSTITUENTS) < stored[:, None]
+    constituents = np.zeros((*slots.shape, 3), dtype=np.float32)
+    constituents[slots] = columns["constituents"]
+    multiplicity = columns["multiplicity"].astype(np.int64)
+    jets = Jets(constituents, columns["pt"], columns["eta"], columns["mass"], multiplicity)
+    signal, event = columns["signal"], columns["event"].astype(np.int64)
+    truth = JetTruth(signal, columns["matched"], event, jets.pt, jets.mass, multiplicity, names)
+    labels = ("qcd", *names)
+    ids = tuple(
+        f"{labels[s]}-{e}-{r}" for s, e, r in zip(signal, event, columns["rank"], strict=True)
+    )
+    return Sample(jets, truth, columns["split"], ids, {path.name: store.digest(path)})
+
+
+def make(
+    folder: Path,
+    *,
+    seed: int = 1,
+    events: int = 20_000,
+    processes: int = 1,
+    set_lambda: bool = True,
+) -> None:
+    """Generate a sample with Pythia and write it into `folder`.
+
+    Parameters
+    ----------
+    seed:
+        Decides everything; the frozen sample has seed 1.
+    events:
+        Number of QCD jets kept (one or two an event); a fifth of it for each signal.
+    processes:
+        Worker processes; the result does not depend on their number.
+    set_lambda:
+        `HiddenValley:setLambda`; off is the silent behaviour of old cards, for study only.
+    """
+    if events < 100:
+        raise ValueError(f"events must be at least 100 to fill all splits; got {events}")
+    started = time.perf_counter()
+    chunks = list(_chunks(events, seed, set_lambda))
+    parts = []
+    for done, part in enumerate(_generated(chunks, processes), start=1):
+        parts.append(part)
+        jets = sum(len(p["jets"]) for p in parts)
+        rate = jets / (time.perf_counter() - started)
+        print(f"{done}/{len(chunks)} {chunks[done - 1].sample}: {jets} jets, {rate:.0f} jets/s")
+    columns = _columns(chunks, parts, seed)
+    np.savez_compressed(Path(folder) / FILE, **columns)
+
+
+def _chunks(events: int, seed: int, set_lambda: bool) -> Iterator[Chunk]:
+    """The pieces of all samples; Pythia takes seeds from 1 to 900,000,000."""
+    for position, name in enumerate(("qcd", *SIGNALS)):
+        wanted = events if name == "qcd" else events // 5
+        for number, start in enumerate(range(0, wanted, CHUNK)):
+            spawned = np.random.SeedSequence([seed, position, number]).generate_state(1)[0]
+            jets = min(CHUNK, wanted - start)
+            yield Chunk(name, number, jets, int(spawned) % 899_999_999 + 1, set_lambda)
+
+
+def _generated(chunks: list[Chunk], processes: int) -> Iterator[dict[str, Any]]:
+    if processes == 1:
+        yield from map(_generate, chunks)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(_generate, chunks)
+
+
+def _generate(chunk: Chunk) -> dict[str, Any]:
+    return generate(chunk, Detector())
+
+
+def _columns(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """The arrays of the file: flat float16 constituents, and one row a jet for the rest."""
+    names = ("qcd", *SIGNALS)
+    order = [names.index(chunk.sample) for chunk in chunks]
+    signal = np.repeat(np.array(order, dtype=np.int8), [len(p["jets"]) for p in parts])
+    jets = [part["jets"] for part in parts]
+    joined = {
+        name: np.concatenate([getattr(j, name) for j in jets])
+        for name in ("constituents", "pt", "eta", "mass", "multiplicity")
+    }
+    padded = joined.pop("constituents")
+    full = padded[..., 0] > 0
+    event = np.concatenate([p["event"] for p in parts])
+    generator = np.random.default_rng([seed, 2])
+    split = _splits(signal, event, generator)
+    return {
+        "constituents": padded[full].astype(np.float16),
+        "stored": full.sum(axis=1).astype(np.uint8),
+        **joined | {"multiplicity": joined["multiplicity"].astype(np.uint16)},
+        "signal": signal,
+        "event": event.astype(np.uint32),
+        "rank": np.concatenate([p["rank"] for p in parts]).astype(np.uint8),
+        "split": split,
+        "matched": _matched(signal, split, joined["pt"], generator),
+        "facts": np.array(json.dumps(_facts(chunks, parts, seed), sort_keys=True)),
+    }
+
+
+def _splits(
+    signal: NDArray[np.int8], event: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int8]:
+    """A split for each generator event, in fixed shares."""
+    split = np.zeros(len(signal), dtype=np.int8)
+    for kind in np.unique(signal):
+        chosen = signal == kind
+        numbers, inverse = np.unique(event[chosen], return_inverse=True)
+        share = generator.permutation(len(numbers)) / len(numbers)
+        if kind == 0:
+            codes = np.digitize(share, np.cumsum(QCD_PARTS)[:2]).astype(np.int8)
+            split[chosen] = np.array([TRAIN, VALIDATION, TEST], dtype=np.int8)[codes][inverse]
+        else:
+            split[chosen] = np.where(share < HELD_PART, HELD, TEST)[inverse]
+    return split
+
+
+def _matched(
+    signal: NDArray[np.int8],
+    split: NDArray[np.int8],
+    pt: NDArray[np.float32],
+    generator: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """The pT-matched test sets: all QCD jets, and of each signal as many as the spectrum lets."""
+    matched: NDArray[np.bool_] = np.asarray(signal == 0)
+    test = split == TEST
+    for kind in range(1, int(signal.max()) + 1):
+        chosen = np.flatnonzero((signal == kind) & test)
+        matched[chosen] = match_pt(pt[chosen], pt[test & (signal == 0)], generator)
+    return matched
+
+
+def _facts(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Where the file comes from: version, seed, settings, counts."""
+    samples = {}
+    for name in ("qcd", *SIGNALS):
+        mine = [p for c, p in zip(chunks, parts, strict=True) if c.sample == name]
+        samples[name] = {
+            "settings": card(name, set_lambda=chunks[0].set_lambda),
+            "seeds": [c.seed for c in chunks if c.sample == name],
+            "events": sum(p["events"] for p in mine),
+            "jets": sum(len(p["jets"]) for p in mine),
+            "dark_mesons_an_event": round(float(np.mean([p["mesons"] for p in mine])), 2),
+        }
+    return {
+        "pythia8mc": version("pythia8mc"),
+        "seed": seed,
+        "signals": list(SIGNALS),
+        "detector": asdict(Detector()),
+        "samples": samples,
+    }
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Generator version, seed, settings and counts of a sample's file."""
+    with np.load(path, allow_pickle=False) as archive:
+        found: dict[str, Any] = json.loads(str(archive["facts"]))
+    return found
+
+
+DATASET = Dataset(
+    summary="QCD and dark-shower jets from Pythia 8.317 with parametric smearing",
+    version="1",
+    licence="MIT (generated for this suite with Pythia 8, GPL-2.0-or-later)",
+    citation="""@article{Bierlich:2022pfr,
+  author = {Bierlich, Christian and others},
+  title = {A comprehensive guide to the physics and usage of {PYTHIA} 8.3},
+  journal = {SciPost Phys. Codebases},
+  pages = {8},
+  year = {2022},
+  doi = {10.21468/SciPostPhysCodeb.8}
+}""",
+    source="generated by `python -m benchmarks data make dark_showers --seed 1`",
+    load=load,
+    files=(File(FILE, SHA256, 8881903),),
+    embedded=True,
+    make=make,
+)

@@ -1,0 +1,174 @@
+"""GlassBench (Zenodo 10118191): Kob-Andersen in three and in two dimensions.
+
+`KA_models/T{T}/{train,test}/N4096T{T}_{i}.npz` (types 0, 1; initial_positions, those `_inherent`
+and, for some configurations, `_cage`; md_prop: propensities at the ten times of the grid). The 3D
+trajectories are not in the archive, so there is no noise ceiling. `KA2D_trajectories/T{T}/
+{train,test}/N1290T{T}_{i}_tc{kk}.npz` (box, types 1, 2, 3, initial_positions, at T = 0.23 those
+`_inherent`, positions of 20 trajectories). The positions of T = 0.23 are unwrapped, those of
+T = 0.30 are wrapped: there the minimum image of the displacement is taken, which is wrong only for
+the few particles that moved half a box. The last tenth of the training configurations is for
+validation.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Dataset
+from physbench.datasets.common import store
+from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
+from physbench.datasets.liquids.botan_ka3d import GRID, TAU_ALPHA
+
+# Suffix of the file -> time, of the two-dimensional data.
+GRID_2D = {
+    0.30: {1: 0.11, 2: 1.25, 3: 14.14, 4: 158.74, 5: 1781.79, 6: 20000.0},
+    0.23: {
+        5: 0.1, 10: 1.1, 15: 11.64, 20: 122.47, 25: 1288.41, 30: 13554.0, 35: 142587.0, 40: 1.5e6,
+    },
+}  # fmt: skip
+TAU_ALPHA_2D = {0.30: 2200.0, 0.23: 918306.0}
+WRAPPED = (0.30,)
+DENSITY_3D = 1.2
+
+Unit = tuple[Configuration, Mobility]
+
+
+def load(*, temperature: float = 0.44, folder: str = "") -> Sample:
+    """All configurations of a temperature: 0.44, 0.50, 0.56, 0.64 (3D), 0.23 or 0.30 (2D).
+
+    Raises ValueError for another temperature, FileNotFoundError when there is no file of it, and
+    DataError for a file that is not as published.
+    """
+    known = {**GRID, **GRID_2D}
+    if temperature not in known:
+        raise ValueError(f"temperature must be one of {sorted(known)}; got {temperature}")
+    base = Path(folder) if folder else store.folder("glassbench", DATASET)
+    flat = temperature in GRID_2D
+    found = find(base, temperature, flat)
+    keys = sorted(found, key=lambda key: (key[0] == "test", key[1]))
+    units = [(_flat if flat else _solid)(found[key], temperature) for key in keys]
+    split = np.array([2 if part == "test" else 0 for part, _ in keys], dtype=np.int64)
+    training = np.flatnonzero(split == 0)
+    split[training[len(training) - -(-len(training) // 10) :]] = 1
+    paths = [path for key in keys for path in found[key].values()]
+    return Sample(
+        [configuration for configuration, _ in units],
+        [mobility for _, mobility in units],
+        split,
+        [f"T{temperature:.2f}-{part}-{number:04d}" for part, number in keys],
+        {path.relative_to(base).as_posix(): store.digest(path) for path in paths},
+    )
+
+
+def find(base: Path, temperature: float, flat: bool) -> dict[tuple[str, int], dict[int, Path]]:
+    """(train or test, number) -> {suffix of the time, 0 in 3D: file}."""
+    size = 1290 if flat else 4096
+    name = re.compile(
+        rf"N{size}T{temperature:.2f}_(\d+)" + (r"_tc(\d+)\.npz" if flat else r"\.npz")
+    )
+    found: dict[tuple[str, int], dict[int, Path]] = {}
+    for path in sorted(base.rglob(f"N{size}T{temperature:.2f}_*.npz")):
+        match = name.fullmatch(path.name)
+        if match and path.parent.name in ("train", "test"):
+            time = int(match[2]) if flat else 0
+            found.setdefault((path.parent.name, int(match[1])), {})[time] = path
+    if not found:
+        raise FileNotFoundError(
+            f"{base} holds no {{train,test}}/N{size}T{temperature:.2f}_*.npz. "
+            + store.advice("glassbench", DATASET)
+        )
+    return found
+
+
+def _optional(arrays: dict[str, NDArray[Any]], name: str, box: Any) -> NDArray[np.float32] | None:
+    return wrapped(arrays[name], box) if name in arrays else None
+
+
+def _solid(files: dict[int, Path], temperature: float) -> Unit:
+    """Three dimensions: propensities as published."""
+    path = files[0]
+    arrays = store.load_arrays(path, "types", "initial_positions", "md_prop")
+    types = arrays["types"].astype(np.int64)
+    box = np.full(3, (len(types) / DENSITY_3D) ** (1 / 3))
+    times, values = np.array(GRID[temperature]), np.asarray(arrays["md_prop"], float)
+    values = values.T if values.shape == (len(types), len(times)) else values
+    if values.shape != (len(times), len(types)) or not np.isfinite(values).all():
+        raise store.DataError(
+            f"{path}: md_prop must be finite, ({len(times)}, {len(types)}); got {values.shape}"
+        )
+    configuration = Configuration(
+        types=types,
+        box=box,
+        temperature=temperature,
+        thermal=wrapped(arrays["initial_positions"], box),
+        inherent=_optional(arrays, "initial_positions_inherent", box),
+        cage=_optional(arrays, "initial_positions_cage", box),
+    )
+    alpha = int(np.argmin(np.abs(times - TAU_ALPHA[temperature])))
+    mobility = Mobility(
+        types, times, alpha, values.astype(np.float32), positions=configuration.thermal, box=box
+    )
+    return configuration, mobility
+
+
+def _flat(files: dict[int, Path], temperature: float) -> Unit:
+    """Two dimensions: propensities from the trajectories of each file."""
+    grid = GRID_2D[temperature]
+    unknown = set(files) - set(grid)
+    if unknown:
+        raise store.DataError(f"{files[min(unknown)]}: no time is known for its suffix")
+    lengths = []
+    for suffix in sorted(files):
+        arrays = store.load_arrays(files[suffix], "box", "types", "initial_positions", "positions")
+        box = np.full(2, float(np.ravel(arrays["box"])[0]))
+        moved = arrays["positions"] - arrays["initial_positions"]
+        if temperature in WRAPPED:
+            moved -= box * np.rint(moved / box)
+        lengths.append(np.linalg.norm(moved, axis=2))
+    table = np.stack(lengths)
+    times = np.array([grid[suffix] for suffix in sorted(files)])
+    types = arrays["types"].astype(np.int64) - 1
+    configuration = Configuration(
+        types=types,
+        box=box,
+        temperature=temperature,
+        thermal=wrapped(arrays["initial_positions"], box),
+        inherent=_optional(arrays, "initial_positions_inherent", box),
+    )
+    mobility = Mobility(
+        types=types,
+        times=times,
+        alpha=int(np.argmin(np.abs(np.log(times / TAU_ALPHA_2D[temperature])))),
+        propensity=table.mean(1).astype(np.float32),
+        halves=np.stack([table[:, k::2].mean(1) for k in (0, 1)]).astype(np.float32),
+        spread=table.std(1, ddof=1).astype(np.float32),
+        trajectories=table.shape[1],
+        positions=configuration.thermal,
+        box=box,
+    )
+    return configuration, mobility
+
+
+DATASET = Dataset(
+    summary="GlassBench: Kob-Andersen propensities in 3D and trajectories in 2D",
+    version="1",
+    licence="CC-BY-4.0",
+    citation="""@article{Jung:2023roadmap,
+  author = {Jung, Gerhard and others},
+  title = {Roadmap on machine learning glassy dynamics},
+  journal = {Nature Reviews Physics},
+  year = {2025},
+  eprint = {2311.14752},
+  archiveprefix = {arXiv},
+  note = {Data: doi 10.5281/zenodo.10118191}
+}""",
+    source="Zenodo 10.5281/zenodo.10118191, GlassBench.zip (6,042,260,027 bytes, md5 "
+    "82c83a7146eb749e13417e4350022417); unpack its tar files below $PHYSBENCH_DATA/glassbench",
+    load=load,
+    folders=("glassbench", "GlassBench"),
+)

@@ -1,0 +1,1 @@
+"""Calorimeter showers as tasks and models see them."""

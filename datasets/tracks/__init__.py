@@ -1,0 +1,203 @@
+"""Single tracks as tasks and models see them, and their truth.
+
+Units: mm, GeV, tesla, rad. Padded arrays with a mask. The field is 2 T along +z unless stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets.common.helix import MINIMUM
+
+Array = NDArray[np.float64]
+
+SLOTS = 20  # hits a track; measured maximum on the generic detector
+COORDINATES = ("xyz", "rphiz", "rdphiz")
+TARGETS = ("pt", "qopt", "qpt")
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+class _Columns:
+    """Dataclasses whose array fields have one element a track."""
+
+    def take(self, index: Any) -> Self:
+        """The tracks `index` (integers, a slice or a mask), in that order."""
+        values = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)  # type: ignore[arg-type]
+        }
+        chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        return type(self)(**chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks(_Columns):
+    """Hits of single tracks, sorted by radius, zero padded.
+
+    Attributes
+    ----------
+    hits:
+        (n, slots, 3) float32: x, y, z in mm.
+    mask:
+        (n, slots) boolean: the slot holds a hit. Real hits come first.
+    coordinates:
+        What `features` returns: `xyz`, `rphiz` or `rdphiz`.
+
+    Raises ValueError for wrong shapes, fewer than 3 hits, hits that are not finite, and tracks
+    whose hits are all the same point: no track model has an answer for these.
+    """
+
+    hits: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    coordinates: str = "rdphiz"
+
+    def __post_init__(self) -> None:
+        if self.hits.ndim != 3 or self.hits.shape[2] != 3:
+            raise ValueError(f"hits must have shape (tracks, slots, 3); got {self.hits.shape}")
+        if self.mask.shape != self.hits.shape[:2]:
+            raise ValueError(
+                f"mask must have shape {self.hits.shape[:2]}, as hits; got {self.mask.shape}"
+            )
+        if self.coordinates not in COORDINATES:
+            raise ValueError(
+                f"coordinates must be one of {', '.join(COORDINATES)}; got '{self.coordinates}'"
+            )
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def check(self) -> Tracks:
+        """The tracks themselves, when each has an answer.
+
+        Raises ValueError naming the first track that has fewer than 3 hits, a hit that is NaN or
+        infinite, or only identical hits. Drop such tracks before.
+        """
+        rules = {
+            f"fewer than {MINIMUM} hits": self.mask.sum(1) < MINIMUM,
+            "a hit that is NaN or infinite": ~np.isfinite(self.hits).all((1, 2)),
+            "no two different hits": ~(self.mask & (self.hits != self.hits[:, :1]).any(2)).any(1),
+        }
+        for rule, broken in rules.items():
+            if broken.any():
+                raise ValueError(
+                    f"{int(broken.sum())} of {len(self)} tracks have {rule}, the first is track "
+                    f"{int(np.flatnonzero(broken)[0])}; drop them with take()"
+                )
+        return self
+
+    def features(self) -> Array:
+        """(n, slots, 3) in the coordinates of the protocol; empty slots are zero."""
+        x, y, z = np.moveaxis(self.hits.astype(np.float64), 2, 0)
+        if self.coordinates == "xyz":
+            return np.stack([x, y, z], 2)
+        phi = np.arctan2(y, x)
+        if self.coordinates == "rdphiz":
+            phi = relative_azimuth(phi)
+        return np.where(self.mask[..., None], np.stack([np.hypot(x, y), phi, z], 2), 0.0)
+
+
+def relative_azimuth(phi: Array) -> Array:
+    """phi_i - phi_0 wrapped into (-pi, pi]; the first hit is the one of smallest radius."""
+    difference = phi - phi[..., :1]
+    return difference - 2 * np.pi * np.ceil((difference - np.pi) / (2 * np.pi))
+
+
+def monotonic(tracks: Tracks) -> NDArray[np.bool_]:
+    """The scattering cut: no change of sign between successive steps in azimuth; (n,)."""
+    x, y = tracks.hits[..., 0].astype(np.float64), tracks.hits[..., 1].astype(np.float64)
+    step = np.diff(relative_azimuth(np.arctan2(y, x)), axis=1)
+    step = np.where(tracks.mask[:, 1:], step, 0.0)
+    return np.asarray((step[:, 1:] * step[:, :-1] >= 0).all(1))
+
+
+@dataclass(frozen=True, eq=False)
+class TrackTruth(_Columns):
+    """True parameters of tracks at their point of closest approach to the beam line.
+
+    Attributes
+    ----------
+    pt, pz, q, d0, z0, phi, eta:
+        (n,): GeV, GeV, charge, mm, mm, rad, 1. Sign of d0: that of (P x p)_z, opposite to ACTS.
+    mass:
+        (n,) GeV.
+    kalman:
+        (n, 4): q/pT, pz, d0, z0 as the ACTS Kalman filter estimates them, NaN where it has no
+        answer. Another algorithm's answer: models must not learn from it.
+    limit:
+        core68 of (pT_fit - pT)/pT in each pT bin that an optimal fit reaches; may be empty.
+    target:
+        What a learned model regresses beside pz: `pt`, `qopt` (q/pT) or `qpt` (q pT).
+    """
+
+    pt: Array
+    pz: Array
+    q: Array
+    d0: Array
+    z0: Array
+    phi: Array
+    eta: Array
+    mass: Array
+    kalman: Array
+    limit: tuple[float, ...] = ()
+    target: str = "qopt"
+
+    def __len__(self) -> int:
+        return len(self.pt)
+
+    def regressed(self) -> Array:
+        """(n, 2): the transverse target of the protocol, and pz."""
+        if self.target not in TARGETS:
+            raise ValueError(f"target must be one of {', '.join(TARGETS)}; got '{self.target}'")
+        first = {"pt": self.pt, "qopt": self.q / self.pt, "qpt": self.q * self.pt}[self.target]
+        return np.stack([first, self.pz], 1)
+
+
+def predictions_from(values: Array, target: str) -> Mapping[str, Array]:
+    """Predictions of the task from regressed values (n, 2); the inverse of `regressed`.
+
+    A pT without charge becomes a positive q/pT; zero becomes 1 / (smallest number): no failure
+    is hidden, it is an outlier.
+    """
+    first = np.asarray(values[:, 0], dtype=np.float64)
+    if target != "qopt":
+        first = 1 / np.where(np.abs(first) < 1e-6, 1e-6, first)
+    return {"qopt": first, "pz": np.asarray(values[:, 1], dtype=np.float64)}
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a dataset of tracks returns.
+
+    `true` holds the crossings, `measured` the smeared ones; `split` (n,) is 0, 1, 2 for train,
+    validation, test; `files` maps file names to sha256; `counts` how many particles each cut left.
+    """
+
+    true: Tracks
+    measured: Tracks
+    truth: TrackTruth
+    split: NDArray[np.int64]
+    ids: list[str]
+    files: Mapping[str, str]
+    counts: Mapping[str, int]
+
+
+def padded(hits: Array, owner: NDArray[np.int64], tracks: int, slots: int = SLOTS) -> Tracks:
+    """Tracks from flat hits (m, 3) with the number of their track; negative owners are dropped.
+
+    Hits are sorted by radius; beyond `slots` the outer ones are cut off.
+    """
+    order = np.lexsort([np.hypot(hits[:, 0], hits[:, 1]), owner])
+    order = order[owner[order] >= 0]
+    sorted_owner = owner[order]
+    place = np.arange(len(order)) - np.searchsorted(sorted_owner, sorted_owner)
+    kept = place < slots
+    array = np.zeros((tracks, slots, 3), dtype=np.float32)
+    mask = np.zeros((tracks, slots), dtype=bool)
+    array[sorted_owner[kept], place[kept]] = hits[order[kept]]
+    mask[sorted_owner[kept], place[kept]] = True
+    return Tracks(array, mask)

@@ -1,0 +1,147 @@
+"""Truth tracks of official TrackML events with the talk's cuts.
+
+At least 3 hits, 0.5 <= pT <= 10 GeV, |vx| and |vy| below 1 mm, |eta| <= 1. Split 80/10/10 by
+sorted event number; what integer division leaves goes to test. Events are found as those of
+`trackml` are. The field is taken as 2 T and the mass as the pion's, since the accuracy phase names
+no species; only the physical limit uses it. There is no Kalman estimate.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Dataset
+from physbench.datasets.common import store
+from physbench.datasets.common.helix import MINIMUM
+from physbench.datasets.common.particle_mix import SPECIES
+from physbench.datasets.common.trackml_csv import read_csv
+from physbench.datasets.hits import trackml
+from physbench.datasets.tracks import TEST, TRAIN, VALIDATION, Sample, Tracks, TrackTruth, padded
+from physbench.datasets.tracks._generated import truth_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PT_RANGE = (0.5, 10.0)  # GeV
+VERTEX = 1.0  # mm
+ETA = 1.0
+
+
+def load(*, folder: str = "", events: int = 10_000) -> Sample:
+    """Tracks of at most `events` events below `folder` or `$PHYSBENCH_DATA/trackml`.
+
+    Counts before and after each cut are printed and stored in the sample. Raises
+    FileNotFoundError without a complete event, and DataError when a file is wrong.
+    """
+    base = Path(folder) if folder else store.folder("trackml", trackml.DATASET)
+    found = trackml.find(base)
+    numbers = sorted(found)[:events]
+    parts = [_event(number, found[number]) for number in numbers]
+    counts = {name: sum(part[-1][name] for part in parts) for name in parts[0][-1]}
+    print("  ".join(f"{name}: {count}" for name, count in counts.items()), file=sys.stderr)
+    split = [
+        np.full(len(part[2]), where)
+        for part, where in zip(parts, splits_by_number(len(numbers)), strict=True)
+    ]
+    files = {
+        path.relative_to(base).as_posix(): store.digest(path)
+        for number in numbers
+        for path in found[number].values()
+    }
+    return Sample(
+        _joined([part[0] for part in parts]),
+        _joined([part[1] for part in parts]),
+        _joined([part[2] for part in parts]),
+        np.concatenate(split),
+        [name for part in parts for name in part[3]],
+        files,
+        counts,
+    )
+
+
+def splits_by_number(events: int) -> NDArray[np.int64]:
+    """Split of each of the sorted events: 80/10/10, the remainder is test.
+
+    >>> splits_by_number(13).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2]
+    """
+    train, validation = events * 8 // 10, events // 10
+    sizes = [train, validation, events - train - validation]
+    return np.repeat([TRAIN, VALIDATION, TEST], sizes)
+
+
+def select(particles: pd.DataFrame) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """The particles that pass the talk's cuts, and how many are left after each cut.
+
+    The table has the columns of a TrackML particle file, `nhits` included.
+    """
+    pt = np.hypot(particles["px"].to_numpy(), particles["py"].to_numpy())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = np.abs(np.arcsinh(particles["pz"].to_numpy() / pt))
+    vertex = particles[["vx", "vy"]].abs().max(axis=1).to_numpy()
+    cuts = {
+        f"hits >= {MINIMUM}": (particles["nhits"] >= MINIMUM).to_numpy(),
+        "0.5 <= pT <= 10 GeV": (pt >= PT_RANGE[0]) & (pt <= PT_RANGE[1]),
+        "|vx|, |vy| < 1 mm": vertex < VERTEX,
+        "|eta| <= 1": eta <= ETA,
+    }
+    kept = np.ones(len(particles), dtype=bool)
+    counts = {"particles": len(particles)}
+    for name, cut in cuts.items():
+        kept &= cut
+        counts[name] = int(kept.sum())
+    return kept, counts
+
+
+Part = tuple[Tracks, Tracks, TrackTruth, list[str], dict[str, int]]
+
+
+def _event(number: int, files: dict[str, Path]) -> Part:
+    hits, truth, particles = (read_csv(files[kind], kind) for kind in trackml.KINDS)
+    hit_count = truth["particle_id"].value_counts()
+    particles = particles.assign(nhits=particles["particle_id"].map(hit_count).fillna(0))
+    kept, counts = select(particles)
+    chosen = particles[kept].sort_values("particle_id")
+    joined = hits.merge(truth, on="hit_id", validate="one_to_one")
+    ids = chosen["particle_id"].to_numpy()
+    place = np.searchsorted(ids, joined["particle_id"].to_numpy()).clip(max=max(len(ids) - 1, 0))
+    known = np.isin(joined["particle_id"].to_numpy(), ids)
+    owner = np.where(known, place, -1)
+    true, measured = (
+        padded(joined[list(columns)].to_numpy(np.float64), owner, len(ids))
+        for columns in (("tx", "ty", "tz"), ("x", "y", "z"))
+    )
+    columns = (chosen[["vx", "vy", "vz"]], chosen[["px", "py", "pz"]])
+    vertex, momentum = (table.to_numpy(np.float64) for table in columns)
+    q = chosen["q"].to_numpy(np.float64)
+    mass = np.full(len(ids), SPECIES[0][1])
+    names = [f"event{number:09d}-{particle}" for particle in ids]
+    return true, measured, truth_of(vertex, momentum, q, mass), names, counts
+
+
+def _joined(parts: list[Any]) -> Any:
+    """One padded array or one truth from those of several events."""
+    first = parts[0]
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in vars(first).items()
+    }
+    return type(first)(**columns)
+
+
+DATASET = Dataset(
+    summary="truth tracks of official TrackML events with the talk's cuts",
+    version="1",
+    licence=trackml.DATASET.licence,
+    citation=trackml.DATASET.citation,
+    source=trackml.DATASET.source,
+    load=load,
+    folders=trackml.DATASET.folders,
+)

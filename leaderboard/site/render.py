@@ -1,0 +1,552 @@
+"""The static site: boards, records, tasks, models and datasets as plain pages.
+
+No server, no external address, readable without JavaScript; the same input gives the same bytes.
+Everything shown comes from records, or from the cards that the caller collects from the entries.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from physbench.leaderboard import board as boards
+from physbench.leaderboard.site import figures
+from physbench.leaderboard.board import Board, Row
+from physbench.leaderboard.site.figures import Reference
+from physbench.leaderboard.record import Cost, MetricPart, Record, body
+
+TEMPLATES = Path(__file__).parent / "templates"
+MARK = '<meta name="generator" content="physbench">'
+MAIN_METRICS = 2  # columns beside the ranking metric; all are in the second table
+DIRECTIONS = {"max": "higher is better", "min": "lower is better", "zero": "zero is best"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in two inks, with the words for those who do not see it."""
+
+    stem: str
+    caption: str
+    alt: str
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a card; the first cell of each row is its heading."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a task, model or dataset. `links` are (kind, name) of its companions."""
+
+    kind: str
+    name: str
+    summary: str
+    text: str
+    use: str
+    cite: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    tables: Sequence[Table] = ()
+    links: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A board with all its records, the meaning of its reference rows, and its task's figures.
+
+    `local` are ids of records that are not committed: they lie in `runs/`.
+    """
+
+    board: Board
+    records: Sequence[Record]
+    summary: str = ""
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    pictures: Sequence[Picture] = ()
+    local: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        return f"{self.board.task} on {self.board.dataset}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """All pages with unique names, and which cards exist (others are not linked)."""
+
+    pages: Mapping[str, Page]
+    cards: Sequence[Card]
+
+    def has(self, kind: str, name: str) -> bool:
+        return any((card.kind, card.name) == (kind, name) for card in self.cards)
+
+
+def write(pages: Sequence[Page], cards: Sequence[Card], folder: str | os.PathLike[str]) -> int:
+    """Write the site and return the number of its HTML pages.
+
+    The folder is exchanged as a whole, so that it never holds half a site or pages of records
+    that are gone. Raises FileExistsError when it holds anything but an earlier site.
+    """
+    target = Path(folder).resolve()
+    _check_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        fresh = Path(scratch) / "site"
+        count = _render(Site(_named(pages), cards), fresh)
+        if target.exists():
+            os.replace(target, Path(scratch) / "old")
+        os.replace(fresh, target)
+    return count
+
+
+def _check_replaceable(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    index = folder / "index.html"
+    if not index.is_file() or MARK not in index.read_text(encoding="utf-8"):
+        raise FileExistsError(
+            f"{folder} holds something else than a site of boards; choose another folder"
+        )
+
+
+def _named(pages: Sequence[Page]) -> dict[str, Page]:
+    """Pages by file name; a second split of the same task and dataset carries its digest."""
+    named: dict[str, Page] = {}
+    for page in pages:
+        stem = f"{page.board.task}-{page.board.dataset}"
+        named[stem if stem not in named else f"{stem}-{page.board.split[:8]}"] = page
+    return named
+
+
+def _render(site: Site, folder: Path) -> int:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"soft": soft, "prose": prose}
+    for name in ("boards", "records", "tasks", "models", "datasets", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name in ("site.css", "site.js"):
+        shutil.copyfile(TEMPLATES / name, folder / name)
+    count = 0
+    pictures = {stem: _pictures(stem, page) for stem, page in site.pages.items()}
+    for path, template, values in (
+        *_index(site, pictures),
+        *_board_pages(site, pictures, folder),
+        *_record_pages(site, folder),
+        *_card_pages(site),
+    ):
+        root = "" if "/" not in path else "../"
+        text = environment.get_template(template).render(root=root, **values)
+        (folder / path).write_text(text, encoding="utf-8")
+        count += 1
+    return count
+
+
+Rendered = Iterable[tuple[str, str, dict[str, Any]]]
+
+
+def soft(text: str) -> Markup:
+    """A long name that may be broken after its underscores.
+
+    >>> str(soft("fake<_rate"))
+    'fake&lt;_<wbr>rate'
+    """
+    return Markup("_<wbr>").join(text.split("_"))
+
+
+def prose(text: str) -> Markup:
+    """Text of a docstring: names in backticks become code, lines of a sentence flow together.
+
+    >>> str(prose("labels are `int`\\nor <none>"))
+    'labels are <code>int</code> or &lt;none&gt;'
+    """
+    lines = text.split("\n")
+    listed = any(line[:1] in (" ", "-", "*") for line in lines)
+    parts = ("\n" if listed else " ").join(lines).replace("``", "`").split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
+
+
+def _pictures(stem: str, page: Page) -> list[Picture]:
+    """The figures of every board, then those of its task."""
+    board = page.board
+    words = figures.described(board)
+    found = [
+        picture(f"{stem}-scores", figures.intervals(board, page.references),
+                "Scores with 95 % intervals; open circles are rows that are not ranked.", words)
+    ]  # fmt: skip
+    if any(row.role == "ranked" for row in board.rows):
+        front = ", ".join(r.model for r in figures.front(board))
+        found.append(
+            picture(f"{stem}-cost", figures.cost(board, page.references),
+                    "Score against training time; the line is the Pareto front.",
+                    f"{board.metric} against training time; on the Pareto front: {front}")
+        )  # fmt: skip
+    return [*found, *page.pictures]
+
+
+def picture(stem: str, figure: Any, caption: str, alt: str) -> Picture:
+    """A matplotlib figure in both inks. The figure is recoloured and cannot be used again."""
+    light = figures.svg(figure)
+    return Picture(stem, caption, alt, light, figures.svg(figure, dark=True))
+
+
+def _index(site: Site, pictures: Mapping[str, Sequence[Picture]]) -> Rendered:
+    cards = [
+        (kind, title, [card for card in site.cards if card.kind == kind])
+        for kind, title in (("task", "Tasks"), ("model", "Models"), ("dataset", "Datasets"))
+    ]
+    entries = [
+        {
+            "stem": stem,
+            "title": page.title,
+            "summary": page.summary,
+            "metric": page.board.metric,
+            "direction": DIRECTIONS[page.board.best],
+            "leaders": [
+                {"model": row.model, "score": boards.shown(row)}
+                for row in page.board.rows
+                if row.rank == 1
+            ],
+            "pictures": pictures[stem],
+        }
+        for stem, page in site.pages.items()
+    ]
+    records = sum(len(page.records) for page in site.pages.values())
+    values = {"title": "Boards", "boards": entries, "kinds": cards, "records": records}
+    yield "index.html", "index.html.j2", values
+
+
+def _board_pages(site: Site, pictures: Mapping[str, Sequence[Picture]], folder: Path) -> Rendered:
+    for stem, page in site.pages.items():
+        board = page.board
+        (folder / f"boards/{stem}.csv").write_text(boards.table(board), encoding="utf-8")
+        (folder / f"boards/{stem}.md").write_text(boards.markdown(board), encoding="utf-8")
+        for item in pictures[stem]:
+            (folder / f"figures/{item.stem}.svg").write_text(item.light, encoding="utf-8")
+            (folder / f"figures/{item.stem}-dark.svg").write_text(item.dark, encoding="utf-8")
+        main = board.columns[:MAIN_METRICS]
+        ids = {record.id[:12] for record in page.records}
+        names = [board.metric, *board.columns]
+        everything = [(row.model, [_number(_value(row, board, n)) for n in names])
+                      for row in board.rows if row.seeds]  # fmt: skip
+        values = {
+            "title": page.title,
+            "summary": page.summary,
+            "board": board,
+            "direction": DIRECTIONS[board.best],
+            "columns": _columns(board, main),
+            "rows": [_row(site, page, row, main, ids) for row in _placed(board)],
+            "names": names,
+            "more": everything if len(board.columns) > MAIN_METRICS else [],
+            "pictures": pictures[stem],
+            "stem": stem,
+            "entries": [
+                (kind, name, site.has(kind, name))
+                for kind, name in (("task", board.task), ("dataset", board.dataset))
+            ],
+        }
+        yield f"boards/{stem}.html", "board.html.j2", values
+
+
+def _value(row: Row, board: Board, name: str) -> float:
+    return row.score if name == board.metric else row.others.get(name, math.nan)
+
+
+def _columns(board: Board, main: Sequence[str]) -> list[dict[str, str]]:
+    costs = ["detectable", "seeds", "parameters", "training", f"{board.unit}s/s"]
+    numbers = [board.metric, "", *main, *costs]
+    columns = [{"name": "rank", "sort": "number"}, {"name": "model", "sort": "text"}]
+    for name in numbers:
+        columns.append({"name": name or "interval", "sort": "number" if name else ""})
+    return [*columns, {"name": "records", "sort": ""}]
+
+
+def _placed(board: Board) -> list[tuple[int, int | None, Row]]:
+    """Rows with their place and the parity of their tie group, None where they stand alone."""
+    placed: list[tuple[int, int | None, Row]] = []
+    groups: list[int] = []
+    for place, row in enumerate(board.rows):
+        if row.tied and row.rank is not None and row.rank not in groups:
+            groups.append(row.rank)
+        tie = groups.index(row.rank) % 2 if row.tied and row.rank is not None else None
+        placed.append((place, tie, row))
+    return placed
+
+
+def _row(
+    site: Site, page: Page, placed: tuple[int, int | None, Row], main: Sequence[str], ids: set[str]
+) -> dict[str, Any]:
+    place, tie, row = placed
+    model = row.model.split(" ")[0]
+    others = [(name, row.others.get(name, math.nan)) for name in main]
+    costs = [
+        ("detectable", _number(row.detectable, 2), row.detectable),
+        ("seeds", str(row.seeds), float(row.seeds)),
+        ("parameters", "–" if row.parameters is None else f"{row.parameters:,}",
+         math.nan if row.parameters is None else float(row.parameters)),
+        ("training", duration(row.train_s), row.train_s),
+        (f"{page.board.unit}s/s", _number(row.units_per_s, 3), row.units_per_s),
+    ]  # fmt: skip
+    return {
+        "place": place,
+        "rank": "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}",
+        "places": boards.place(row),
+        "tie": tie,
+        "role": row.role,
+        "reference": figures.reference(row, page.references),
+        "model": row.model,
+        "link": f"../models/{model}.html" if site.has("model", model) else None,
+        "note": row.note,
+        "score": boards.shown(row),
+        "value": _plain(row.score),
+        "bar": _bar(row, page),
+        "others": [(name, _number(value), _plain(value)) for name, value in others],
+        "costs": [(name, text, _plain(value)) for name, text, value in costs],
+        "records": [i for i in row.records if i in ids],
+    }
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """A time for reading.
+
+    >>> duration(0.0123), duration(42.0), duration(600.0), duration(9000.0)
+    ('0.012 s', '42 s', '10 min', '2.5 h')
+    """
+    if math.isnan(seconds):
+        return "–"
+    for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60)):
+        if seconds < limit:
+            return f"{seconds / divisor:.2g} {unit}"
+    return f"{seconds / 3600:.3g} h"
+
+
+def _bar(row: Row, page: Page) -> dict[str, Any] | None:
+    """Positions of a row's point, interval and reference lines on the board's common scale."""
+    scored = [r for r in page.board.rows if math.isfinite(r.score)]
+    if not math.isfinite(row.score):
+        return None
+    spread = [v for r in scored for v in (r.low, r.high, r.score) if math.isfinite(v)]
+    low, high = min(spread), max(spread)
+    log = low > 0 and high / low > 100
+
+    def position(value: float) -> float:
+        if log:
+            fraction = math.log(value / low) / math.log(high / low)
+        else:
+            fraction = (value - low) / (high - low) if high > low else 0.5
+        return round(6 + 108 * fraction, 2)
+
+    lines = [
+        (kind, position(r.score))
+        for r in scored
+        if (kind := figures.reference(r, page.references)) is not None
+    ]
+    finite = math.isfinite(row.low) and math.isfinite(row.high)
+    return {
+        "score": position(row.score),
+        "low": position(row.low) if finite else None,
+        "high": position(row.high) if finite else None,
+        "lines": lines,
+    }
+
+
+def _record_pages(site: Site, folder: Path) -> Rendered:
+    for stem, page in site.pages.items():
+        seeds: dict[str, list[tuple[str, int]]] = {}
+        for record in page.records:
+            seeds.setdefault(_variant(record), []).append((record.id[:12], record.seed))
+        for record in page.records:
+            name = record.id[:12]
+            text = json.dumps(
+                body(record) | {"id": record.id}, sort_keys=True, indent=1, ensure_ascii=False
+            )
+            (folder / f"records/{name}.json").write_text(text + "\n", encoding="utf-8")
+            same = sorted(seeds[_variant(record)], key=lambda pair: (pair[1], pair[0]))
+            others = [pair for pair in same if pair[0] != name]
+            values = _record(record, record.id in page.local) | {"stem": stem, "others": others}
+            values["linked"] = site.has("model", record.model.name)
+            yield f"records/{name}.html", "record.html.j2", values
+
+
+def _variant(record: Record) -> str:
+    settings = record.model.hyper_parameters
+    return json.dumps([record.model.name, record.model.source, settings], sort_keys=True)
+
+
+def _record(record: Record, local: bool) -> dict[str, Any]:
+    first = record.metrics[0] if record.metrics else None
+    value, interval = _metric_text(first) if first else ("", "")
+    return {
+        "title": f"Record {record.id[:12]}",
+        "record": record,
+        "headline": f"{first.name} {value} {interval}".strip() if first else "",
+        "metrics": [_metric(m) for m in record.metrics],
+        "costs": [(stage, _cost(c)) for stage, c in record.cost.items()],
+        "steps": reproduction(record, local),
+        "bibtex": citation(record),
+        "groups": _groups(record),
+    }
+
+
+def _metric_text(metric: MetricPart) -> tuple[str, str]:
+    if metric.value is None:
+        return f"– ({metric.reason})", ""
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.6g}", ""
+    places = boards.digits(metric.low, metric.high, metric.value)
+    interval = f"[{metric.low:.{places}f}, {metric.high:.{places}f}]"
+    return f"{metric.value:.{places}f}", interval
+
+
+def _metric(metric: MetricPart) -> dict[str, Any]:
+    value, interval = _metric_text(metric)
+    slices = [(s.name, "undefined" if s.value is None else f"{s.value:.6g}")
+              for s in metric.slices]  # fmt: skip
+    return {
+        **{name: getattr(metric, name) for name in ("name", "unit", "best", "version", "method")},
+        "value": value,
+        "interval": interval or "–",
+        "slices": slices,
+    }
+
+
+def _cost(cost: Cost) -> list[tuple[str, str]]:
+    names = {
+        "wall_s": "wall (s)", "cpu_s": "CPU (s)", "peak_rss_mb": "peak memory (MB)",
+        "peak_gpu_mb": "peak GPU memory (MB)", "units_per_s": "units/s",
+        "median_ms": "median latency (ms)", "p95_ms": "95 % latency (ms)",
+    }  # fmt: skip
+    values = cost.model_dump()
+    return [(text, "–" if values[n] is None else f"{values[n]:g}") for n, text in names.items()]
+
+
+def reproduction(record: Record, local: bool = False) -> list[tuple[str, str]]:
+    """What to type to make the record again, each command with the sentence before it."""
+    steps = []
+    if record.code.commit:
+        dirty = " (the files had changes that were not committed)" if record.code.dirty else ""
+        steps.append((f"The code{dirty}:", f"git checkout {record.code.commit}"))
+    path = f"{'runs' if local else 'leaderboard/records'}/{record.path}"
+    if record.predictions:
+        steps.append(
+            ("Every metric again from the stored predictions:",
+             f"python -m benchmarks score {path}")
+        )  # fmt: skip
+    steps.append(("The whole run again, training included:", command(record)))
+    return steps
+
+
+def command(record: Record) -> str:
+    """The `run` command with every setting of the record.
+
+    >>> from types import SimpleNamespace as N
+    >>> model = N(name="gnn", origin="zoo", hyper_parameters={"epochs": 3})
+    >>> command(N(task=N(name="tracking", protocol={}), dataset=N(name="trackml"), model=model,
+    ...           seed=1))
+    'python -m benchmarks run tracking gnn --dataset trackml --seed 1 --set epochs=3'
+    """
+    model = record.model.name if record.model.origin == "zoo" else f"./{record.model.name}.py"
+    words = ["python", "-m", "benchmarks", "run", record.task.name, model]
+    words += ["--dataset", record.dataset.name, "--seed", str(record.seed)]
+    for option, values in (
+        ("--set", record.model.hyper_parameters),
+        ("--protocol", record.task.protocol),
+    ):
+        for name, value in values.items():
+            words += [option, f"{name}={value!r}" if not isinstance(value, str) else
+                      f"{name}={value}"]  # fmt: skip
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def citation(record: Record) -> str:
+    """BibTeX of the record and of the works it rests on."""
+    own = "\n".join(
+        [
+            f"@misc{{physbench-{record.id[:12]},",
+            f"  title = {{Physbench record {record.id[:12]}: {record.model.name} on "
+            f"{record.task.name} with {record.dataset.name}, seed {record.seed}}},",
+            f"  year = {{{record.started[:4]}}},",
+            f"  note = {{sha256 {record.id}}}",
+            "}",
+        ]
+    )
+    return "\n\n".join([own, *(text.strip() for text in record.cite)])
+
+
+def _groups(record: Record) -> list[tuple[str, list[tuple[str, str]]]]:
+    """All other fields of a record, flat: what is not in a table above stands here."""
+    content = body(record)
+    apart = {"metrics", "cost", "cite"}
+    single = [(k, _text(v)) for k, v in content.items() if not isinstance(v, dict | list)]
+    groups = [("record", [("id", record.id), *single])]
+    for name, value in content.items():
+        if isinstance(value, dict) and name not in apart:
+            groups.append((name, _flat(value)))
+    return groups
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            rows += _flat(value, f"{prefix}{name} / ")
+        else:
+            rows.append((prefix + name, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None or value in ({}, []) else str(value)
+
+
+def _card_pages(site: Site) -> Rendered:
+    for card in site.cards:
+        shown = [
+            (stem, page.title)
+            for stem, page in site.pages.items()
+            if card.name in _names(page, card.kind)
+        ]
+        values = {
+            "title": card.name,
+            "card": card,
+            "paragraphs": [p.strip() for p in card.text.split("\n\n") if p.strip()],
+            "boards": shown,
+            "links": [pair for pair in card.links if site.has(*pair)],
+        }
+        yield f"{card.kind}s/{card.name}.html", "card.html.j2", values
+
+
+def _names(page: Page, kind: str) -> set[str]:
+    if kind == "model":
+        return {record.model.name for record in page.records}
+    return {page.board.task if kind == "task" else page.board.dataset}

@@ -1,0 +1,245 @@
+"""Hit graphs: pairs of layers, windows in slope and longitudinal intercept, sorted search.
+
+An edge joins an inner and an outer hit of two layers that true tracks of the training events
+connect. It is kept when its slope dphi/dr (rad/mm; a helix of radius R from the axis has
+1 / 2R) and its intercept z0 = z1 - r1 dz/dr (mm) lie in the windows of that pair of layers. This
+is the geometric graph of HEPTrkX and of DeZoort et al. (arXiv:2103.16701) with limits that are
+learned, so that endcaps and other detectors need no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets.hits import (
+    Event,
+    EventTruth,
+    Floats,
+    Integers,
+    selected,
+    sequential_edges,
+)
+
+DR_MIN = 1.0  # mm; hits at the same radius have no direction in (r, phi) and (r, z)
+NODE_SCALE = np.array([1000.0, np.pi, 1000.0])
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Layer pairs and their limits.
+
+    `layers` (k, 2): inner and outer layer of each pair. `slope`, `z0` (k, 2): lowest and
+    highest value. `dr` (k, 2): extent of r2 - r1, which bounds the search in azimuth.
+    """
+
+    layers: Integers
+    slope: Floats
+    z0: Floats
+    dr: Floats
+
+
+def layer_of(event: Event) -> Integers:
+    """An integer that differs between layers, shape (hits,)."""
+    return event.volume_id * 100 + event.layer_id
+
+
+def wrap(angle: Floats) -> Floats:
+    """Angle in rad brought to [-pi, pi).
+
+    >>> wrap(np.array([3.5, -3.5])).round(3).tolist()
+    [-2.783, 2.783]
+    """
+    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
+def geometry(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
+    """Slope dphi/dr (rad/mm), intercept z0 (mm) and dr (mm) of edges (m, 2)."""
+    r, phi = event.r, event.phi
+    inner, outer = edges[:, 0], edges[:, 1]
+    dr = r[outer] - r[inner]
+    safe = _away_from_zero(dr)
+    slope = wrap(phi[outer] - phi[inner]) / safe
+    z0 = event.z[inner] - r[inner] * (event.z[outer] - event.z[inner]) / safe
+    return slope, z0, dr
+
+
+def learn(
+    events: Sequence[Event],
+    truths: Sequence[EventTruth],
+    *,
+    pt_min: float = 0.0,
+    outside: float = 0.01,
+    rare: float = 0.002,
+) -> Windows:
+    """Windows from the true edges of training events.
+
+    Parameters
+    ----------
+    pt_min:
+        Particles that count, in GeV (with hits on three layers). Soft ones are in: a graph for
+        hard particles alone holds fragments of soft tracks, and each fragment is a fake.
+    outside:
+        Share of a pair's true edges left outside each of the two windows.
+    rare:
+        Share of all true edges that may be lost by dropping the rarest layer pairs.
+
+    Raises ValueError when the events hold no true edge.
+    """
+    rows = [
+        _true_geometry(event, truth, pt_min) for event, truth in zip(events, truths, strict=True)
+    ]
+    table = np.concatenate([row for row in rows if len(row)]) if any(map(len, rows)) else None
+    if table is None:
+        raise ValueError(
+            "no particle has hits on three layers in the training events: nothing to learn"
+        )
+    pairs, where, counts = np.unique(table[:, :2], axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    kept = order[np.cumsum(counts[order]) - counts[order] < (1 - rare) * len(table)]
+    kept = np.sort(kept)
+    limits = [_limits(table[where == k, 2:], outside) for k in kept]
+    slope, z0, dr = (np.array([limit[i] for limit in limits]) for i in range(3))
+    return Windows(pairs[kept].astype(np.int64), slope, z0, dr)
+
+
+def _true_geometry(event: Event, truth: EventTruth, pt_min: float) -> Floats:
+    """Rows (inner layer, outer layer, slope, z0, dr) of the true edges of chosen particles."""
+    edges = sequential_edges(truth)
+    chosen = truth.particles[selected(truth, pt_min)]
+    edges = edges[np.isin(truth.particle_id[edges[:, 0]], chosen)]
+    layer = layer_of(event)
+    return np.stack([layer[edges[:, 0]], layer[edges[:, 1]], *geometry(event, edges)], axis=1)
+
+
+def _limits(rows: Floats, outside: float) -> list[list[float]]:
+    """Shortest windows that hold all but `outside` of the values, wider for small samples."""
+    limits = []
+    for column in range(3):
+        values = np.sort(rows[:, column])
+        share = outside if column < 2 else 0.0
+        keep = max(int(np.ceil(len(values) * (1 - share))), 1)
+        widths = values[keep - 1 :] - values[: len(values) - keep + 1]
+        start = int(np.argmin(widths))
+        low, high = float(values[start]), float(values[start + keep - 1])
+        # Unseen tracks lie outside the range of n seen ones with probability 2 / (n + 1).
+        margin = (high - low) / (len(values) + 1) * 2
+        limits.append([low - margin, high + margin])
+    return limits
+
+
+def build(event: Event, windows: Windows) -> Integers:
+    """Edges (m, 2) as hit positions, inner hit first; sorted search, never all pairs."""
+    layer, phi, r, z = layer_of(event), event.phi, event.r, event.z
+    rows = {int(k): np.flatnonzero(layer == k) for k in np.unique(windows.layers)}
+    rows = {k: index[np.argsort(phi[index], kind="stable")] for k, index in rows.items()}
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for k, (inner, outer) in enumerate(windows.layers.tolist()):
+        reach = np.abs(windows.slope[k]).max() * max(np.abs(windows.dr[k]).max(), DR_MIN)
+        a, b = _near(rows[inner], rows[outer], phi, min(reach, np.pi))
+        # One cut after the other, each on what the last one left: most candidates fail early.
+        dr = r[b] - r[a]
+        keep = (dr >= windows.dr[k, 0]) & (dr <= windows.dr[k, 1])
+        a, b, dr = a[keep], b[keep], _away_from_zero(dr[keep])
+        slope = wrap(phi[b] - phi[a]) / dr
+        keep = (slope >= windows.slope[k, 0]) & (slope <= windows.slope[k, 1])
+        a, b, dr = a[keep], b[keep], dr[keep]
+        z0 = z[a] - r[a] * (z[b] - z[a]) / dr
+        keep = (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
+        found.append(np.stack([a[keep], b[keep]], axis=1))
+    return _outward(np.concatenate(found), np.hypot(r, z))
+
+
+def _outward(edges: Integers, distance: Floats) -> Integers:
+    """Each pair of different hits once, the one nearer to the origin first.
+
+    Overlapping modules of a layer are crossed in either order, so their pairs are found twice.
+    """
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    swap = distance[edges[:, 0]] > distance[edges[:, 1]]
+    edges = np.where(swap[:, None], edges[:, ::-1], edges)
+    hits = len(distance)
+    return np.stack(np.divmod(np.unique(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
+
+
+def _away_from_zero(dr: Floats) -> Floats:
+    return np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
+
+
+def _near(
+    inner: Integers, outer: Integers, phi: Floats, reach: float
+) -> tuple[Integers, Integers]:
+    """All pairs with |dphi| <= reach; `outer` is sorted in phi, and repeated across +-pi."""
+    angle = phi[outer]
+    wide = np.concatenate([angle - 2 * np.pi, angle, angle + 2 * np.pi])
+    start = np.searchsorted(wide, phi[inner] - reach, side="left")
+    stop = np.searchsorted(wide, phi[inner] + reach, side="right")
+    count = np.minimum(stop - start, len(outer))
+    first = np.repeat(inner, count)
+    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    position = (np.repeat(start, count) + offset) % max(len(outer), 1)
+    return first, outer[position]
+
+
+def graph(event: Event, windows: Windows | None) -> Integers:
+    """The given graph of the event, or the one that `windows` build; edges (m, 2)."""
+    if event.edge_index is not None:
+        return np.ascontiguousarray(event.edge_index.T)
+    if windows is None:
+        raise ValueError(f"{event.name} comes without a graph, and no windows were learned")
+    return build(event, windows)
+
+
+def windows_for(events: Sequence[Event], truths: Sequence[EventTruth]) -> Windows | None:
+    """Learned windows, or None where all graphs are given."""
+    if all(event.edge_index is not None for event in events):
+        return None
+    return learn(events, truths)
+
+
+def node_features(event: Event) -> NDArray[np.float32]:
+    """r / 1 m, phi / pi, z / 1 m; shape (hits, 3)."""
+    return np.asarray(
+        np.stack([event.r, event.phi, event.z], axis=1) / NODE_SCALE, dtype=np.float32
+    )
+
+
+def edge_features(event: Event, edges: Integers) -> NDArray[np.float32]:
+    """dr / 1 m, dphi / pi, dz / 1 m and dR = hypot(deta, dphi); shape (m, 4)."""
+    r, phi, z = event.r, event.phi, event.z
+    inner, outer = edges[:, 0], edges[:, 1]
+    eta = np.arcsinh(z / np.maximum(r, 1e-9))
+    dphi = wrap(phi[outer] - phi[inner])
+    columns = [
+        (r[outer] - r[inner]) / 1000.0,
+        dphi / np.pi,
+        (z[outer] - z[inner]) / 1000.0,
+        np.hypot(eta[outer] - eta[inner], dphi),
+    ]
+    return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
+
+
+def hand_features(event: Event, edges: Integers) -> NDArray[np.float32]:
+    """14 numbers an edge for classifiers without message passing; shape (m, 14).
+
+    r and z of the inner and of the outer hit; |dphi|, dR, |slope|, z0, |z0|, cot(theta) = dz / dr;
+    and how many edges compete: leave and enter the inner hit, enter and leave the outer hit.
+    """
+    slope, z0, dr = geometry(event, edges)
+    four = edge_features(event, edges)
+    inner, outer = edges[:, 0], edges[:, 1]
+    leaving = np.log1p(np.bincount(inner, minlength=len(event)))
+    entering = np.log1p(np.bincount(outer, minlength=len(event)))
+    columns: list[NDArray[Any]] = [
+        *(event.r[inner] / 1000.0, event.z[inner] / 1000.0),
+        *(event.r[outer] / 1000.0, event.z[outer] / 1000.0),
+        *(np.abs(four[:, 1]), four[:, 3], np.abs(slope) * 1000.0),
+        *(z0 / 100.0, np.abs(z0) / 100.0),
+        (event.z[outer] - event.z[inner]) / _away_from_zero(dr),
+        *(leaving[inner], entering[inner], entering[outer], leaving[outer]),
+    ]
+    return np.asarray(np.stack(columns, axis=1), dtype=np.float32)

@@ -1,0 +1,255 @@
+"""Interaction network for edge classification, 6,448 parameters (DeZoort et al. 2021).
+
+R1 (10 -> 40 -> 40 -> 4) makes an effect of each edge from its two hits and its own features; the
+effects are summed at the outer hit; O (7 -> 40 -> 40 -> 3) updates the hits; R2 (10 -> 40 -> 40
+-> 1) scores the edge. Binary cross entropy over all edges, one graph a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn import MessagePassing
+
+from physbench.datasets import Split
+from physbench.datasets.hits import Event, Floats, Integers
+from physbench.models import Model
+from physbench.models.common import training
+from physbench.models.hits import _edge_pipeline as edge_pipeline
+from physbench.models.hits import _graphs as graphs
+
+NODE = 3
+EFFECT = 4
+
+
+def all_features(event: Event, edges: Integers) -> NDArray[np.float32]:
+    """The paper's four and the fourteen of the other edge classifiers, shape (m, 18)."""
+    parts = [graphs.edge_features(event, edges), graphs.hand_features(event, edges)]
+    return np.concatenate(parts, axis=1)
+
+
+Features = Callable[[Event, Integers], NDArray[np.float32]]
+FEATURES: dict[str, Features] = {"paper": graphs.edge_features, "all": all_features}
+WIDTH = {"paper": 4, "all": 18}
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Two hidden layers with ReLU."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs),
+    )
+
+
+class InteractionNetwork(MessagePassing):
+    """See the module's docstring. Input: x (n, 3), edge_index (2, m), edge_attr (m, edge)."""
+
+    def __init__(self, hidden: int = 40, edge: int = 4) -> None:
+        super().__init__(aggr="add", flow="source_to_target")
+        self.relation = mlp(2 * NODE + edge, hidden, EFFECT)
+        self.update_node = mlp(NODE + EFFECT, hidden, NODE)
+        self.classify = mlp(2 * NODE + EFFECT, hidden, 1)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Logit of each edge, shape (m,)."""
+        source, target = edge_index
+        effect = self.relation(torch.cat([x[target], x[source], edge_attr], dim=1))
+        total = self.propagate(edge_index, effect=effect, size=(len(x), len(x)))
+        x = self.update_node(torch.cat([x, total], dim=1))
+        logit: Tensor = self.classify(torch.cat([x[target], x[source], effect], dim=1))
+        return logit.squeeze(1)
+
+    def message(self, effect: Tensor) -> Tensor:
+        """What an edge sends to its outer hit."""
+        return effect
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Edge features as the network sees them: (x - centre) / width, clipped at +-5.
+
+    `features` names the set of features; without `centre` they enter as they are.
+    """
+
+    features: str
+    centre: Floats | None = None
+    width: Floats | None = None
+
+    def __call__(self, event: Event, edges: Integers) -> NDArray[np.float32]:
+        values = FEATURES[self.features](event, edges)
+        if self.centre is None or self.width is None:
+            return values
+        return np.clip((values - self.centre) / self.width, -5.0, 5.0).astype(np.float32)
+
+
+def scaling(features: str, standardise: bool, rows: Any) -> Scaling:
+    """Median and 80 % quantile of the distance from it over the training edges."""
+    if features not in FEATURES:
+        raise ValueError(f"features must be one of {', '.join(FEATURES)}; got '{features}'")
+    if not standardise:
+        return Scaling(features)
+    values = np.concatenate([FEATURES[features](event, edges) for event, edges, _ in rows])
+    centre = np.median(values, axis=0).astype(np.float64)
+    width = np.quantile(np.abs(values - centre), 0.8, axis=0) + 1e-6
+    return Scaling(features, centre, width)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network, its inputs and the pipeline around it."""
+
+    network: InteractionNetwork
+    hidden: int
+    scaling: Scaling
+    pipeline: edge_pipeline.Pipeline
+
+
+def fit(
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    hidden: int = 40,
+    features: str = "paper",
+    standardise: bool = False,
+    epochs: int = 50,
+    lr: float = 0.005,
+    schedule: str = "step",
+    step_size: int = 5,
+    gamma: float = 0.9,
+    patience: int = 50,
+    builder: str = "best_in_out",
+) -> Fitted:
+    """Train on all edges of the training graphs; the thresholds are chosen on validation.
+
+    `features` is `paper` (four numbers an edge) or `all` (eighteen, those of the other edge
+    classifiers added); `standardise` brings them to a common scale.
+    """
+    windows = graphs.windows_for(train.inputs, train.targets)
+    rows = edge_pipeline.labelled(train, windows)
+    scaled = scaling(features, standardise, rows)
+    torch.manual_seed(seed)
+    network = InteractionNetwork(hidden, WIDTH[features])
+    training.train(
+        network,
+        loss,
+        [data(scaled, *row) for row in rows],
+        [data(scaled, *row) for row in edge_pipeline.labelled(validation, windows)],
+        seed=seed,
+        epochs=epochs,
+        lr=lr,
+        schedule=schedule,
+        step_size=step_size,
+        gamma=gamma,
+        patience=patience,
+    )
+    pipeline = edge_pipeline.choose(validation, windows, score(network, scaled), builder)
+    return Fitted(network, hidden, scaled, pipeline)
+
+
+def data(scaled: Scaling, event: Event, edges: Integers, labels: Any = None) -> Data:
+    """A PyG graph of an event."""
+    return Data(
+        x=torch.from_numpy(graphs.node_features(event)),
+        edge_index=torch.from_numpy(np.ascontiguousarray(edges.T)),
+        edge_attr=torch.from_numpy(scaled(event, edges)),
+        y=None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.float32)),
+    )
+
+
+def loss(network: nn.Module, batch: Data) -> Tensor:
+    """Binary cross entropy, mean over the edges."""
+    logit = network(batch.x, batch.edge_index, batch.edge_attr)
+    return nn.functional.binary_cross_entropy_with_logits(logit, batch.y)
+
+
+def score(network: InteractionNetwork, scaled: Scaling) -> Any:
+    """Probability of an edge to be true, as the pipeline calls it."""
+
+    def probability(event: Event, edges: Integers) -> Floats:
+        graph = data(scaled, event, edges)
+        with torch.no_grad():
+            logit = network(graph.x, graph.edge_index, graph.edge_attr)
+        found: Floats = torch.sigmoid(logit.double()).numpy()
+        return found
+
+    return probability
+
+
+def predict(fitted: Fitted, events: Sequence[Event]) -> Any:
+    """Labels, edges and scores of each event."""
+    return edge_pipeline.predict(fitted.pipeline, events)
+
+
+def save(fitted: Fitted, path: Path) -> None:
+    """Weights, scaling, windows and thresholds."""
+    windows, pipeline = fitted.pipeline.windows, fitted.pipeline
+    extra = {
+        "hidden": fitted.hidden,
+        "scaling": _plain(vars(fitted.scaling)),
+        "windows": None if windows is None else _plain(vars(windows)),
+        "pipeline": {"builder": pipeline.builder, "cut": pipeline.cut, "hits": pipeline.hits},
+    }
+    training.save(fitted.network, path, extra)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+
+def _arrays(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: np.array(v) if isinstance(v, list) else v for k, v in values.items()}
+
+
+def load(path: Path) -> Fitted:
+    """The inverse of `save`."""
+    state, extra = training.load(path)
+    scaled = Scaling(**_arrays(extra["scaling"]))
+    network = InteractionNetwork(extra["hidden"], WIDTH[scaled.features])
+    network.load_state_dict(state)
+    network.eval()
+    limits = extra["windows"]
+    windows = None if limits is None else graphs.Windows(**_arrays(limits))
+    pipeline = edge_pipeline.Pipeline(windows, score(network, scaled), **extra["pipeline"])
+    return Fitted(network, extra["hidden"], scaled, pipeline)
+
+
+MODEL = Model(
+    tasks=("tracking",),
+    reference="""@article{dezoort2021,
+  title = {Charged Particle Tracking via Edge-Classifying Interaction Networks},
+  author = {DeZoort, Gage and others},
+  journal = {Computing and Software for Big Science},
+  volume = {5},
+  pages = {26},
+  year = {2021},
+  eprint = {2103.16701},
+  archivePrefix = {arXiv}
+}""",
+    fit=fit,
+    predict=predict,
+    presets={
+        "generic_detector": {
+            "hidden": 64,
+            "features": "all",
+            "standardise": True,
+            "epochs": 20,
+            "schedule": "cosine",
+        },
+        "trackml_graphs": {"epochs": 40, "schedule": "cosine"},
+    },
+    save=save,
+    load=load,
+    parameters=lambda fitted: training.parameters(fitted.network),
+)

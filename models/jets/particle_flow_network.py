@@ -1,0 +1,131 @@
+"""Particle flow network that learns to tell QCD jets from copies that lost constituents.
+
+The Deep Sets classifier of Komiske, Metodiev, Thaler, trained without signal: its second class are
+dark-drop copies of the background, so it is the direct, non-contrastive use of DarkCLR's anomalous
+view. As signal-motivated as that one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.datasets.jets import Jets
+from physbench.models import Model
+from physbench.models.jets import _jet_augmentations as views
+from physbench.models.jets._contrastive import PT_SCALE
+from physbench.models.jets._contrastive_training import tensor
+
+
+class Network(nn.Module):
+    """Per-constituent network Phi, sum over constituents, network F of the sum: one logit."""
+
+    def __init__(self, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
+        super().__init__()
+        self.phi = _dense((3, *inner))
+        self.f = nn.Sequential(_dense((inner[-1], *outer)), nn.Linear(outer[-1], 1))
+
+    def forward(self, jets: Tensor) -> Tensor:
+        """Logits (n,) of jets (n, slots, 3) with pT in GeV."""
+        filled = jets[..., 0] > 0
+        constituents = jets[filled] / jets.new_tensor([PT_SCALE, 1.0, 1.0])
+        owner = torch.arange(len(jets)).repeat_interleave(filled.sum(1))
+        mapped = self.phi(constituents)
+        summed = jets.new_zeros(len(jets), mapped.shape[1]).index_add(0, owner, mapped)
+        logits: Tensor = self.f(summed).squeeze(1)
+        return logits
+
+
+def _dense(sizes: tuple[int, ...]) -> nn.Sequential:
+    steps: list[nn.Module] = []
+    for first, second in itertools.pairwise(sizes):
+        steps += [nn.Linear(first, second), nn.ReLU()]
+    return nn.Sequential(*steps)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network and the constituents it reads."""
+
+    network: Network
+    slots: int
+
+
+def fit(
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    inner: tuple[int, ...] = (100, 100, 128),
+    outer: tuple[int, ...] = (100, 100, 100),
+    slots: int = 50,
+    drop_probability: float = 0.5,
+    learning_rate: float = 1e-3,
+    batch: int = 256,
+    epochs: int = 20,
+) -> Fitted:
+    """Binary cross-entropy between turned QCD jets and their turned dark-drop copies.
+
+    Parameters
+    ----------
+    inner, outer:
+        Widths of Phi and of F.
+    drop_probability:
+        Of each constituent of a copy.
+    """
+    network = Network(tuple(inner), tuple(outer))
+    data = tensor(train.inputs, slots)
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(network.parameters(), learning_rate)
+    for epoch in range(epochs):
+        for index in torch.split(torch.randperm(len(data), generator=generator), batch):
+            jets = views.rotated(data[index], generator)
+            dropped = views.dark_dropped(jets, generator, drop_probability)
+            logits = network(torch.cat([jets, dropped]))
+            label = torch.arange(2).repeat_interleave(len(index)).float()
+            loss = F.binary_cross_entropy_with_logits(logits, label)
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError(f"the loss is {loss.item()} in epoch {epoch}")
+    return Fitted(network.eval(), slots)
+
+
+@torch.no_grad()
+def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
+    """Logit of having lost constituents."""
+    parts = torch.split(tensor(inputs, fitted.slots), 4096)
+    return torch.cat([fitted.network(part) for part in parts]).double().numpy()
+
+
+def parameters(fitted: Fitted) -> int:
+    """Weights of Phi and F."""
+    return sum(p.numel() for p in fitted.network.parameters())
+
+
+MODEL = Model(
+    tasks=("dark_jets",),
+    reference="""@article{Komiske:2018cqr,
+  author = {Komiske, Patrick T. and Metodiev, Eric M. and Thaler, Jesse},
+  title = {Energy flow networks: deep sets for particle jets},
+  journal = {JHEP},
+  volume = {01},
+  pages = {121},
+  year = {2019},
+  eprint = {1810.05165},
+  archiveprefix = {arXiv}
+}""",
+    fit=fit,
+    predict=predict,
+    presets={"dark_showers": {"epochs": 8}},
+    parameters=parameters,
+)

@@ -1,0 +1,213 @@
+"""What the networks on particle graphs share: graphs, targets, training, prediction, storing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.datasets.liquids import A, Configuration, Mobility
+from physbench.models.common import training
+from physbench.models.liquids._neighbours import pairs
+from physbench.models.liquids._structure import potential_energy
+
+Build = Callable[..., nn.Module]
+
+
+class Graph(NamedTuple):
+    """A configuration for a network; a tuple, which Lightning can move between devices.
+
+    `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `sender`,
+    `receiver` (e,) int64; `vector` (e, 3) float32 from sender to receiver.
+    """
+
+    types: Tensor
+    energy: Tensor
+    sender: Tensor
+    receiver: Tensor
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """How a configuration becomes a graph."""
+
+    positions: str
+    cutoff: float
+    energies: bool
+    self_pairs: bool = False
+
+
+def graph(configuration: Configuration, view: View) -> Graph:
+    """All pairs below the cutoff; with `self_pairs` also every particle with itself."""
+    near = pairs(configuration, view.positions, view.cutoff)
+    count = len(configuration)
+    own = np.arange(count if view.self_pairs else 0)
+    vector = np.concatenate([near.vector, np.zeros((len(own), near.vector.shape[1]))])
+    return Graph(
+        types=torch.from_numpy(configuration.types),
+        energy=torch.from_numpy(_energy(configuration, view)).float(),
+        sender=torch.from_numpy(np.concatenate([near.centre, own])),
+        receiver=torch.from_numpy(np.concatenate([near.other, own])),
+        vector=torch.from_numpy(vector).float(),
+    )
+
+
+def _energy(configuration: Configuration, view: View) -> NDArray[np.float64]:
+    """Potential energies in units of their spread within the type."""
+    energy = np.zeros(len(configuration))
+    if view.energies:
+        raw = potential_energy(configuration, view.positions)
+        for kind in np.unique(configuration.types):
+            chosen = configuration.types == kind
+            spread = raw[chosen].std() or 1.0
+            energy[chosen] = (raw[chosen] - raw[chosen].mean()) / spread
+    return energy
+
+
+def turned(vector: Tensor) -> Tensor:
+    """Axes permuted and reflected at random: one of the 48 symmetries of the cubic box."""
+    order = torch.randperm(vector.shape[1])
+    sign = 1 - 2 * torch.randint(2, (vector.shape[1],))
+    return vector[:, order] * sign.to(vector)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained network with the scale of its outputs and the view it takes."""
+
+    network: nn.Module
+    mean: Tensor
+    scale: Tensor
+    view: View
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training: those of `physbench.models.common.training.train`, and two more.
+
+    `augment` permutes and reflects the axes of every step. `per_configuration` standardises the
+    targets within each configuration, which is all that a score per configuration asks for: how
+    mobile a configuration is as a whole is then not learned.
+    """
+
+    epochs: int
+    lr: float
+    optimiser: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    clip: float | None = 1.0
+    augment: bool = False
+    per_configuration: bool = False
+
+
+def scales(targets: Sequence[Mobility], *, per_configuration: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (t,) of the type A particles' propensities.
+
+    The deviation is that of all particles, or the mean of those within a configuration.
+    """
+    each = [m.propensity[:, m.types == A] for m in targets]
+    joined = np.concatenate(each, axis=1)
+    deviation = np.mean([e.std(1) for e in each], axis=0) if per_configuration else joined.std(1)
+    return (
+        torch.from_numpy(joined.mean(1)).float(),
+        torch.from_numpy(np.maximum(deviation, 1e-6)).float(),
+    )
+
+
+def fit(
+    network: nn.Module,
+    train: Split,
+    validation: Split,
+    view: View,
+    recipe: Recipe,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> Fitted:
+    """Mean squared error of the standardised propensities of type A, all times together.
+
+    One configuration a step; the weights of the epoch with the least validation loss are kept.
+    """
+    if not len(validation):
+        raise ValueError("a network needs a validation split; this dataset has none")
+    mean, scale = scales(train.targets, per_configuration=recipe.per_configuration)
+
+    def batches(split: Split) -> list[tuple[Graph, Tensor, Tensor]]:
+        found = []
+        for configuration, mobility in zip(split.inputs, split.targets, strict=True):
+            middle, spread = mean, scale
+            if recipe.per_configuration:
+                middle, spread = scales([mobility], per_configuration=True)
+            wanted = (torch.from_numpy(mobility.propensity.T) - middle) / spread
+            found.append(
+                (graph(configuration, view), wanted, torch.from_numpy(mobility.types) == A)
+            )
+        return found
+
+    def loss(module: nn.Module, batch: tuple[Graph, Tensor, Tensor]) -> Tensor:
+        sample, wanted, kept = batch
+        vector = turned(sample.vector) if recipe.augment and module.training else sample.vector
+        predicted: Tensor = module(sample, vector)
+        return nn.functional.mse_loss(predicted[kept], wanted[kept])
+
+    training.train(
+        network,
+        loss,
+        batches(train),
+        batches(validation),
+        seed=seed,
+        epochs=recipe.epochs,
+        lr=recipe.lr,
+        optimiser=recipe.optimiser,
+        weight_decay=recipe.weight_decay,
+        schedule=recipe.schedule,
+        clip=recipe.clip,
+    )
+    return Fitted(network.eval(), mean, scale, view, settings)
+
+
+@torch.no_grad()
+def predict(fitted: Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
+    """(n, t) a configuration, in sigma_AA; meant for type A, whose errors alone were trained."""
+    found = []
+    for configuration in inputs:
+        sample = graph(configuration, fitted.view)
+        output = fitted.network(sample, sample.vector) * fitted.scale + fitted.mean
+        found.append(output.numpy())
+    return found
+
+
+def parameters(fitted: Fitted) -> int:
+    """Trained numbers."""
+    return sum(p.numel() for p in fitted.network.parameters())
+
+
+def save(fitted: Fitted, path: Any) -> None:
+    """Weights, scale and settings as one file of tensors."""
+    torch.save(
+        {
+            "network": fitted.network.state_dict(),
+            "mean": fitted.mean,
+            "scale": fitted.scale,
+            "view": vars(fitted.view),
+            "settings": dict(fitted.settings),
+        },
+        path,
+    )
+
+
+def load(build: Build, path: str | Path) -> Fitted:
+    """What `save` wrote, for a network that `build(**settings)` makes."""
+    stored = torch.load(path, weights_only=True)
+    network = build(**stored["settings"])
+    network.load_state_dict(stored["network"])
+    view = View(**stored["view"])
+    return Fitted(network.eval(), stored["mean"], stored["scale"], view, stored["settings"])

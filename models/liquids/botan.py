@@ -1,0 +1,182 @@
+"""BOTAN (Shiba et al. 2023), 54,209 parameters: one decoder for nodes and edges.
+
+The authors train particles and the change of pair distances together, from weights pre-trained
+on edges. The boards keep no trajectories, so here nodes alone are trained (their p = 1), and on
+type A where they use both. `weights="published"` loads their first pre-trained network; with
+`start` it is where training begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from physbench.datasets import File, Split
+from physbench.datasets.liquids import Configuration
+from physbench.models import Model
+from physbench.models.liquids import _particle_networks as networks
+from physbench.models.liquids import _published_weights as published_weights
+from physbench.models.liquids._graph_network import BotanNetwork
+from physbench.models.liquids._particle_networks import Graph
+
+PUBLISHED = File(
+    "botan_model1_weights.npz",
+    "dd45a7525509e36ea0031bb043868bb5e4f56f409ac584b9bfe47f287de3d7fe",
+    206_653,
+)
+ORIGIN = "initial_model/model1.pth of github.com/h3-Open-BDEC/pyg_botan, as plain arrays"
+BLOCKS = {
+    "encode_node": "node_encoder",
+    "encode_edge": "edge_encoder",
+    "edge_block": "network.edge_model.mlp",
+    "node_block": "network.node_model.mlp",
+    "decode": "decoder",
+}
+
+
+class Network(nn.Module):
+    """The graph network on a `Graph`; the type is one number, the energy a second one."""
+
+    def __init__(self, *, energies: bool, width: int, steps: int, outputs: int) -> None:
+        super().__init__()
+        self.energies = energies
+        self.inner = BotanNetwork(
+            node_inputs=1 + energies, width=width, steps=steps, outputs=outputs
+        )
+
+    def nodes(self, sample: Graph) -> Tensor:
+        """(n, 1 or 2) node features."""
+        columns = [sample.types.float(), *([sample.energy] if self.energies else [])]
+        return torch.stack(columns, dim=1)
+
+    def forward(self, sample: Graph, vector: Tensor) -> Tensor:
+        """(n, outputs)."""
+        found: Tensor = self.inner(self.nodes(sample), vector, sample.sender, sample.receiver)
+        return found
+
+    def edges(self, sample: Graph) -> Tensor:
+        """(e, outputs): the decoded edges."""
+        ends = sample.sender, sample.receiver
+        _, states = self.inner.states(self.nodes(sample), sample.vector, *ends)
+        found: Tensor = self.inner.decode(states)
+        return found
+
+
+def fit(
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    positions: str = "thermal",
+    cutoff: float = 2.0,
+    energies: bool = False,
+    width: int = 64,
+    steps: int = 7,
+    learning_rate: float = 1e-4,
+    optimiser: str = "adam",
+    schedule: str = "constant",
+    clip: float = 1.0,
+    per_configuration: bool = False,
+    epochs: int = 1000,
+    weights: str = "",
+) -> networks.Fitted:
+    """Train on type A, one configuration a step, axes permuted and reflected at random.
+
+    Parameters
+    ----------
+    positions, cutoff, energies:
+        What the graph is made of; with `energies` potential energies are node features.
+    width, steps:
+        Of the network.
+    weights:
+        Empty to start from random weights, `start` from the published ones (width 64, 7 steps,
+        no energies, one target time), `published` to train nothing.
+    """
+    if weights not in ("", "start", "published"):
+        raise ValueError(f"weights must be empty, 'start' or 'published'; got '{weights}'")
+    view = networks.View(positions, cutoff, energies)
+    if weights == "published":
+        return networks.Fitted(published(), torch.zeros(1), torch.ones(1), view, _settings())
+    outputs = len(train.targets[0].times)
+    settings = _settings(energies, width, steps, outputs)
+    torch.manual_seed(seed)
+    network = Network(**settings)  # type: ignore[arg-type]
+    if weights == "start":
+        if settings != _settings():
+            raise ValueError(f"the published weights need {_settings()}; got {settings}")
+        network = published()
+    recipe = networks.Recipe(
+        epochs,
+        learning_rate,
+        optimiser,
+        schedule=schedule,
+        clip=clip,
+        augment=True,
+        per_configuration=per_configuration,
+    )
+    return networks.fit(network, train, validation, view, recipe, settings, seed)
+
+
+def _settings(
+    energies: bool = False, width: int = 64, steps: int = 7, outputs: int = 1
+) -> dict[str, int]:
+    return {"energies": energies, "width": width, "steps": steps, "outputs": outputs}
+
+
+def published() -> Network:
+    """The first of the authors' eight edge-trained networks."""
+    arrays = published_weights.arrays(PUBLISHED, ORIGIN)
+    network = Network(**_settings())  # type: ignore[arg-type]
+    with torch.no_grad():
+        for block, name in BLOCKS.items():
+            layers = [m for m in getattr(network.inner, block) if isinstance(m, nn.Linear)]
+            for number, layer in enumerate(layers, start=1):
+                layer.weight.copy_(torch.from_numpy(arrays[f"{name}.fc{number}.weight"]))
+                layer.bias.copy_(torch.from_numpy(arrays[f"{name}.fc{number}.bias"]))
+    return network.eval()
+
+
+def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
+    """(n, t) a configuration."""
+    return networks.predict(fitted, inputs)
+
+
+SMALL = {
+    "positions": "inherent",
+    "energies": True,
+    "cutoff": 1.5,
+    "width": 32,
+    "steps": 3,
+    "learning_rate": 3e-3,
+    "optimiser": "adamw",
+    "schedule": "onecycle",
+    "per_configuration": True,
+}
+
+MODEL = Model(
+    tasks=("glass_mobility",),
+    reference="""@article{Shiba:2023botan,
+  author = {Shiba, Hayato and Hanai, Masatoshi and Suzumura, Toyotaro and Shimokawabe, Takashi},
+  title = {{BOTAN}: BOnd TArgeting Network for prediction of slow glassy dynamics by machine
+    learning relative motion},
+  journal = {J. Chem. Phys.},
+  volume = {158},
+  pages = {084503},
+  year = {2023},
+  doi = {10.1063/5.0129791}
+}""",
+    fit=fit,
+    predict=predict,
+    presets={
+        "kob_andersen": SMALL | {"epochs": 30},
+        "botan_ka3d": SMALL | {"epochs": 80},
+    },
+    save=networks.save,
+    load=partial(networks.load, Network),
+    parameters=networks.parameters,
+)

@@ -1,0 +1,192 @@
+"""Networks that read the hits of a track: inputs, targets, losses, training, prediction.
+
+A network is called as `network(hits, mask)` with hits (n, slots, features) float32 and mask
+(n, slots) boolean, and returns (n, 2): the transverse target of the protocol, and pz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.datasets.tracks import Tracks, predictions_from
+from physbench.models.common import training
+from physbench.models.tracks import _track_tables as track_tables
+
+Array = NDArray[np.float64]
+
+LOSSES = ("mse", "quantile")
+CHUNK = 4096  # tracks a forward pass
+
+
+def quantile_loss(prediction: Tensor, target: Tensor, q: float = 0.5) -> Tensor:
+    """Mean of max(q e, (q - 1) e) with e = target - prediction; q = 0.5 is half the mean |e|.
+
+    >>> error = torch.tensor([1.0, -2.0, 0.5])
+    >>> [round(float(quantile_loss(torch.zeros(3), error, q)), 6) for q in (0.5, 0.2)]
+    [0.583333, 0.633333]
+    """
+    error = target - prediction
+    return torch.maximum(q * error, (q - 1) * error).mean()
+
+
+def loss_function(name: str, quantile: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """`mse` or `quantile`; raises ValueError for another name or a quantile outside (0, 1)."""
+    if name not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got '{name}'")
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile must lie between 0 and 1; got {quantile}")
+    if name == "mse":
+        return nn.functional.mse_loss
+    return lambda prediction, target: quantile_loss(prediction, target, quantile)
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A trained network and what turns its output into predictions.
+
+    `centre` and `spread` (2,) undo the standardisation of the targets; `scaled` says that inputs
+    are of order one; `configuration` builds the network again.
+    """
+
+    network: nn.Module
+    target: str
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    scaled: bool
+    configuration: Mapping[str, Any]
+
+
+def scaled_hits(tracks: Tracks, scaled: bool = True) -> Tensor:
+    """(n, slots, 3) float32 in the protocol's coordinates, by default of order one."""
+    values = track_tables.scaled_features(tracks) if scaled else tracks.check().features()
+    return torch.from_numpy(values.astype(np.float32))
+
+
+class Batches:
+    """Batches (hits, mask, target) of fixed composition, drawn once from `seed`."""
+
+    def __init__(self, arrays: tuple[Tensor, Tensor, Tensor], size: int, seed: int, trim: bool):
+        generator = torch.Generator().manual_seed(seed)
+        self.arrays, self.trim = arrays, trim
+        self.parts = torch.split(torch.randperm(len(arrays[0]), generator=generator), size)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        hits, mask, target = (array[self.parts[index]] for array in self.arrays)
+        # Slots that no track of the batch fills cost time and change nothing behind a mask.
+        slots = int(mask.sum(1).max()) if self.trim else mask.shape[1]
+        return hits[:, :slots], mask[:, :slots], target
+
+
+def train_network(
+    network: nn.Module,
+    train: tuple[Tensor, Tensor, Tensor],
+    validation: tuple[Tensor, Tensor, Tensor],
+    *,
+    seed: int,
+    batch: int,
+    loss: str,
+    quantile: float,
+    trim: bool = True,
+    **options: Any,
+) -> nn.Module:
+    """Train on (hits, mask, target); `options` are those of `training.train`."""
+    criterion = loss_function(loss, quantile)
+
+    def step(module: Any, part: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        hits, mask, target = part
+        return criterion(module(hits, mask), target)
+
+    parts = Batches(train, batch, seed, trim), Batches(validation, 2048, 0, trim)
+    return training.train(network, step, *parts, seed=seed, **options)  # type: ignore[arg-type]
+
+
+def fit(
+    network: nn.Module,
+    train: Split,
+    validation: Split,
+    *,
+    configuration: Mapping[str, Any],
+    standardise: bool = True,
+    trim: bool = True,
+    **options: Any,
+) -> Regressor:
+    """Train a network on the protocol's targets; `options` are those of `train_network`.
+
+    With `standardise` inputs are of order one and each target has mean 0 and deviation 1; without
+    it millimetres and GeV go in as they are.
+    """
+    values = train.targets.regressed()
+    centre = values.mean(0) if standardise else np.zeros(2)
+    spread = np.maximum(values.std(0), 1e-12) if standardise else np.ones(2)
+
+    def arrays(split: Split) -> tuple[Tensor, Tensor, Tensor]:
+        target = ((split.targets.regressed() - centre) / spread).astype(np.float32)
+        mask = torch.from_numpy(split.inputs.mask)
+        return scaled_hits(split.inputs, standardise), mask, torch.from_numpy(target)
+
+    trained = train_network(network, arrays(train), arrays(validation), trim=trim, **options)
+    return Regressor(
+        trained,
+        train.targets.target,
+        tuple(centre.tolist()),
+        tuple(spread.tolist()),
+        standardise,
+        dict(configuration),
+    )
+
+
+def outputs(network: nn.Module, hits: Tensor, mask: Tensor) -> Array:
+    """The network's answers, in float64."""
+    with torch.no_grad():
+        parts = [
+            network(hits[i : i + CHUNK], mask[i : i + CHUNK]) for i in range(0, len(hits), CHUNK)
+        ]
+    return np.asarray(torch.cat(parts).double().numpy()) if parts else np.zeros((0, 2))
+
+
+def predict(fitted: Regressor, inputs: Tracks) -> Mapping[str, Array]:
+    """q/pT and pz. Raises ValueError for tracks that have no answer (`Tracks.check`)."""
+    hits = scaled_hits(inputs, fitted.scaled)
+    values = outputs(fitted.network, hits, torch.from_numpy(inputs.mask))
+    values = values * np.array(fitted.spread) + np.array(fitted.centre)
+    return predictions_from(values, fitted.target)
+
+
+def save(fitted: Regressor, path: Path) -> None:
+    """Weights and everything that `load` needs."""
+    extra = {
+        "configuration": dict(fitted.configuration),
+        "target": fitted.target,
+        "centre": list(fitted.centre),
+        "spread": list(fitted.spread),
+        "scaled": fitted.scaled,
+    }
+    training.save(fitted.network, path, extra)
+
+
+def load(path: Path, build: Callable[..., nn.Module]) -> Regressor:
+    """The inverse of `save`; `build(**configuration)` makes the untrained network."""
+    state, extra = training.load(path)
+    network = build(**extra["configuration"])
+    network.load_state_dict(state)
+    centre, spread = tuple(extra["centre"]), tuple(extra["spread"])
+    return Regressor(
+        network.eval(), extra["target"], centre, spread, extra["scaled"], extra["configuration"]
+    )
+
+
+def parameters(fitted: Regressor) -> int:
+    """Number of trained parameters."""
+    return training.parameters(fitted.network)

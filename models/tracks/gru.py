@@ -1,0 +1,99 @@
+"""Gated recurrent network that reads the hits of a track from inside out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.models import Model
+from physbench.models.tracks import _track_regression as track_regression
+from physbench.models.tracks._track_regression import Regressor
+
+
+class Network(nn.Module):
+    """The state after the last hit, and two dense layers."""
+
+    def __init__(self, width: int, layers: int) -> None:
+        super().__init__()
+        self.recurrent = nn.GRU(3, width, layers, batch_first=True)
+        self.body = nn.Sequential(nn.Linear(width, width), nn.SiLU())
+        self.head = nn.Linear(width, 2)
+
+    def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
+        """(n, width): the representation of a track."""
+        states, _ = self.recurrent(hits)
+        # Empty slots come last, so the state after the last real hit has not seen them.
+        last = states[torch.arange(len(hits)), mask.sum(1) - 1]
+        result: Tensor = self.body(last)
+        return result
+
+    def forward(self, hits: Tensor, mask: Tensor) -> Tensor:
+        result: Tensor = self.head(self.pooled(hits, mask))
+        return result
+
+
+def fit(
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    width: int = 64,
+    layers: int = 1,
+    loss: str = "mse",
+    quantile: float = 0.5,
+    lr: float = 3e-3,
+    batch: int = 256,
+    epochs: int = 30,
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+) -> Regressor:
+    """Train with AdamW under a warm-up cosine schedule on standardised targets.
+
+    `clip` is the largest norm of the gradient.
+    """
+    torch.manual_seed(seed)
+    return track_regression.fit(
+        Network(width, layers),
+        train,
+        validation,
+        configuration={"width": width, "layers": layers},
+        seed=seed,
+        batch=batch,
+        loss=loss,
+        quantile=quantile,
+        epochs=epochs,
+        lr=lr,
+        optimiser="adamw",
+        weight_decay=weight_decay,
+        schedule="warmup_cosine",
+        clip=clip,
+    )
+
+
+def load(path: Path) -> Regressor:
+    """The saved network."""
+    return track_regression.load(path, Network)
+
+
+MODEL = Model(
+    tasks=("track_parameters",),
+    reference="""@inproceedings{Cho:2014,
+  author = {Cho, Kyunghyun and van Merri{\\"e}nboer, Bart and Gulcehre, Caglar and Bahdanau,
+    Dzmitry and Bougares, Fethi and Schwenk, Holger and Bengio, Yoshua},
+  title = {Learning phrase representations using {RNN} encoder-decoder for statistical machine
+    translation},
+  booktitle = {EMNLP},
+  year = {2014},
+  eprint = {1406.1078},
+  archiveprefix = {arXiv}
+}""",
+    fit=fit,
+    predict=track_regression.predict,
+    presets={"generic_tracks": {"epochs": 24}},
+    save=track_regression.save,
+    load=load,
+    parameters=track_regression.parameters,
+)

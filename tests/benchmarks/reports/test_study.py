@@ -1,0 +1,60 @@
+"""A study: variants of a protocol and of settings, in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import registry
+from benchmarks.__main__ import main
+from benchmarks.reports import studying
+from physbench.tasks import track_parameters
+
+VARIANTS = """,
+            study={"clean": ({"noise": 0.0}, {}), "line": ({}, {"degree": 1})})
+"""
+
+
+def with_study(path: Path) -> str:
+    text = path.read_text().rstrip().removesuffix(")") + VARIANTS
+    path.write_text(text)
+    return str(path)
+
+
+def test_study_runs_every_variant_once(
+    toy: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, model = with_study(toy[0]), str(toy[1])
+    arguments = ["study", task, model, "--seeds", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    clean = next(line for line in text.splitlines() if line.startswith("| clean"))
+    assert float(clean.split("|")[2]) < 1e-20
+    assert "degree" not in text.splitlines()[-2]
+    assert "behaviour=good" in text
+    before = sorted((tmp_path / "runs").rglob("*.json"))
+    assert len(before) == 4
+    assert main(arguments) == 0
+    assert sorted((tmp_path / "runs").rglob("*.json")) == before
+    assert (tmp_path / "toy-points-polynomial-study.md").read_text().strip() == text.strip()
+
+
+def test_a_failed_variant_is_told(toy: tuple[Path, Path]) -> None:
+    text, status = studying.study(with_study(toy[0]), toy[1], settings={"behaviour": "crash"})
+    assert status == 1
+    assert "no variant" in text
+
+
+def test_a_task_without_a_study_is_refused(toy: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match="has no study"):
+        studying.study(toy[0], toy[1])
+
+
+def test_the_study_of_track_parameters_covers_inputs_targets_losses_and_cuts() -> None:
+    study = track_parameters.TASK.study
+    assert len(study) == 3 * 3 * 2 + 1 + 4
+    load = registry.load("task", "track_parameters").object.load
+    for protocol, settings in study.values():
+        assert set(protocol) <= set(load.__kwdefaults__)
+        assert set(settings) <= {"loss"}

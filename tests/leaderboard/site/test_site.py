@@ -1,0 +1,454 @@
+"""The site: every digit from records, the same bytes each time, whole, offline and accessible."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import benchmarks
+from benchmarks.reports import boards, pages
+from benchmarks.__main__ import main
+from physbench.leaderboard import board, record
+from physbench.leaderboard.site import figures, render
+from physbench.leaderboard.record import Record
+from physbench.leaderboard.site.render import Card, Page
+
+TASK = '''"""Toy: a straight line."""
+import numpy as np
+from physbench.datasets import Dataset, Split, Splits
+from physbench.tasks import Metric, Task
+
+def load(dataset, *, noise=0.1):
+    rng = np.random.default_rng(1)
+    def split(n, name):
+        x = rng.uniform(-1, 1, n)
+        return Split(x, x + noise * rng.normal(size=n), [f"{name}{i}" for i in range(n)])
+    return Splits(split(50, "a"), split(20, "b"), split(40, "c"), files={})
+
+def squared(targets, predictions):
+    """Mean squared error."""
+    return float(np.mean((targets - predictions) ** 2))
+
+def bias(targets, predictions):
+    return {"all": float(np.mean(predictions - targets)), "left": 0.0}
+
+def worst(targets, predictions):
+    return float(np.max(np.abs(predictions - targets)))
+
+def undefined(targets, predictions):
+    return float("nan")
+
+def scatter(targets, predictions):
+    """Prediction against truth."""
+    import matplotlib.pyplot as plt
+    figure, axes = plt.subplots()
+    for name, values in predictions.items():
+        axes.plot(targets, values, ".", label=name)
+    axes.set_xlabel(f"mean {np.mean(targets):.3f}")
+    plt.close(figure)
+    return figure
+
+TASK = Task(summary="toy", reference="@misc{toy, title = {Toy}}", unit="point",
+            datasets=(Dataset(name="points", summary="points", load=dict),), load=load,
+            metrics=(Metric(squared, "1", "min"), Metric(bias, "1", "zero"),
+                     Metric(worst, "1", "min"), Metric(undefined, "1", "max")),
+            figures={"Prediction against truth": scatter})
+'''
+
+MODEL = '''"""Toy."""
+import numpy as np
+from physbench.models import Model
+
+def fit(train, validation, *, seed, slope=1.0, spread=0.02, crash=False):
+    if crash:
+        raise RuntimeError("bad <script>alert(1)</script> & layer")
+    return slope + spread * np.random.normal()
+
+def predict(slope, inputs):
+    return slope * inputs
+
+MODEL = Model(tasks=("line",), reference="Gauss", fit=fit, predict=predict)
+'''
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `line.py` and its records below `runs`."""
+    folder = tmp_path_factory.mktemp("line")
+    (folder / "line.py").write_text(TASK)
+    for name in ("slope", "zero", "best"):
+        text = MODEL
+        if name == "best":
+            text = text.replace("predict(slope, inputs)", "predict(slope, inputs, targets)")
+            text = text.replace("return slope * inputs", "return targets")
+            text = text.replace('"Gauss"', '"the truth", role="oracle"')
+        if name == "zero":
+            text = text.replace('"Gauss"', '"nothing", role="floor"')
+        (folder / f"{name}.py").write_text(text)
+    cells: list[tuple[str, dict[str, Any], int]] = [
+        ("slope", {"slope": 1.0}, 3), ("slope", {"slope": 1.01}, 3), ("slope", {"slope": 0.5}, 3),
+        ("slope", {"crash": True}, 1), ("zero", {"slope": 0.0}, 3), ("best", {}, 1),
+    ]  # fmt: skip
+    for name, settings, seeds in cells:
+        benchmarks.run(
+            folder / "line.py", folder / f"{name}.py", seeds=seeds, settings=settings,
+            runs=folder / "runs",
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(runs: Path) -> Path:
+    """The site of these records."""
+    pages.write(runs / "site", [str(runs / "line.py")], runs=runs / "runs")
+    return runs / "site"
+
+
+def page_of(runs: Path) -> Page:
+    """The board of the toy records as a page."""
+    found, local = boards.gather(runs / "runs")
+    own = [r for r in found if r.task.name == "line"]
+    (the_board,) = boards.of_task(str(runs / "line.py"), found, local)
+    return Page(the_board, own, "toy", {"best": "ceiling", "zero": "floor"}, local=local)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_every_record_and_entry_has_a_page_and_every_link_leads_somewhere(
+    runs: Path, built: Path
+) -> None:
+    ids = {r.id[:12] for r in record.read_all(runs / "runs")}
+    assert {p.stem for p in (built / "records").glob("*.html")} == ids
+    assert {p.stem for p in (built / "records").glob("*.json")} == ids
+    for kind in ("task", "model", "dataset"):
+        names = {card.name for card in pages.cards_of(kind)}
+        assert {p.stem for p in (built / f"{kind}s").glob("*.html")} == names
+    for path in built.rglob("*.html"):
+        text = path.read_text()
+        for target in re.findall(r'(?:href|src|srcset)="([^"]*)"', text):
+            name, _, anchor = unescape(target).partition("#")
+            if name != "data:,":
+                assert (path.parent / name).exists() or not name, f"{path}: {target}"
+            if anchor and not name:
+                assert f'id="{anchor}"' in text
+
+
+def test_no_address_outside_is_used(built: Path) -> None:
+    for path in built.rglob("*.html"):
+        assert not re.search(r'(?:href|src|srcset|action)="\s*(?:\w+:)?//', path.read_text())
+    assert "url(" not in (built / "site.css").read_text()
+    assert "//" not in re.sub(r"^//.*$", "", (built / "site.js").read_text(), flags=re.M)
+
+
+def test_displayed_digits_are_those_of_the_records(runs: Path, built: Path) -> None:
+    page = page_of(runs)
+    text = (built / "boards" / "line-points.html").read_text()
+    for row in page.board.rows:
+        assert row.role == "failed" or board.shown(row) in text
+    ranks = re.findall(r'data-label="rank"[^>]*>([^<]*)<', text)
+    assert ranks == ["–", "1=", "1=", "3", "4", "–"]
+    one = next(r for r in page.records if r.metrics)
+    own = (built / "records" / f"{one.id[:12]}.html").read_text()
+    value = one.metrics[0].value
+    assert value is not None
+    places = len(re.findall(r"squared (\d+\.(\d+)) \[", own)[0][1])
+    assert f"squared {value:.{places}f} [" in own
+    assert one.id in own
+    assert "(undefined on this test split)" in own
+
+
+def test_every_cell_stands_below_its_own_heading(built: Path) -> None:
+    (path,) = (built / "boards").glob("*.html")
+    table = path.read_text().split('<table id="board"')[1].split("</table>")[0]
+    head, body = table.split("</thead>")
+    found = re.findall(r"<th[^>]*>(.*?)</th>", head)
+    names = [unescape(re.sub(r"<[^>]*>", "", text)) for text in found]
+    rows = body.split("</tr>")[:-1]
+    assert rows
+    for row in rows:
+        assert re.findall(r'data-label="([^"]*)"', row) == names
+
+
+def test_another_number_in_a_record_is_another_page(runs: Path, tmp_path: Path) -> None:
+    page = page_of(runs)
+    one = next(r for r in page.records if r.metrics)
+    metrics = [one.metrics[0].model_copy(update={"value": 0.987654, "low": 0.9, "high": 1.1})]
+    changed = record.sealed(one.model_copy(update={"metrics": metrics + one.metrics[1:]}))
+    others = [r for r in page.records if r is not one]
+    again = Page(board.build([*others, changed]), [*others, changed])
+    render.write([again], [], tmp_path / "site")
+    assert (
+        "squared 0.99 [0.90, 1.10]"
+        in (tmp_path / "site" / "records" / f"{changed.id[:12]}.html").read_text()
+    )
+
+
+def test_text_from_outside_is_escaped(runs: Path, built: Path) -> None:
+    (failed,) = [r for r in record.read_all(runs / "runs") if r.status == "failed"]
+    for path in (f"records/{failed.id[:12]}.html", "boards/line-points.html"):
+        text = (built / path).read_text()
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert" in text
+
+
+def test_same_records_give_the_same_bytes(runs: Path, built: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; from benchmarks.reports import pages\n"
+        "pages.write(sys.argv[1], [sys.argv[2]], runs=sys.argv[3])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "again", runs / "line.py", runs / "runs"],
+        env={"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert digests(built) == digests(tmp_path / "again")
+
+
+def test_old_pages_go_and_other_folders_are_refused(runs: Path, tmp_path: Path) -> None:
+    page, target = page_of(runs), tmp_path / "site"
+    render.write([page], [], target)
+    few = [r for r in page.records if r.model.name == "slope" and r.metrics]
+    render.write([Page(board.build(few), few)], [], target)
+    assert {p.stem for p in (target / "records").glob("*.html")} == {r.id[:12] for r in few}
+    assert [p.name for p in tmp_path.iterdir()] == ["site"]
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="something else than a site"):
+        render.write([page], [], tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
+def test_figures_of_the_task_use_the_stored_predictions_of_the_median_seed(
+    runs: Path, built: Path
+) -> None:
+    page = page_of(runs)
+    chosen = pages.representatives(page.board, page.records)
+    row = next(r for r in page.board.rows if r.rank == 1)
+    scores = sorted(r.metrics[0].value or 0 for r in page.records if r.id[:12] in row.records)
+    assert chosen[row.model].metrics[0].value == scores[1]
+    text = (built / "boards" / "line-points.html").read_text()
+    assert "Prediction against truth of best" in text
+    assert len(list((built / "figures").glob("*-truth.svg"))) == 1
+
+
+def test_a_figure_without_its_data_is_left_out_and_said(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "line.py"
+    task.write_text(
+        TASK.replace("    rng =", "    raise FileNotFoundError('not here')\n    rng =", 1)
+    )
+    pages.write(tmp_path / "site", [str(task)], runs=runs / "runs")
+    assert "no figures for line on points: not here" in capsys.readouterr().err
+    assert "Prediction" not in (tmp_path / "site/boards/line-points.html").read_text()
+
+
+def test_a_thousand_records_build_in_seconds(runs: Path, tmp_path: Path) -> None:
+    page = page_of(runs)
+    one = next(r for r in page.records if r.model.name == "slope" and r.metrics)
+    many: list[Record] = []
+    for number in range(1000):
+        part = one.model.model_copy(update={"name": f"model_{number // 3:03d}"})
+        changes = {"seed": number % 3, "model": part, "cell": f"{number:064x}"}
+        many.append(record.sealed(one.model_copy(update=changes)))
+    begin = time.process_time()
+    count = render.write([Page(board.build(many), many)], [], tmp_path / "site")
+    used = time.process_time() - begin
+    assert count == 1002
+    assert used < 12, f"{used:.1f} CPU seconds"
+
+
+def test_the_command_on_a_record_page_makes_the_same_cell(
+    runs: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = next(r for r in page_of(runs).records if r.seed == 2 and r.metrics)
+    text = unescape((built / "records" / f"{one.id[:12]}.html").read_text())
+    (line,) = re.findall(r"python -m benchmarks run .*?(?=</code>)", text)
+    words = shlex.split(line)[3:]
+    words[1] = "./line.py"  # a user's own task is given by its file
+    monkeypatch.chdir(runs)
+    assert main([*words, "--runs", str(tmp_path / "again")]) == 0
+    (again,) = record.read_all(tmp_path / "again")
+    assert again.cell == one.cell
+    assert [m.value for m in again.metrics] == [m.value for m in one.metrics]
+
+
+def test_pareto_front_by_hand() -> None:
+    def row(name: str, score: float, seconds: float) -> board.Row:
+        fields: dict[str, Any] = {
+            "rank": 1, "tied": False, "model": name, "note": "", "role": "ranked", "seeds": 3,
+            "score": score, "low": score, "high": score, "others": {}, "parameters": None,
+            "train_s": seconds, "units_per_s": 1.0, "records": (), "detectable": 0.1,
+            "rank_low": 1, "rank_high": 1, "scores": None,
+        }  # fmt: skip
+        return board.Row(**fields)
+
+    rows = [row("a", 0.5, 1.0), row("b", 0.4, 2.0), row("c", 0.9, 3.0), row("d", 0.9, 9.0)]
+    assert [r.model for r in figures.pareto(rows, "max")] == ["a", "c"]
+    assert [r.model for r in figures.pareto(rows, "min")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_picture_of_a_board(runs: Path, tmp_path: Path, suffix: str) -> None:
+    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    for path in paths:
+        arguments = ["board", str(runs / "line.py"), "--runs", str(runs / "runs")]
+        assert main([*arguments, "--picture", str(path)]) == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[0].stat().st_size > 2000
+
+
+def test_picture_of_an_unknown_kind_is_refused(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["board", str(runs / "line.py"), "--runs", str(runs / "runs")]
+    assert main([*arguments, "--picture", str(tmp_path / "board.docx")]) == 2
+    assert "must end with .png, .svg or .pdf; got 'board.docx'" in capsys.readouterr().err
+
+
+def test_dark_ink_is_light() -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="black")
+    axes.set_title("title")
+    light, dark = figures.svg(figure), figures.svg(figure, dark=True)
+    assert "#e6e9ec" not in light
+    assert dark.count("#e6e9ec") > 3
+
+
+def test_a_card_is_read_without_importing_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import torch_that_is_not_there\nREF = 'a paper'\n"
+        "MODEL = Model(tasks=('tracking',), reference=REF, fit=fit, presets={'a': {'b': 1}})\n"
+    )
+    expected = {"tasks": ("tracking",), "reference": "a paper", "presets": {"a": {"b": 1}}}
+    assert pages.declared(path, "MODEL") == expected
+
+
+def test_an_unlinked_card_and_an_empty_site_are_whole_pages(tmp_path: Path) -> None:
+    card = Card("model", "lonely", "A `model` alone.", "Text.\n\n- list\n- goes on", "use me")
+    assert render.write([], [card], tmp_path / "site") == 2
+    assert "no records yet" in (tmp_path / "site" / "index.html").read_text()
+    text = (tmp_path / "site" / "models" / "lonely.html").read_text()
+    assert "A <code>model</code> alone." in text
+    assert "- list\n- goes on" in text
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
+    with playwright.sync_playwright() as api:
+        chromium = api.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def kinds(built: Path) -> Sequence[Path]:
+    """One page of each kind, and the record of a failure."""
+    records = sorted((built / "records").glob("*.html"))
+    failed = [p for p in records if 'class="failure"' in p.read_text()]
+    firsts = [sorted((built / n).glob("*.html"))[:1] for n in ("tasks", "models", "datasets")]
+    return [built / "index.html", built / "boards" / "line-points.html", records[0], *failed] + [
+        path for pages in firsts for path in pages
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_in_a_browser(built: Path, browser: Any, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 844}, offline=True
+    )
+    page = context.new_page()
+    troubles: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    for path in kinds(built):
+        page.goto(path.as_uri())
+        inside = page.evaluate("document.documentElement.scrollWidth")
+        assert inside <= width, f"{path.name} scrolls sideways: {inside} > {width}"
+        found = axe.Axe().run(page, options={"preload": False})
+        assert not found.response["violations"], found.generate_report()
+        broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).length")
+        assert not broken
+    assert not troubles
+    assert all(url.startswith(("file:", "data:")) for url in requests)
+    context.close()
+
+
+def visible(page: Any) -> list[str]:
+    rows = page.locator("#board tbody tr:visible th")
+    return [text.split("\n")[0].strip() for text in rows.all_inner_texts()]
+
+
+def test_sorting_and_filtering(built: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((built / "boards" / "line-points.html").as_uri())
+    original = visible(page)
+    assert len(original) == 6
+    page.get_by_role("button", name="squared").click()
+    scores = page.locator("#board tbody tr td:nth-child(3)").evaluate_all(
+        "cells => cells.map(c => c.dataset.value)"
+    )
+    numbers = [float(s) for s in scores if s]
+    assert numbers == sorted(numbers)
+    assert scores[-1] == ""  # the failed row comes last in either direction
+    page.get_by_role("button", name="squared").click()
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    assert "slope=0.0" in visible(page)[0] or "zero" in visible(page)[0]
+    page.get_by_role("button", name="rank").click()
+    assert visible(page) == original
+    page.get_by_label("Filter").fill("slope=0.5")
+    assert len(visible(page)) == 1
+    assert page.get_by_role("status").inner_text() == "1 of 6 rows"
+    page.get_by_label("Filter").fill("")
+    page.get_by_label("ranked rows only").check()
+    assert len(visible(page)) == 4
+    page.close()
+
+
+def test_sorting_on_a_phone(built: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((built / "boards" / "line-points.html").as_uri())
+    page.get_by_label("Sort").select_option(label="model ▼")
+    assert visible(page) == sorted(visible(page), reverse=True)
+    page.close()
+
+
+def test_without_javascript_the_table_is_complete(built: Path, browser: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((built / "boards" / "line-points.html").as_uri())
+    assert len(visible(page)) == 6
+    assert page.locator(".tools:visible").count() == 0
+    context.close()

@@ -1,0 +1,69 @@
+"""What is committed: records intact and small, boards rebuilt to the byte, scores repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reports import boards
+from benchmarks.running import scoring
+from physbench.leaderboard import board, record
+
+ROOT = boards.committed_root()
+RECORDS = sorted(ROOT.rglob("*.json"))
+
+
+def test_records_are_intact_complete_and_small(tmp_path: Path) -> None:
+    assert RECORDS
+    for path in RECORDS:
+        found = record.read(path)
+        assert path == ROOT / found.path
+        assert found.environment.threads == 1
+        if found.predictions:
+            predictions = path.parent / found.predictions.file
+            assert predictions.stat().st_size <= 300_000
+    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 40e6
+
+
+def test_boards_are_rebuilt_to_the_same_bytes(tmp_path: Path) -> None:
+    for item in boards.board(runs=tmp_path / "none"):
+        stem = ROOT.parent / "boards" / f"{item.task}-{item.dataset}"
+        assert stem.with_suffix(".md").read_text() == board.markdown(item)
+        assert stem.with_suffix(".csv").read_text() == board.table(item)
+
+
+def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
+    (item,) = boards.board("tracking", runs=tmp_path / "none")
+    scores = {row.model: row.score for row in item.rows}
+    assert scores["one_track_per_hit"] < scores["interaction_network"] < scores["truth_edges"]
+    assert scores["interaction_network"] > scores["boosted_edges"] > scores["logistic_edges"]
+
+
+def group(path: Path) -> str:
+    return "/".join(path.relative_to(ROOT).parts[:3])
+
+
+@pytest.mark.parametrize("row", sorted({group(path) for path in RECORDS}))
+def test_scores_are_repeated_to_the_digit(row: str) -> None:
+    """Values and slices of every committed record, from its stored predictions, up to rounding."""
+    paths = [path for path in RECORDS if group(path) == row]
+    for found, metrics in scoring.score(paths, intervals=False):
+        bare = {"low": None, "high": None, "replicates": None, "method": "no interval"}
+        for kept, again in zip(found.metrics, metrics, strict=True):
+            assert scoring.alike(kept.model_copy(update=bare), again), (found.path, again)
+
+
+@pytest.mark.parametrize(
+    "path",
+    # The bootstrap of 10,000 jets or tracks takes some ten seconds a record.
+    [
+        pytest.param(path, marks=[] if "tracking" in path.parts else [pytest.mark.slow])
+        for path in RECORDS
+    ],
+    ids=[f"{p.parent.name}-{p.stem}" for p in RECORDS],
+)
+def test_intervals_are_repeated_to_the_digit(path: Path) -> None:
+    ((found, metrics),) = scoring.score(path)
+    for kept, again in zip(found.metrics, metrics, strict=True):
+        assert scoring.alike(kept, again), again.name

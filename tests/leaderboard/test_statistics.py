@@ -1,0 +1,242 @@
+"""Intervals, ranks and ties: by hand, by slow twins, on simulated boards of known truth."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.running import scoring
+from physbench.leaderboard import statistics
+from physbench.leaderboard.statistics import Scores
+from physbench.tasks import Metric
+
+Floats = NDArray[np.float64]
+
+
+def simulated(
+    generator: np.random.Generator,
+    *,
+    seeds: int,
+    units: int,
+    seed_sd: float,
+    unit_sd: float,
+    interaction_sd: float = 0.0,
+    truth: float = 0.0,
+    effects: Floats | None = None,
+    resamples: int = 300,
+) -> Scores:
+    """Scores that are means over units of truth + seed + unit + seed-by-unit effects."""
+    each = truth + generator.normal(0, seed_sd, (seeds, 1))
+    each = each + (generator.normal(0, unit_sd, units) if effects is None else effects)
+    each = each + generator.normal(0, interaction_sd, (seeds, units))
+    drawn = np.random.default_rng(0).integers(0, units, (resamples, units))
+    return Scores(each.mean(1), each[:, drawn].mean(2), units)
+
+
+def coverage(make: Callable[[np.random.Generator], Scores], trials: int = 1500) -> float:
+    generator = np.random.default_rng(1)
+    inside = 0
+    for _ in range(trials):
+        estimate = statistics.row(make(generator))
+        inside += estimate.low <= 0.0 <= estimate.high
+    return inside / trials
+
+
+@pytest.mark.parametrize(
+    ("seeds", "units", "seed_sd", "unit_sd", "interaction_sd"),
+    [
+        (1, 60, 0.0, 1.0, 0.0),  # a deterministic model
+        (3, 60, 0.5, 0.8, 0.0),  # three seeds that matter more than the units
+        (3, 60, 0.1, 1.0, 0.0),
+        (5, 60, 0.1, 1.0, 0.5),
+        (5, 40, 0.0, 0.5, 1.5),  # seeds react to units, nothing else
+        (5, 8, 0.05, 0.3, 0.1),  # as few events as the tracking board has
+    ],
+)
+def test_intervals_cover_the_truth(
+    seeds: int, units: int, seed_sd: float, unit_sd: float, interaction_sd: float
+) -> None:
+    found = coverage(
+        lambda generator: simulated(
+            generator, seeds=seeds, units=units, seed_sd=seed_sd, unit_sd=unit_sd,
+            interaction_sd=interaction_sd,
+        )
+    )  # fmt: skip
+    assert 0.93 <= found <= 0.975
+
+
+def test_clusters_are_the_units() -> None:
+    """Fifty events of 200 tracks, correlation 0.05: tracks as units fail, events do not."""
+    generator = np.random.default_rng(2)
+    naive = clustered = 0
+    trials = 400
+    for _ in range(trials):
+        table = generator.normal(0, math.sqrt(0.05), (50, 1)) + generator.normal(
+            0, math.sqrt(0.95), (50, 200)
+        )
+        events = table.mean(1)
+        drawn = generator.integers(0, 50, (300, 50))
+        scores = Scores(np.array([events.mean()]), events[drawn].mean(1)[None], 50)
+        estimate = statistics.row(scores)
+        clustered += estimate.low <= 0 <= estimate.high
+        half = 1.96 * table.std() / math.sqrt(table.size)
+        naive += abs(table.mean()) <= half
+    assert 0.92 <= clustered / trials <= 0.975
+    assert naive / trials < 0.6
+
+
+def test_difference_is_paired_by_unit() -> None:
+    generator = np.random.default_rng(3)
+    effects = generator.normal(0, 1.0, 100)
+    shared = {"seeds": 3, "units": 100, "seed_sd": 0.0, "unit_sd": 0.0, "interaction_sd": 0.02}
+    first = simulated(generator, effects=effects, truth=0.05, **shared)  # type: ignore[arg-type]
+    second = simulated(generator, effects=effects, **shared)  # type: ignore[arg-type]
+    estimate = statistics.difference(first, second)
+    assert estimate.low > 0
+    assert estimate.p < 1e-6
+    assert statistics.row(first).error > 20 * estimate.error
+    with pytest.raises(ValueError, match="not of one board"):
+        statistics.difference(first, Scores(np.array([1.0]), np.zeros((1, 7))))
+
+
+def test_difference_covers_its_truth() -> None:
+    def one(generator: np.random.Generator) -> tuple[Scores, Scores]:
+        effects = generator.normal(0, 1.0, 50)
+        return tuple(  # type: ignore[return-value]
+            simulated(
+                generator, seeds=3, units=50, seed_sd=0.05, unit_sd=0, interaction_sd=0.5,
+                effects=effects,
+            )
+            for _ in range(2)
+        )  # fmt: skip
+
+    generator = np.random.default_rng(4)
+    found = [statistics.difference(*one(generator)) for _ in range(1000)]
+    assert 0.93 <= np.mean([e.low <= 0 <= e.high for e in found]) <= 0.975
+    assert 0.03 <= np.mean([e.p < 0.05 for e in found]) <= 0.07
+
+
+def test_seed_variance_by_hand() -> None:
+    """Two seeds, 0.4 and 0.6, that react alike: all of the spread is the seeds'."""
+    units = np.random.default_rng(0).normal(0.0, 0.05, 1000)
+    values = np.array([0.4, 0.6])
+    scores = Scores(values, values[:, None] + units)
+    assert statistics.seed_variance(scores) == pytest.approx(0.02 / 2)
+    estimate = statistics.row(scores)
+    total = 0.01 + units.var(ddof=1)
+    assert estimate.error == pytest.approx(math.sqrt(total))
+    half = math.sqrt(12.706**2 * 0.01 + 1.96**2 * units.var(ddof=1))  # t of one degree: 12.706
+    assert estimate.width == pytest.approx(half / math.sqrt(total), rel=1e-3)
+    assert statistics.seed_variance(Scores(values[:1], units[None])) == 0
+
+
+def test_one_row_without_seeds_has_the_bootstrap_percentiles() -> None:
+    units = np.random.default_rng(0).gamma(2.0, 1.0, 4000)
+    estimate = statistics.row(Scores(np.array([units.mean()]), units[None]))
+    assert estimate.low == pytest.approx(np.quantile(units, 0.025), rel=1e-3)
+    assert estimate.high == pytest.approx(np.quantile(units, 0.975), rel=1e-3)
+
+
+def test_rows_without_bootstrap_have_no_interval() -> None:
+    estimate = statistics.row(Scores(np.array([1.0, 2.0]), np.zeros((2, 0))))
+    assert estimate.value == 1.5
+    assert math.isnan(estimate.low)
+    assert math.isnan(statistics.detectable(estimate))
+
+
+def test_ranks_and_places_by_hand() -> None:
+    """A and B cannot be told apart, C is worse than both; D is noisy and overlaps all but A."""
+    base = np.random.default_rng(0).normal(0, 1.0, 2000)
+
+    def row(mean: float, own: float, seed: int) -> Scores:
+        noise = np.random.default_rng(seed).normal(0, own, 2000)
+        return Scores(np.array([mean]), (mean + base + noise)[None])
+
+    rows = [row(3.00, 0.1, 1), row(2.95, 0.1, 2), row(2.0, 0.1, 3)]
+    assert statistics.ranks(rows, "max") == [(1, 1, 2), (1, 1, 2), (3, 3, 3)]
+    turned = [Scores(-r.values, -r.replicates) for r in rows]
+    assert statistics.ranks(turned, "min") == [(1, 1, 2), (1, 1, 2), (3, 3, 3)]
+    noisy = [*rows, row(1.0, 2.0, 4)]
+    assert statistics.ranks(noisy, "max") == [(1, 1, 3), (1, 1, 3), (3, 3, 4), (3, 1, 4)]
+    assert statistics.ranks([], "max") == []
+
+
+def test_holm_against_a_slow_twin() -> None:
+    def slow(p: list[float], level: float) -> set[int]:
+        rejected: set[int] = set()
+        while len(rejected) < len(p):
+            rest = {index: value for index, value in enumerate(p) if index not in rejected}
+            least = min(rest, key=lambda index: rest[index])
+            if p[least] > level / len(rest):
+                break
+            rejected.add(least)
+        return rejected
+
+    source = random.Random(0)
+    for _ in range(200):
+        p = [source.random() ** 4 for _ in range(source.randint(1, 8))]
+        found = {index for index, no in enumerate(statistics.holm(p, 0.05)) if no}
+        assert found == slow(p, 0.05)
+
+
+def test_detectable_difference_is_found_with_its_power() -> None:
+    generator = np.random.default_rng(5)
+    shared = {"seeds": 1, "units": 400, "seed_sd": 0.0, "unit_sd": 1.0}
+    size = statistics.detectable(statistics.row(simulated(generator, **shared)))  # type: ignore[arg-type]
+    assert size == pytest.approx((1.96 + 0.84) * math.sqrt(2) / 20, rel=0.1)
+    found = 0
+    for _ in range(300):
+        first = statistics.row(simulated(generator, truth=size, **shared))  # type: ignore[arg-type]
+        second = statistics.row(simulated(generator, **shared))  # type: ignore[arg-type]
+        error = math.hypot(first.error, second.error)
+        found += abs(first.value - second.value) > 1.96 * error
+    assert 0.72 <= found / 300 <= 0.88
+
+
+def test_bootstrap_against_a_slow_twin() -> None:
+    """The replicates of a metric, with plain loops over the same resamples."""
+
+    def mean(targets: Floats, predictions: Floats) -> float:
+        return float(np.mean(predictions - targets))
+
+    generator = np.random.default_rng(6)
+    targets, predictions = generator.random(7), generator.random(7)
+    draws = list(scoring.resamples(7, 50, "ab" * 32))
+    fast = scoring.replicates(Metric(mean, "1", "max"), targets, predictions, draws)
+    for value, units in zip(fast, draws, strict=True):
+        total = 0.0
+        for unit in units.tolist():
+            total += predictions[unit] - targets[unit]
+        assert value == pytest.approx(total / 7)
+    assert np.std(fast) > 0
+
+
+def test_resamples_depend_on_the_split_alone() -> None:
+    """One at a time they are the same as all at once: what committed records were scored with."""
+    key = "0123456789abcdef" * 4
+    together = np.random.default_rng(int(key[:16], 16)).integers(0, 13, size=(40, 13))
+    assert (np.array(list(scoring.resamples(13, 40, key))) == together).all()
+
+
+def test_all_pairs_at_once_are_the_pairs_one_by_one() -> None:
+    generator = np.random.default_rng(7)
+    effects = generator.normal(0, 1.0, 30)
+    rows = [
+        simulated(
+            generator, seeds=1 + k % 4, units=30, seed_sd=0.1, unit_sd=0, interaction_sd=0.3,
+            effects=effects, truth=0.1 * k,
+        )
+        for k in range(6)
+    ]  # fmt: skip
+    rows += [Scores(rows[0].values, np.zeros((1, 0)), 30)]
+    found = statistics._pairwise(rows)
+    for i in range(6):
+        for j in range(6):
+            expected = statistics.difference(rows[i], rows[j]).p
+            assert found[i, j] == pytest.approx(expected, rel=1e-6), (i, j)
+    assert (found[6] == 1).all()

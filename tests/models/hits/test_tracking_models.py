@@ -1,0 +1,138 @@
+"""Every tracking model end to end on small events: reproducible, robust, in order."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import benchmarks
+from benchmarks import registry
+from benchmarks.running import scoring
+from physbench.datasets import Splits
+from physbench.datasets.hits import Event, EventTruth, restrict
+from physbench.models.hits import _graphs as graphs
+from physbench.tasks.metrics import tracking as metrics
+
+TRACKING = [
+    name
+    for name in registry.names("model")
+    if "tracking" in registry.load("model", name).object.tasks
+]
+QUICK: dict[str, dict[str, Any]] = {
+    "interaction_network": {"epochs": 1},
+    "boosted_edges": {"trees": 5},
+    "helix_clustering": {"curvatures": 5, "vertices": 3},
+    "logistic_edges": {"edges": 2000},
+}
+
+
+def wedge(event: Event, truth: EventTruth) -> tuple[Event, EventTruth]:
+    """A tenth of the azimuth: small, and dense as the whole."""
+    return restrict(event, truth, np.abs(event.phi) < np.pi / 10)
+
+
+@functools.cache
+def small() -> Splits:
+    """Wedges of a few embedded events."""
+    task = benchmarks.task("tracking")
+    full = task.load("generic_detector")
+
+    def cut(split: Any, count: int) -> Any:
+        pairs = [wedge(e, t) for e, t in zip(split.inputs, split.targets, strict=True)][:count]
+        return replace(
+            split,
+            inputs=[e for e, _ in pairs],
+            targets=[t for _, t in pairs],
+            ids=split.ids[:count],
+        )
+
+    splits = Splits(cut(full.train, 4), cut(full.validation, 2), cut(full.test, 2), full.files)
+    validation = replace(splits.validation, metrics=scoring.bind(task, splits.validation))
+    return replace(splits, validation=validation)
+
+
+def predictions(name: str, seed: int) -> Any:
+    from benchmarks.running.environment import seeded
+
+    model, splits = benchmarks.model(name), small()
+    with seeded(seed):
+        fitted = model.fit(splits.train, splits.validation, seed=seed, **QUICK.get(name, {}))
+        extra = [splits.test.targets] if model.oracle else []
+        answer = model.predict(fitted, splits.test.inputs, *extra)
+    return benchmarks.task("tracking").prepare(splits.test.inputs, answer)
+
+
+@pytest.mark.parametrize("name", TRACKING)
+def test_same_seed_gives_bit_equal_predictions(name: str) -> None:
+    one, two = predictions(name, 3), predictions(name, 3)
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        for key in a:
+            np.testing.assert_array_equal(a[key], b[key])
+    value = metrics.efficiency_dm(small().test.targets, one)
+    assert 0.0 <= value <= 1.0
+
+
+@pytest.mark.parametrize("name", TRACKING)
+def test_event_without_hits_gives_no_labels(name: str) -> None:
+    model, splits = benchmarks.model(name), small()
+    fitted = model.fit(splits.train, splits.validation, seed=0, **QUICK.get(name, {}))
+    none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
+    empty = Event("empty", whole, none, none, none, whole, whole, whole)
+    truth = EventTruth(whole, none, none, whole, none, none, whole, whole)
+    extra = [[truth]] if model.oracle else []
+    (answer,) = benchmarks.task("tracking").prepare(
+        [empty], model.predict(fitted, [empty], *extra)
+    )
+    assert answer["labels"].shape == (0,)
+
+
+def test_interaction_network_has_the_published_number_of_parameters() -> None:
+    from physbench.models.common.training import parameters
+    from physbench.models.hits.interaction_network import InteractionNetwork
+
+    assert parameters(InteractionNetwork()) == 6448
+
+
+def test_oracle_of_the_graph_bounds_the_classifiers_and_truth_is_one() -> None:
+    targets = small().test.targets
+    values = {n: metrics.efficiency_dm(targets, predictions(n, 0)) for n in TRACKING}
+    assert values["truth"] == 1.0
+    assert values["one_track_per_hit"] == 0.0
+    assert values["truth_edges"] > 0.95
+    for name in ("logistic_edges", "boosted_edges", "interaction_network"):
+        assert values[name] <= values["truth_edges"]
+
+
+def test_graph_keeps_the_true_edges_of_selected_particles() -> None:
+    """The bar: at least 98 % on the test split of the embedded board."""
+    splits = benchmarks.task("tracking").splits("generic_detector")
+    windows = graphs.learn(splits.train.inputs, splits.train.targets)
+    built = [
+        {"edges": (edges := graphs.build(event, windows)), "scores": np.ones(len(edges))}
+        for event in splits.test.inputs
+    ]
+    efficiency = metrics.graph_construction_efficiency(splits.test.targets, built)  # type: ignore[arg-type]
+    assert efficiency >= 0.98
+    assert max(len(b["edges"]) for b in built) < 150_000
+
+
+@pytest.mark.parametrize("name", ["logistic_edges", "boosted_edges", "interaction_network"])
+def test_real_graphs_run_end_to_end(name: str, tmp_path: Path) -> None:
+    base = Path(os.environ.get("PHYSBENCH_DATA", "nowhere"))
+    if not list(base.rglob("real_hitgraphs_barrel_pt1")):
+        pytest.skip("the real graphs are not below $PHYSBENCH_DATA")
+    settings = {**QUICK[name], **({"epochs": 2} if name == "interaction_network" else {})}
+    (record,) = benchmarks.run("tracking", name, dataset="trackml_graphs", settings=settings)
+    assert record.status == "ok", record.failure
+    auc = record.metric("edge_auc")
+    assert auc is not None
+    assert auc.value is not None
+    assert auc.value > 0.9
+    assert len(record.dataset.files) == 100

@@ -1,0 +1,178 @@
+"""Performance of the tracking data, metrics and graphs: run with `make bench`.
+
+Ratios compare things timed in one run, interleaved, best of several: CPU seconds, so that other
+jobs on the machine disturb them least. Real files are used where `$PHYSBENCH_DATA` holds them,
+otherwise events of the same size are made here; `extra_info` says which.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+import benchmarks
+from benchmarks.running.scoring import replicates, resamples
+from physbench.datasets.common.trackml_csv import COLUMNS, read_csv
+from physbench.datasets.hits import Event, EventTruth
+from physbench.tasks.metrics import tracking as metrics
+from physbench.tasks.tracking import TASK, prepare
+
+HITS, PARTICLES, NOISE = 120_939, 10_565, 17_634  # accuracy-phase event 1000
+
+
+def real(*parts: str) -> Path | None:
+    """A file of the real data, or None."""
+    base = Path(os.environ.get("PHYSBENCH_DATA", "nowhere"))
+    paths = (base.joinpath("trackml", *parts), base.joinpath(*parts))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def full_event() -> tuple[NDArray[np.int64], str]:
+    """Particle of every hit of a full event, and where it comes from."""
+    path = real("real_event1000", "event000001000-hit_particle.csv.gz")
+    if path is not None:
+        return pd.read_csv(path)["particle_id"].to_numpy(), "real event 1000"
+    generator = np.random.default_rng(0)
+    ids = generator.choice(1 << 62, PARTICLES, replace=False)
+    noise = np.zeros(NOISE, dtype=np.int64)
+    hits = generator.choice(ids, HITS - NOISE)
+    return generator.permutation(np.concatenate([hits, noise])), "made"
+
+
+def truth_of(particle: NDArray[np.int64], weight: NDArray[np.float64]) -> EventTruth:
+    """Truth for metrics that need neither momenta nor layers."""
+    ids = np.unique(particle[particle != 0])
+    ones = np.ones(len(ids))
+    return EventTruth(
+        particle, weight, weight, ids, ones, ones, np.arange(len(particle)), particle
+    )
+
+
+def loop_score(table: Any) -> float:
+    """TrackML score hit by hit, as a loop over rows sorted by track and particle.
+
+    A twin of the challenge's reference implementation in what it computes and in how: pandas
+    sorts and counts, Python walks over the hits.
+    """
+    hits_of = table["particle"].value_counts(sort=False)
+    ordered = table.sort_values(["track", "particle"])
+    score, track = 0.0, None
+    runs: list[list[Any]] = []  # of the track: particle, hits, weight
+    for row in ordered.itertuples(index=False):
+        if row.track != track:
+            score += good_weight(runs, hits_of)
+            track, runs = row.track, []
+        if not runs or runs[-1][0] != row.particle:
+            runs.append([row.particle, 0, 0.0])
+        runs[-1][1] += 1
+        runs[-1][2] += row.weight
+    return (score + good_weight(runs, hits_of)) / float(table["weight"].sum())
+
+
+def good_weight(runs: list[list[Any]], hits_of: Any) -> float:
+    """Weight of the majority particle's hits if both majorities hold, else 0."""
+    if not runs:
+        return 0.0
+    particle, shared, weight = max(runs, key=lambda run: run[1])
+    size = sum(run[1] for run in runs)
+    return float(weight) if 2 * shared > size and 2 * shared > hits_of[particle] else 0.0
+
+
+def test_trackml_score_is_twenty_times_as_fast_as_the_loop(
+    benchmark: Any, interleaved: Any
+) -> None:
+    """Truth is sorted once and then scores any number of predictions; `cold` includes that."""
+    particle, source = full_event()
+    generator = np.random.default_rng(1)
+    _, labels = np.unique(particle, return_inverse=True)
+    labels = np.where(generator.random(len(labels)) < 0.2, generator.permutation(labels), labels)
+    labels = labels.astype(np.int16)
+    weight = generator.random(len(particle)) * (particle != 0)
+    table = pd.DataFrame({"track": labels, "particle": particle, "weight": weight})
+    truth = truth_of(particle, weight)
+
+    def warm() -> float:
+        return metrics.trackml_score([truth], [{"labels": labels.copy()}])
+
+    def cold() -> float:
+        return metrics.trackml_score([dataclasses.replace(truth)], [{"labels": labels}])
+
+    assert warm() == pytest.approx(loop_score(table))
+    loop, fast, first = interleaved(lambda: loop_score(table), warm, cold)
+    benchmark.extra_info.update(source=source, ratio=loop / fast, ratio_cold=loop / first)
+    benchmark(warm)
+    assert loop >= 20 * fast
+
+
+def test_bootstrap_of_eight_events_takes_less_than_two_seconds(
+    benchmark: Any, interleaved: Any
+) -> None:
+    test = benchmarks.task("tracking").splits("generic_detector").test
+    guess = prepare(test.inputs, [truth.particle_id // 2 for truth in test.targets])
+    draws = resamples(len(test), 1000, "0" * 64)
+    ranking = TASK.metrics[0]
+    benchmark.pedantic(replicates, (ranking, test.targets, guess, draws), rounds=3)
+    (seconds,) = interleaved(lambda: replicates(ranking, test.targets, guess, draws), rounds=3)
+    assert seconds < 2.0
+
+
+def full_hits(folder: Path) -> tuple[Path, str]:
+    """A hits file of a full event."""
+    path = real("real_full_events_no_truth", "event000001001-hits.csv.gz")
+    if path is not None:
+        return path, "real event 1001"
+    generator = np.random.default_rng(0)
+    columns: dict[str, NDArray[Any]] = {
+        name: generator.integers(1, 3000, 100_000) for name in COLUMNS["hits"]
+    }
+    columns |= {name: generator.uniform(-1000, 1000, 100_000).round(4) for name in "xyz"}
+    columns["hit_id"] = np.arange(1, 100_001)
+    path = folder / "event000000001-hits.csv.gz"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path, "made"
+
+
+def test_reading_hits_is_as_fast_as_plain_pandas(
+    benchmark: Any, tmp_path: Path, interleaved: Any
+) -> None:
+    path, source = full_hits(tmp_path)
+    pd.testing.assert_frame_equal(read_csv(path, "hits"), pd.read_csv(path))
+    ours, plain = interleaved(lambda: read_csv(path, "hits"), lambda: pd.read_csv(path))
+    benchmark.extra_info.update(source=source, ratio=ours / plain)
+    benchmark(read_csv, path, "hits")
+    assert ours <= plain
+
+
+def test_graph_of_a_full_event_takes_seconds(benchmark: Any, interleaved: Any) -> None:
+    """110,542 real hits; windows learned on the embedded events; ratio to a KD-tree search.
+
+    The KD-tree finds the same number of neighbours in (phi, eta) without any physics.
+    """
+    from scipy.spatial import cKDTree
+
+    from physbench.models.hits import _graphs as graphs
+
+    path = real("real_full_events_no_truth", "event000001012-hits.csv.gz")
+    if path is None:
+        pytest.skip("hits must lie on tracks: needs real events below $PHYSBENCH_DATA")
+    table = read_csv(path, "hits")
+    event = Event("event000001012", *(table[name].to_numpy() for name in COLUMNS["hits"]))
+    train = benchmarks.task("tracking").splits("generic_detector").train
+    windows = graphs.learn(train.inputs, train.targets)
+    edges = benchmark.pedantic(graphs.build, (event, windows), rounds=3)
+    points = np.stack([event.phi, np.arcsinh(event.z / event.r)], axis=1)
+    neighbours = max(len(edges) // len(event), 1)
+    ours, tree = interleaved(
+        lambda: graphs.build(event, windows),
+        lambda: cKDTree(points).query(points, neighbours + 1),
+        rounds=2,
+    )
+    benchmark.extra_info.update(edges=len(edges), seconds=ours, over_kd_tree=ours / tree)
+    assert ours < 20 * tree
