@@ -21,10 +21,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from physbench.leaderboard import board as boards
-from physbench.leaderboard.site import figures
 from physbench.leaderboard.board import Board, Row
-from physbench.leaderboard.site.figures import Reference
 from physbench.leaderboard.record import Cost, MetricPart, Record, body
+from physbench.leaderboard.site import figures
+from physbench.leaderboard.site.figures import Reference
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = '<meta name="generator" content="physbench">'

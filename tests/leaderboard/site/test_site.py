@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 import benchmarks
-from benchmarks.reports import boards, pages
 from benchmarks.__main__ import main
+from benchmarks.reports import boards, pages
 from physbench.leaderboard import board, record
-from physbench.leaderboard.site import figures, render
 from physbench.leaderboard.record import Record
+from physbench.leaderboard.site import figures, render
 from physbench.leaderboard.site.render import Card, Page
 
 TASK = '''"""Toy: a straight line."""
