@@ -7,9 +7,11 @@ holds the store that finds, fetches and checks files.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["Dataset", "File", "Split", "Splits", "described", "description", "take"]
 
@@ -26,6 +28,24 @@ def description(kind: type) -> list[tuple[str, str, str, str]]:
         for f in fields(kind)
         if "meaning" in f.metadata
     ]
+
+
+def in_wing(package: str, folder: str, name: str) -> Any:
+    """The module `name` in one of the wings of a package: names are unique over all of them.
+
+    Raises AttributeError, as a module does for a name that it does not have.
+    """
+    wings = [file.parent.name for file in Path(folder).glob(f"*/{name}.py")]
+    if name.startswith("_") or not wings:
+        raise AttributeError(f"module '{package}' has no attribute '{name}'")
+    return importlib.import_module(f"{package}.{wings[0]}.{name}")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """An entry by its name alone: `from physbench.datasets import trackml`."""
+        return in_wing(__name__, __path__[0], name)
 
 
 def take(values: Any, index: Any) -> Any:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from physbench.datasets import in_wing
 
 __all__ = ["Context", "Model", "Role"]
 
 Role = Literal["learned", "classical", "floor", "oracle"]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """An entry by its name alone: `from physbench.models import truth`."""
+        return in_wing(__name__, __path__[0], name)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -68,11 +69,12 @@ class Task:
     summary, reference, version, unit:
         The card; `reference` is BibTeX, `unit` is what is statistically independent.
     datasets:
-        The dataset modules the task runs on, the default first; a user's own file may give a
-        `Dataset(name=..., ...)` instead.
+        The dataset modules the task runs on, the default first. A user's own file may give a
+        `Dataset(name=..., ...)`, or a mere name, which its `load` then gets, for data it makes.
     load:
         `load(dataset, **protocol) -> Splits` with the `Dataset`. The keyword-only parameters are
-        the protocol's variants; the board ranks the default one.
+        the protocol's variants; the board ranks the default one. The task's own `load` takes the
+        name of one of its datasets as well.
     metrics:
         The first one ranks.
     prepare:
@@ -98,7 +100,7 @@ class Task:
     summary: str
     reference: str
     unit: str
-    datasets: tuple[ModuleType | Dataset, ...]
+    datasets: tuple[ModuleType | Dataset | str, ...]
     load: Callable[..., Splits]
     metrics: tuple[Metric, ...]
     prepare: Callable[[Any, Any], Any] = identity
@@ -115,18 +117,33 @@ class Task:
         """The datasets by name, the default first."""
         return dict(_named(dataset) for dataset in self.datasets)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "load", _by_name(self.load, self))
+
     def splits(self, dataset: str = "", **protocol: Any) -> Splits:
-        """The splits of one of the task's datasets, by name; default the first.
-
-        Raises ValueError for a dataset that the task does not have.
-        """
-        name = dataset or next(iter(self.named))
-        if name not in self.named:
-            raise ValueError(f"dataset must be one of {', '.join(self.named)}; got '{name}'")
-        return self.load(self.named[name], **protocol)
+        """The splits of one of the task's datasets, by name; default the first."""
+        return self.load(dataset or next(iter(self.named)), **protocol)
 
 
-def _named(dataset: ModuleType | Dataset) -> tuple[str, Dataset]:
+def _by_name(load: Callable[..., Splits], task: Task) -> Callable[..., Splits]:
+    """`load` that takes the name of one of the task's datasets too."""
+
+    @functools.wraps(load)
+    def loaded(dataset: Dataset | str, **protocol: Any) -> Splits:
+        if isinstance(dataset, str) and dataset not in task.named:
+            raise ValueError(f"dataset must be one of {', '.join(task.named)}; got '{dataset}'")
+        if isinstance(dataset, str) and dataset not in task.datasets:
+            dataset = task.named[dataset]
+        elif isinstance(dataset, Dataset) and dataset.name in task.datasets:
+            dataset = dataset.name
+        return load(dataset, **protocol)
+
+    return loaded
+
+
+def _named(dataset: ModuleType | Dataset | str) -> tuple[str, Dataset]:
+    if isinstance(dataset, str):
+        return dataset, Dataset(summary="made by the task's own file", load=dict, name=dataset)
     if isinstance(dataset, Dataset):
         if not dataset.name:
             raise ValueError("a Dataset of a task's own file needs a name: Dataset(name=...)")
