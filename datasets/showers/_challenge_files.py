@@ -1,0 +1,149 @@
+"""The files of the CaloChallenge: showers as HDF5 and the binning as XML, read and written.
+
+HDF5 holds `incident_energies` (n, 1) and `showers` (n, voxels), both in MeV; the ring runs
+fastest, then the angle, then the layer. Files are read in slices, so that a set of 40,500 voxels
+needs memory for the showers that are asked for and no others. The XML lists the edges of the rings
+and the number of angles of each layer; a layer with a single edge is not read out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets.common.store import DataError
+from physbench.datasets.showers import Conditions, Grid, Layer, Showers
+
+ENERGIES, SHOWERS = "incident_energies", "showers"
+CHUNK = 2000  # showers read at a time
+
+
+def read_binning(path: Path) -> tuple[Layer, ...]:
+    """Layers of a binning file; the depth of a layer is its place, 0, 1, 2, ...
+
+    Raises DataError for a file that is no binning, naming what is wrong.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError) as error:
+        raise DataError(f"{path} is no binning file of the CaloChallenge ({error})") from error
+    found = [_layer(node, path) for node in root.iter("Layer")]
+    layers = [layer for layer in found if layer is not None]
+    if not layers:
+        raise DataError(f'{path} has no layer with rings; expected <Layer r_edges="0,5,...">')
+    return tuple(
+        Layer(number, float(place), rings, angles)
+        for place, (number, rings, angles) in enumerate(layers)
+    )
+
+
+def _layer(node: Any, path: Path) -> tuple[int, tuple[float, ...], int] | None:
+    try:
+        rings = tuple(float(edge) for edge in node.attrib["r_edges"].split(","))
+        number, angles = int(node.attrib["id"]), int(node.attrib["n_bin_alpha"])
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"{path}: a layer needs id, r_edges and n_bin_alpha as numbers; got {node.attrib}"
+        ) from error
+    if len(rings) < 2:
+        return None
+    if any(b <= a for a, b in itertools.pairwise(rings)) or angles < 1:
+        raise DataError(f"{path}: layer {number} has edges {rings} that do not rise, or no angle")
+    return number, rings, angles
+
+
+def write_binning(path: Path, grid: Grid, particle: str) -> None:
+    """Write the rings and angles of a grid as the XML of the CaloChallenge."""
+    root = ElementTree.Element("Bins")
+    bins = ElementTree.SubElement(root, "Bin", name=particle)
+    for layer in grid.layers:
+        edges = ",".join(f"{edge:g}" for edge in layer.rings)
+        ElementTree.SubElement(
+            bins, "Layer", id=str(layer.number), r_edges=edges, n_bin_alpha=str(layer.angles)
+        )
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path)
+
+
+def count(path: Path) -> int:
+    """Number of showers in a file."""
+    with _opened(path) as file:
+        return len(file[ENERGIES])
+
+
+def read(path: Path, grid: Grid, start: int = 0, stop: int | None = None) -> Showers:
+    """Showers start to stop of a file, voxels below the grid's threshold set to zero.
+
+    Raises DataError for a file without the two arrays, another grid, NaN, negative energies, or
+    incident energies that look like GeV.
+    """
+    parts = list(chunks(path, grid, start, stop))
+    if not parts:
+        raise DataError(f"{path} has no shower between {start} and {stop}")
+    voxels, energy = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
+    try:
+        return Showers(voxels, energy, grid=grid)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def chunks(
+    path: Path, grid: Grid, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Voxels (<= 2000, voxels) and energies of consecutive slices, in MeV."""
+    with _opened(path) as file:
+        _check(path, file, grid)
+        last = min(len(file[ENERGIES]), stop if stop is not None else len(file[ENERGIES]))
+        for begin in range(start, last, CHUNK):
+            end = min(begin + CHUNK, last)
+            voxels = file[SHOWERS][begin:end].astype(np.float32)
+            voxels[(voxels >= 0) & (voxels < np.float32(grid.threshold))] = 0.0
+            yield voxels, file[ENERGIES][begin:end].reshape(-1).astype(np.float32)
+
+
+def _opened(path: Path) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} is no HDF5 file, or is truncated ({error})") from error
+
+
+def _check(path: Path, file: Any, grid: Grid) -> None:
+    missing = {ENERGIES, SHOWERS} - set(file)
+    if missing:
+        raise DataError(f"{path} has no {', '.join(sorted(missing))}; it holds {sorted(file)}")
+    shapes = file[ENERGIES].shape, file[SHOWERS].shape
+    expected = (shapes[0][0], grid.voxels)
+    if shapes[1] != expected:
+        raise DataError(
+            f"{path}: {SHOWERS} must have shape {expected} (grid '{grid.name}'); got {shapes[1]}"
+        )
+
+
+def write(path: Path, showers: Showers) -> Path:
+    """Write showers in the layout of the CaloChallenge, compressed; returns the path."""
+    import h5py
+
+    partial = path.with_name(path.name + ".part")
+    with h5py.File(partial, "w") as file:
+        file.create_dataset(ENERGIES, data=showers.energy[:, None], compression="gzip")
+        file.create_dataset(SHOWERS, data=showers.voxels, compression="gzip")
+    partial.replace(path)
+    return path
+
+
+def conditions(path: Path, grid: Grid) -> Conditions:
+    """The incident energies of a file alone."""
+    with _opened(path) as file:
+        _check(path, file, grid)
+        return Conditions(file[ENERGIES][:].reshape(-1).astype(np.float32), grid)

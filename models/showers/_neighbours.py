@@ -1,0 +1,46 @@
+"""Training showers by incident energy: what samplers that only look things up share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets.showers import Conditions, Showers
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """Training showers in rising energy, and the seed of what is drawn from them."""
+
+    voxels: NDArray[np.float32]
+    energy: NDArray[np.float32]
+    seed: int
+
+
+def ordered(showers: Showers, seed: int) -> Lookup:
+    """The showers sorted by energy."""
+    order = np.argsort(showers.energy, kind="stable")
+    return Lookup(showers.voxels[order], showers.energy[order], seed)
+
+
+def nearest(table: Lookup, conditions: Conditions) -> NDArray[np.int64]:
+    """Place of the training shower that is nearest in energy, (n,)."""
+    right = np.clip(np.searchsorted(table.energy, conditions.energy), 1, len(table.energy) - 1)
+    left_is_nearer = (
+        conditions.energy - table.energy[right - 1] < table.energy[right] - conditions.energy
+    )
+    return right - left_is_nearer
+
+
+def scaled(
+    table: Lookup, places: NDArray[np.int64], conditions: Conditions
+) -> NDArray[np.float32]:
+    """Voxels at `places` times the ratio of energies, (n, voxels).
+
+    `places` (n, 1) takes whole showers, (n, voxels) each voxel from a shower of its own.
+    """
+    columns = np.arange(table.voxels.shape[1])
+    ratio = conditions.energy[:, None] / table.energy[places]
+    return np.asarray(table.voxels[places, columns] * ratio, dtype=np.float32)

@@ -1,0 +1,173 @@
+"""What the generative networks of showers share: layers, batches, sampling, saving.
+
+A network works on normal scores (`_normal_scores`) and sees the incident energy as one number. A
+sample starts from standard normal noise, one row a shower, all rows drawn before the first batch:
+how the showers are batched changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.datasets.showers import Conditions, Grid, Layer, Showers
+from physbench.models.common import training
+from physbench.models.showers import _normal_scores as normal_scores
+from physbench.models.showers._normal_scores import NormalScores
+
+CHUNK = 1000  # showers sampled at a time
+FREQUENCIES = 8  # of the time of a flow
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained generator; `seed` starts its random numbers at each call.
+
+    `settings` are what its network is built from.
+    """
+
+    network: nn.Module
+    scores: NormalScores
+    seed: int
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Normal scores and conditions in batches, and the way back."""
+
+    scores: NormalScores
+    train: list[Batch]
+    validation: list[Batch]
+
+
+def prepare(
+    train: Split, validation: Split, *, seed: int, coordinates: str, batch: int
+) -> Prepared:
+    """Fit the transformation on the training showers and cut both splits into batches."""
+    generator = np.random.default_rng([seed, 0])
+    scores, values = normal_scores.fitted(train.targets, generator, coordinates)
+    held = scores.forward(validation.targets, generator)
+    order = generator.permutation(len(values))
+    return Prepared(
+        scores,
+        batches(values[order], normal_scores.condition(train.inputs)[order], batch),
+        batches(held, normal_scores.condition(validation.inputs), max(batch, CHUNK)),
+    )
+
+
+def batches(values: Any, condition: Any, size: int) -> list[Batch]:
+    """Pairs of scores (batch, voxels) and conditions (batch, 1); a last short one is kept."""
+    tensors = (torch.from_numpy(np.asarray(v, dtype=np.float32)) for v in (values, condition))
+    return list(zip(*(torch.split(t, size) for t in tensors), strict=True))
+
+
+def trained(
+    network: nn.Module,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    data: Prepared,
+    *,
+    seed: int,
+    epochs: int,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+) -> nn.Module:
+    """Adam with a cosine schedule; the weights of the best epoch on validation."""
+    return training.train(
+        network, loss, data.train, data.validation, seed=seed, epochs=epochs, lr=learning_rate,
+        optimiser="adamw" if weight_decay else "adam", weight_decay=weight_decay,
+        schedule="cosine",
+    )  # fmt: skip
+
+
+def perceptron(inputs: int, outputs: int, width: int, layers: int) -> nn.Sequential:
+    """Fully connected layers with SiLU between them."""
+    parts: list[nn.Module] = []
+    for _ in range(layers):
+        parts += [nn.Linear(inputs, width), nn.SiLU()]
+        inputs = width
+    return nn.Sequential(*parts, nn.Linear(inputs, outputs))
+
+
+class TimedPerceptron(nn.Module):
+    """A vector field of x (batch, size), condition (batch, 1) and time (batch, 1) in [0, 1].
+
+    Time enters as sin and cos of k pi t, k = 1..8.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, size: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.body = perceptron(size + 1 + 2 * FREQUENCIES, size, width, layers)
+        self.register_buffer("frequencies", torch.pi * torch.arange(1, FREQUENCIES + 1))
+
+    def forward(self, x: Tensor, condition: Tensor, time: Tensor) -> Tensor:
+        phase = time * self.frequencies
+        return self.body(torch.cat([x, condition, phase.sin(), phase.cos()], dim=1))  # type: ignore[no-any-return]
+
+
+def generate(
+    fitted: Fitted,
+    conditions: Conditions,
+    draw: Callable[[Tensor, Tensor], Tensor],
+    numbers: int,
+    chunk: int = CHUNK,
+) -> NDArray[np.float32]:
+    """Showers in MeV, (n, voxels): `draw(noise, condition)` makes normal scores of noise.
+
+    `numbers` is how many normal numbers a shower needs.
+    """
+    generator = np.random.default_rng([fitted.seed, 1])
+    noise = generator.standard_normal((len(conditions), numbers), dtype=np.float32)
+    condition = torch.from_numpy(normal_scores.condition(conditions))
+    parts = zip(
+        torch.split(torch.from_numpy(noise), chunk), torch.split(condition, chunk), strict=True
+    )
+    with torch.no_grad():
+        scores = [draw(*part).numpy() for part in parts]
+    return fitted.scores.inverse(np.concatenate(scores), conditions)
+
+
+def parameters(fitted: Fitted) -> int:
+    """Number of trained parameters."""
+    return training.parameters(fitted.network)
+
+
+def save(fitted: Fitted, path: Path) -> None:
+    """Weights, transformation, grid and seed."""
+    state = fitted.scores.state()
+    tensors = {k: torch.from_numpy(v) for k, v in state.items() if k != "coordinates"}
+    extra = {
+        "seed": fitted.seed,
+        "settings": fitted.settings,
+        "scores": tensors | {"coordinates": state["coordinates"]},
+        "grid": asdict(fitted.scores.grid),
+    }
+    training.save(fitted.network, path, extra)
+
+
+def load(path: Path, build: Callable[..., nn.Module]) -> Fitted:
+    """What `save` wrote; `build(**settings)` makes the network."""
+    state, extra = training.load(path)
+    layers = tuple(Layer(**layer) for layer in extra["grid"].pop("layers"))
+    scores = normal_scores.restored(extra["scores"], Grid(layers=layers, **extra["grid"]))
+    network = build(**extra["settings"])
+    network.load_state_dict(state)
+    return Fitted(network.eval(), scores, extra["seed"], extra["settings"])
+
+
+def voxels(split: Split) -> int:
+    """Number of voxels of a shower of this split."""
+    showers: Showers = split.targets
+    return showers.grid.voxels

@@ -1,0 +1,40 @@
+"""Floor: every voxel from another training shower of nearly the same energy.
+
+Its marginal distributions are right and its correlations are none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Split
+from physbench.datasets.showers import Conditions
+from physbench.models import Model
+from physbench.models.showers._neighbours import Lookup, nearest, ordered, scaled
+
+NEIGHBOURS = 200  # training showers that a voxel may come from
+
+
+def fit(train: Split, validation: Split, *, seed: int) -> Lookup:
+    """Keep the training showers."""
+    return ordered(train.targets, seed)
+
+
+def predict(fitted: Lookup, inputs: Conditions) -> NDArray[np.float32]:
+    """Voxels drawn one by one from the 200 neighbours in energy, scaled by the energies."""
+    count, columns = fitted.voxels.shape
+    reach = min(NEIGHBOURS, count)
+    first = np.clip(nearest(fitted, inputs) - reach // 2, 0, count - reach)
+    generator = np.random.default_rng([fitted.seed, 1])
+    places = first[:, None] + generator.integers(0, reach, (len(inputs), columns))
+    return scaled(fitted, places, inputs)
+
+
+MODEL = Model(
+    tasks=("calo_showers",),
+    reference="Baseline without a paper: resampling of marginal distributions.",
+    role="floor",
+    fit=fit,
+    predict=predict,
+)

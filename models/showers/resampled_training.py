@@ -1,0 +1,34 @@
+"""Oracle: the training shower nearest in energy, scaled to it. Copies, so it is refused.
+
+It shows what a generator that memorises would score, and that `copied_fraction` sees it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Split
+from physbench.datasets.showers import Conditions, Showers
+from physbench.models import Model
+from physbench.models.showers._neighbours import Lookup, nearest, ordered, scaled
+
+
+def fit(train: Split, validation: Split, *, seed: int) -> Lookup:
+    """Keep the training showers."""
+    return ordered(train.targets, seed)
+
+
+def predict(fitted: Lookup, inputs: Conditions, targets: Showers) -> NDArray[np.float32]:
+    """One whole training shower a condition."""
+    return scaled(fitted, nearest(fitted, inputs)[:, None], inputs)
+
+
+MODEL = Model(
+    tasks=("calo_showers",),
+    reference="Baseline without a paper: the training sample itself.",
+    role="oracle",
+    fit=fit,
+    predict=predict,
+    deterministic=True,
+)

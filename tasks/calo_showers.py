@@ -1,0 +1,166 @@
+"""Calorimeter showers: incident energy -> the energy in every voxel, drawn from p(voxels | E).
+
+A generative task. The conditions (incident energies) are the inputs, showers of the simulation at
+the same energies the targets. `predict` returns one shower a condition, in order, in MeV, shape
+(n, voxels): layer, then angle, then ring. Every row is then a pair of equal energy, and the
+bootstrap resamples pairs.
+
+Randomness of sampling lives in what `fit` returned: two calls of `predict` agree bit by bit. What
+is stored are logarithmic codes of one byte a voxel; targets went through the same codes.
+
+Ranked by `judge_jsd`, bits that fixed boosted trees find out of fold when they tell generated from
+simulated showers. A row that copies its training showers is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.showers import (
+    Conditions,
+    Sample,
+    Showers,
+    code_type,
+    encode,
+    parametrised_showers,
+)
+from physbench.tasks import Metric, Task
+from physbench.tasks.metrics import shower_table, showers
+from physbench.tasks.metrics.showers import resampled
+
+LARGEST_COPIED = 0.05  # a fresh draw has 0.01, a copier 1
+GEV = (3e-4, 3e-3)  # median of E_tot/E that says that voxels are in GeV
+
+
+def load(dataset: Dataset, *, particle: str = "photon", folder: str = "") -> Splits:
+    """Splits of a dataset.
+
+    Parameters
+    ----------
+    particle:
+        `photon`, or `electron`: the same detector without conversion depth, drawn anew.
+    folder:
+        A sample that `data make` wrote.
+    """
+    options = {"folder": folder} if folder else {}
+    sample: Sample = dataset.load(particle=particle, **options)
+    return Splits(
+        _split("train", sample.train),
+        _split("validation", replace(sample.validation, training=sample.train)),
+        _split("test", replace(sample.test, training=sample.train)),
+        sample.files,
+        sample.counts,
+    )
+
+
+def _split(name: str, found: Showers) -> Split:
+    ids = [f"{name}{number:06d}" for number in range(len(found))]
+    return Split(found.conditions(), found, ids)
+
+
+def prepare(inputs: Conditions, predictions: Any) -> NDArray[Any]:
+    """Logarithmic codes of showers, (n, voxels): one byte each, steps of 4.6 %.
+
+    Energies below threshold become 0, those above the largest code get the largest. Codes (of the
+    integer type that is stored) pass as they are. Raises ValueError for another shape, complex or
+    negative energies and for showers in GeV, FloatingPointError for NaN and infinities.
+    """
+    array, grid = np.asarray(predictions), inputs.grid
+    if array.shape != (len(inputs), grid.voxels) or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"predictions must be real energies in MeV, one shower a condition in order, shape "
+            f"({len(inputs)}, {grid.voxels}); got shape {array.shape} of {array.dtype}"
+        )
+    if array.dtype == code_type(grid):
+        return array
+    _check(array, inputs)
+    return encode(array, grid)
+
+
+def _check(voxels: NDArray[Any], inputs: Conditions) -> None:
+    finite = np.isfinite(voxels)
+    if not finite.all():
+        shower, voxel = np.argwhere(~finite)[0].tolist()
+        raise FloatingPointError(
+            f"{int((~finite).sum())} of {voxels.size} voxels are NaN or infinite; the first is "
+            f"voxel {voxel} of shower {shower}"
+        )
+    if voxels.size and voxels.min() < 0:
+        shower, voxel = np.unravel_index(int(np.argmin(voxels)), voxels.shape)
+        raise ValueError(
+            f"voxels must be >= 0 MeV; got {voxels.min():g} in voxel {voxel} of shower {shower}. "
+            "Cut at zero in the model"
+        )
+    response = float(np.median(voxels.sum(1) / inputs.energy)) if len(voxels) else 1.0
+    if GEV[0] < response < GEV[1]:
+        raise ValueError(
+            f"showers must be in MeV; their energy is {response:.2g} of the incident one, which "
+            "looks like GeV. Multiply by 1,000"
+        )
+
+
+def admit(metrics: Mapping[str, float]) -> str | None:
+    """A row ranks only where no more than 5 % of its showers are copies of training showers."""
+    copied = metrics.get("copied_fraction", 0.0)
+    if copied > LARGEST_COPIED:
+        return f"{copied:.0%} of the showers are copies of training showers"
+    return None
+
+
+TASK = Task(
+    summary="incident energy -> showers that a judge cannot tell from the simulation",
+    reference="""@article{CaloChallenge:2024,
+  author = {Krause, Claudius and {Faucci Giannelli}, Michele and Kasieczka, Gregor and
+            Nachman, Benjamin and Salamani, Dalila and Shih, David and Zaborowska, Anna and
+            {CaloChallenge participants}},
+  title = {{CaloChallenge} 2022: A Community Challenge for Fast Calorimeter Simulation},
+  year = {2024},
+  eprint = {2410.21611},
+  archiveprefix = {arXiv},
+  url = {https://arxiv.org/abs/2410.21611}
+}""",
+    unit="shower",
+    datasets=(parametrised_showers,),
+    load=load,
+    metrics=(
+        Metric(showers.judge_jsd, "bit", "min", replicates=resampled(showers.judge_jsd)),
+        Metric(showers.judge_auc, "1", "min", replicates=showers.judge_auc_replicates),
+        Metric(showers.judge_jsd_high, "bit", "min", replicates=resampled(showers.judge_jsd_high)),
+        Metric(showers.judge_jsd_low, "bit", "min", replicates=resampled(showers.judge_jsd_low)),
+        Metric(showers.fpd, "1", "min", replicates=resampled(showers.fpd)),
+        Metric(showers.kpd, "1", "zero", interval=showers.kpd_interval),
+        Metric(
+            showers.separation_total, "1", "min", replicates=resampled(showers.separation_total)
+        ),
+        Metric(
+            showers.separation_layers, "1", "min", replicates=resampled(showers.separation_layers)
+        ),
+        Metric(
+            showers.separation_radial, "1", "min", replicates=resampled(showers.separation_radial)
+        ),
+        Metric(
+            showers.separation_occupancy, "1", "min",
+            replicates=resampled(showers.separation_occupancy),
+        ),
+        Metric(
+            showers.response_bias, "1", "zero", slices=showers.response_bias_slices,
+            replicates=resampled(showers.response_bias),
+        ),
+        Metric(
+            showers.resolution_bias, "1", "zero", slices=showers.resolution_bias_slices,
+            replicates=resampled(showers.resolution_bias),
+        ),
+        Metric(
+            showers.copied_fraction, "1", "min", replicates=resampled(showers.copied_fraction)
+        ),
+    ),
+    prepare=prepare,
+    derive=shower_table.judged,
+    admit=admit,
+)  # fmt: skip
