@@ -31,7 +31,7 @@ from physbench.datasets.showers import (
     parametrised_showers,
 )
 from physbench.tasks import Metric, Task
-from physbench.tasks.metrics import shower_table, showers
+from physbench.tasks.metrics import shower_figures, shower_table, showers
 from physbench.tasks.metrics.showers import resampled
 
 LARGEST_COPIED = 0.05  # a fresh draw has 0.01, a copier 1
@@ -163,4 +163,14 @@ TASK = Task(
     prepare=prepare,
     derive=shower_table.judged,
     admit=admit,
+    figures={
+        "Energy of the layers": shower_figures.layer_figure,
+        "Energy of the rings": shower_figures.ring_figure,
+        "Total energy": shower_figures.response_figure,
+        "Occupancy": shower_figures.occupancy_figure,
+        "Mean shower": shower_figures.mean_figure,
+        "Single showers": shower_figures.single_figure,
+        "Correlations of layers": shower_figures.correlation_figure,
+        "Verdict of the judge": shower_figures.judge_figure,
+    },
 )  # fmt: skip

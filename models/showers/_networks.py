@@ -80,13 +80,12 @@ def trained(
     seed: int,
     epochs: int,
     learning_rate: float,
-    weight_decay: float = 0.0,
+    **options: Any,
 ) -> nn.Module:
     """Adam with a cosine schedule; the weights of the best epoch on validation."""
     return training.train(
         network, loss, data.train, data.validation, seed=seed, epochs=epochs, lr=learning_rate,
-        optimiser="adamw" if weight_decay else "adam", weight_decay=weight_decay,
-        schedule="cosine",
+        schedule="cosine", **options,
     )  # fmt: skip
 
 
@@ -141,7 +140,7 @@ def generate(
 
 def parameters(fitted: Fitted) -> int:
     """Number of trained parameters."""
-    return training.parameters(fitted.network)
+    return sum(p.numel() for p in fitted.network.parameters())
 
 
 def save(fitted: Fitted, path: Path) -> None:
