@@ -42,10 +42,10 @@ def ring_figure(truth: Showers, drawn: Drawn) -> Figure:
     edges = np.unique(np.concatenate([layer.rings for layer in truth.grid.layers]))
     middle = (edges[1:] + edges[:-1]) / 2
     place = np.searchsorted(edges, truth.grid.radius) - 1
-    curves = {}
+    curves: dict[str, Floats] = {}
     for name, voxels in _all(truth, drawn).items():
         share = (voxels / truth.energy[:, None]).mean(0)
-        curves[name] = np.bincount(place, share, len(middle))
+        curves[name] = np.asarray(np.bincount(place, share, len(middle)), np.float64)
     return _profile(curves, edges, f"radius [{_unit(truth.grid.radius_unit)}]")
 
 
