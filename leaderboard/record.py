@@ -20,9 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 MAX_BYTES = 20_000
 
-Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "interrupted"]
+Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "interrupted", "killed"]
 Stage = Literal["load", "fit", "predict", "prepare", "score", "write"]
 Hex = str
+# Fields that came later are left out where they are empty: older records keep their ids.
+LATER = (
+    *(("task", "fold"), ("dataset", "counts"), ("dataset", "source"), ("dataset", "content")),
+    *(("model", "role"), ("failure", "traceback")),
+)
 
 
 class RecordError(ValueError):
@@ -43,6 +48,7 @@ class TaskPart(Closed):
     split: Hex = Field(description="sha256 of the ids of all units of the three splits")
     unit: str
     units: dict[str, int] = Field(description="units in train, validation and test")
+    fold: int | None = Field(None, description="which of the task's folds, where it has some")
 
 
 class DatasetPart(Closed):
@@ -54,6 +60,10 @@ class DatasetPart(Closed):
     )
     counts: dict[str, int] | None = Field(
         None, description="how many units were left after each cut"
+    )
+    source: Hex | None = Field(None, description="sha256 of the dataset's source")
+    content: Hex | None = Field(
+        None, description="sha256 of all inputs and targets of the splits, as numbers"
     )
 
 
@@ -132,6 +142,7 @@ class Failure(Closed):
     stage: Stage
     type: str
     message: str
+    traceback: str | None = Field(None, description="of the user's code, innermost call last")
 
 
 class Lineage(Closed):
@@ -203,9 +214,8 @@ def sha256(content: Any) -> str:
 def body(record: Record) -> dict[str, Any]:
     """The content of a record as plain Python, without its id."""
     content = record.model_dump(mode="json", by_alias=True, exclude={"id"})
-    # Records of before these fields were there keep their ids.
-    for part, name in (("dataset", "counts"), ("model", "role")):
-        if content[part][name] is None:
+    for part, name in LATER:
+        if content[part] is not None and content[part][name] is None:
             del content[part][name]
     return content
 
