@@ -70,7 +70,7 @@ MODEL = Model(
   author = {Chatterjee, Suman and Frohner, Nikolaus and Lechner, Lukas and Sch{\\"o}fbeck, Robert
     and Schwarz, Dennis},
   title = {Tree boosting for learning {EFT} parameters},
-  journal = {Comput. Phys. Commun.},
+  journal = {Computer Physics Communications},
   volume = {277},
   pages = {108385},
   year = {2022},
