@@ -73,7 +73,7 @@ def _trust_parsers(verbs: Any) -> None:
     check.add_argument("tasks", nargs="*", metavar="TASK", help="names or files; default: all")
     check.add_argument("--models", nargs="+", default=[], help="default: all with references")
     check.add_argument("--reference", type=Path, help="folder of reference records")
-    check.add_argument("--fast", action="store_true", help="only cells of less than ten seconds")
+    check.add_argument("--fast", action="store_true", help="what CI runs: see GUIDE")
     check.add_argument("--margin", type=float, default=0.0, help="loss that does not matter")
     check.add_argument("--older", type=Path, help="an older checkout, to compare the cost with")
     check.add_argument("--report", type=Path, help="write every number as JSON")

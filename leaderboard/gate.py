@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Verdict = Literal["PASS", "RED", "UNRESOLVED"]
@@ -40,7 +40,7 @@ PASS_LEVEL = 0.98
 NEAR = 1.5  # mean square of the first candidates' deviations from the references, to PASS at once
 CLIP = 4.0  # standard deviations beyond which one seed says no more
 LOSS = {8: 1e-4, 16: 1.5e-4, 24: 1e-4}  # levels of the rank test of a loss
-SCATTER = 3.5e-3  # level of the rank test of scatter, which needs the size below as well
+SCATTER = 3.5e-3  # the same of scatter, with the size below; fewer references: as for a loss
 GROWN = {8: 8.5, 16: 6.3, 24: 5.2}  # variance over the references' from which scatter is RED
 CALM = {8: 3.0, 16: 3.5, 24: 4.0}  # variance over the references' up to which a candidate may PASS
 DIVERGED = 3  # of any number
@@ -197,7 +197,8 @@ def _decided(step: _Step, n: int, k: int, cells: int) -> tuple[NDArray[np.bool_]
         passed = (step.near < NEAR) | (excused & sure)
         return passed, np.zeros_like(passed), np.zeros_like(passed)
     loss = (step.low <= LOSS[seeds] / share) & (step.clipped < -step.margin / 2)
-    scatter = (step.odd <= (SCATTER if k >= REFERENCES else LOSS[seeds]) / share) & (step.variance > GROWN[seeds]) & ~excused
+    odd = SCATTER if k >= REFERENCES else LOSS[seeds]
+    scatter = (step.odd <= odd / share) & (step.variance > GROWN[seeds]) & ~excused
     passed = sure & ((step.calm <= CALM[seeds]) | excused)
     return passed & ~loss & ~scatter, loss, scatter
 

@@ -134,6 +134,11 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def ranking(task: Task, test: Split, predictions: Any) -> float:
+    """The ranking metric of prepared predictions."""
+    return _scalar(task.metrics[0].function(test.targets, task.derive(test.targets, predictions)))
+
+
 def bind(task: Task, split: Split) -> Mapping[str, Any]:
     """The task's metrics as functions of predictions alone, on this split."""
 

@@ -151,14 +151,11 @@ def repredicted(original: Original) -> tuple[list[MetricPart], str]:
 
 def frozen_gate(original: Original, fitted: Any, prepared: Any) -> gate.Result:
     """G0 on the ranking metric: renewed against stored, calibrated by harmless changes."""
-    ranking, test = original.task.metrics[0], original.splits.test
-    value = float(scoring._scalar(ranking.function(test.targets, prepared)))
+    task, test = original.task, original.splits.test
+    value = scoring.ranking(task, test, prepared)
     first = original.record.metrics[0].value
     assert first is not None
-    changed = [
-        float(scoring._scalar(ranking.function(test.targets, other))) - value
-        for other in _harmless(original, fitted)
-    ]
+    changed = [scoring.ranking(task, test, other) - value for other in _harmless(original, fitted)]
     return gate.frozen(abs(value - first), max(abs(step) for step in changed))
 
 

@@ -29,7 +29,7 @@ def pt_dispersion(jets: Jets) -> Array:
     return np.asarray(np.sqrt((fractions(jets) ** 2).sum(axis=1)))
 
 
-def energy_correlation(jets: Jets, beta: float = 0.2, batch: int = 2000) -> Array:
+def energy_correlation(jets: Jets, beta: float = 0.2, batch: int = 250) -> Array:
     """Two-point correlation sum_{i<j} z_i z_j dR_ij^beta (n,), Larkoski, Salam, Thaler 2013."""
     total = np.empty(len(jets))
     z, angles = fractions(jets), jets.constituents[..., 1:].astype(np.float64)
@@ -42,8 +42,8 @@ def energy_correlation(jets: Jets, beta: float = 0.2, batch: int = 2000) -> Arra
 
 def pairwise(angles: Array) -> Array:
     """Distances dR between all constituents, (n, slots, slots), from (n, slots, 2)."""
-    difference = angles[:, :, None, :] - angles[:, None, :, :]
-    return np.asarray(np.sqrt((difference**2).sum(axis=-1)))
+    squares = [(a[:, :, None] - a[:, None, :]) ** 2 for a in (angles[..., 0], angles[..., 1])]
+    return np.asarray(np.sqrt(squares[0] + squares[1]))
 
 
 def observables(jets: Jets) -> Array:
