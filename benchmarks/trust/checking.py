@@ -201,7 +201,7 @@ def _affordable(groups: Groups) -> list[Key]:
     wanted: list[tuple[int, float, Key]] = []
     for key, group in groups.items():
         exact = group[0].model.deterministic
-        costs = [r.cost[stage] for r in group for stage in ("train", "predict")]
+        costs = [r.cost[k] for r in group for k in ("train", "predict") if k in r.cost]
         if max(cost.peak_rss_mb for cost in costs) > MEMORY:
             continue
         if exact or len({r.seed for r in group}) >= gate.REFERENCES:

@@ -31,7 +31,7 @@ def verdict(task: str, model: str) -> Verdict:
 
 def weights(model: str = "interaction_network") -> list[Verdict]:
     """What G0 says of the saved weights of the tracking network."""
-    ((key, group),) = checking._references(ROOT, ["tracking"], [model]).items()
+    ((key, group),) = checking._references(ROOT, ["tracking"], [model])[0].items()
     cell = stages.prepare(key[0], key[2], dataset=key[1], runs=checking._scratch())
     found = checking._frozen(cell, group, ROOT)
     assert all("score" in result.reason for result in found), found  # no crash
