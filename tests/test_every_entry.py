@@ -47,7 +47,7 @@ def test_model_is_complete(name: str) -> None:
     assert len(inspect.signature(model.predict).parameters) == (3 if model.oracle else 2)
     for dataset, preset in model.presets.items():
         assert dataset in registry.names("dataset")
-        stages.resolve(model.fit, preset, "preset", skip=("seed",))
+        stages.resolve(model.fit, preset, "preset", skip=stages.NO_SETTINGS)
 
 
 @pytest.mark.parametrize("name", registry.names("dataset"))

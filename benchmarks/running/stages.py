@@ -37,9 +37,10 @@ from physbench.leaderboard.record import (
     Status,
     TaskPart,
 )
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.tasks import Task
 
+NO_SETTINGS = ("seed", "context")  # keywords of `fit` that are no hyper-parameters
 FULL_DIGESTS = 32  # datasets with more files list 16 digits of each digest, to bound the record
 
 
@@ -140,7 +141,7 @@ def prepare(
         the_model.object.fit,
         dict(preset) | dict(settings or {}),
         f"setting of {the_model.name}",
-        skip=("seed",),
+        skip=NO_SETTINGS,
     )
     options = resolve(the_task.object.load, protocol or {}, f"protocol of {the_task.name}")
     folder = writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
@@ -348,7 +349,8 @@ def _execute(cell: Cell, seed: int, outcome: Outcome) -> None:
     """Fit, predict, store, score: each stage leaves its result in `outcome`."""
     model: Model = cell.model.object
     with _measured(outcome, "train", len(cell.splits.train)):
-        fitted = model.fit(cell.splits.train, cell.splits.validation, seed=seed, **cell.settings)
+        given = {"seed": seed, **context(model), **cell.settings}
+        fitted = model.fit(cell.splits.train, cell.splits.validation, **given)
     outcome.parameters = model.parameters(fitted) if model.parameters else None
     outcome.stage = "predict"
     test = cell.splits.test
@@ -363,6 +365,14 @@ def _execute(cell: Cell, seed: int, outcome: Outcome) -> None:
         outcome.metrics = scoring.evaluate(cell.task.object, test, prepared, cell.split)
     if not model.oracle:
         outcome.cost["predict"] = _latency(model, fitted, test, outcome.cost["predict"])
+
+
+def context(model: Model) -> dict[str, Context]:
+    """The keyword `context` for a `fit` that declares one."""
+    if "context" not in inspect.signature(model.fit).parameters:
+        return {}
+    device, tracker = (os.environ.get(f"PHYSBENCH_{n}", "") for n in ("DEVICE", "TRACK"))
+    return {"context": Context(device or "auto", threads=environment.threads(), tracker=tracker)}
 
 
 def _predict(model: Model, fitted: Any, test: Split) -> Any:

@@ -218,7 +218,7 @@ def _own_settings(key: Key, group: list[Record]) -> list[Record]:
     """The records whose settings are those that a plain run would have today."""
     model = registry.load("model", key[2]).object
     preset = dict(model.presets.get(key[1], {}))
-    settings = stages.resolve(model.fit, preset, "setting", skip=("seed",))
+    settings = stages.resolve(model.fit, preset, "setting", skip=stages.NO_SETTINGS)
     return [r for r in group if r.model.hyper_parameters == settings]
 
 
@@ -276,7 +276,8 @@ def candidate(cell: Cell, seed: int) -> float:
     """The ranking metric of one freshly trained seed, scored as a run scores it."""
     model, test = cell.model.object, cell.splits.test
     with environment.seeded(seed):
-        fitted = model.fit(cell.splits.train, cell.splits.validation, seed=seed, **cell.settings)
+        given = {"seed": seed, **stages.context(model), **cell.settings}
+        fitted = model.fit(cell.splits.train, cell.splits.validation, **given)
         predictions = stages._predict(model, fitted, test)
     prepared = verifying._prepared(cell.task.object, test, predictions)
     return scoring.ranking(cell.task.object, test, prepared)

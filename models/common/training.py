@@ -1,30 +1,37 @@
-"""The training loop of every network: Lightning, deterministic, stopped on validation only."""
+"""The training loop of every network: deterministic, stopped on validation only, resumable.
+
+`train` is the loop. A training with several networks (an adversary, a sampler) keeps a loop of its
+own and uses the parts: `order`, `reseed`, `set_rate`, `finite`, `deterministic`, `Checkpoint` and
+`Progress`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
 import os
-import signal
-import sys
-import tempfile
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
+
+from physbench.models import Context
+from physbench.models.common import devices
+from physbench.models.common.progress import Progress
+from physbench.models.common.schedules import NAMES as SCHEDULES
+from physbench.models.common.schedules import Schedule
+
+__all__ = ["OPTIMISERS", "SCHEDULES", "load", "parameters", "save", "train"]
 
 Step = Callable[[Any, Any], Tensor]
+Weights = dict[str, Tensor]
+Row = dict[str, float]
 
+HERE = Context()
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-SCHEDULES = ("constant", "cosine", "warmup_cosine", "step", "onecycle")
 
 
 def train(
@@ -35,8 +42,8 @@ def train(
     *,
     seed: int,
     epochs: int,
-    lr: float,
-    optimiser: str = "adam",
+    learning_rate: float,
+    optimiser: str | Callable[[Any], torch.optim.Optimizer] = "adam",
     weight_decay: float = 0.0,
     schedule: str = "constant",
     step_size: int = 5,
@@ -44,10 +51,14 @@ def train(
     warmup: int = 100,
     patience: int | None = None,
     clip: float | None = None,
+    average: int = 0,
     validation_step: Step | None = None,
-    checkpoints: Path | None = None,
+    context: Context = HERE,
+    name: str = "network",
 ) -> nn.Module:
     """Train `module` in place and return it in evaluation mode, with its best weights.
+
+    Its `history` holds `{"train_loss", "validation_loss", "learning_rate"}` of each epoch.
 
     Parameters
     ----------
@@ -55,246 +66,256 @@ def train(
         `step(module, batch) -> loss`, a scalar tensor.
     train_batches, validation_batches:
         Batches with `len` and indexing (a list, or any map-style dataset of whole batches). The
-        training order of epoch k is a function of `seed` and k.
-    schedule:
-        `constant`, `cosine` (to 0 at the last step), `warmup_cosine` (the same times a linear
-        rise over `warmup` steps), `step` (times `gamma` each `step_size` epochs) or `onecycle`.
+        training order of epoch k is a function of `seed` and k. Without validation batches the
+        last weights are kept.
+    optimiser:
+        `adam`, `adamw`, `sgd`, or a function of the parameters that returns one of torch's.
+    schedule, step_size, gamma, warmup:
+        The course of the learning rate: see `schedules.Schedule`.
     patience:
         Epochs without a better validation loss after which training stops; None: never.
     clip:
         Largest norm of the gradient.
+    average:
+        Return the mean of the weights after each of the last so many epochs, not the best ones.
     validation_step:
         Like `step`, where the loss to stop on differs from the loss to train.
-    checkpoints:
-        Folder of the state after each epoch, from which an interrupted training goes on and
-        ends with the same weights; default `$PHYSBENCH_CHECKPOINTS`, or none.
+    context:
+        Device, precision, checkpoints, tracker and progress, as the run was asked for. Each of
+        several devices takes its share of an epoch's batches, so that a step sees several.
+    name:
+        Of this training among those of one `fit`: the file of its checkpoint.
 
     Raises
     ------
     FloatingPointError
-        The loss is NaN or infinite.
-
-    The environment chooses the device (`PHYSBENCH_DEVICE`: auto, cpu, gpu) and the experiment
-    tracker (`PHYSBENCH_TRACK`: wandb).
+        A loss is NaN or infinite.
     """
-    if optimiser not in OPTIMISERS:
-        raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got '{optimiser}'")
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}; got '{schedule}'")
-    steps = epochs * len(train_batches)
-    loop = Loop(
-        module, step, validation_step or step, seed,
-        optimiser=lambda p: OPTIMISERS[optimiser](p, lr=lr, weight_decay=weight_decay),
-        schedule=lambda o: _schedule(o, schedule, steps, step_size, gamma, lr, warmup),
-        per_step=schedule in ("cosine", "warmup_cosine", "onecycle"),
-    )  # fmt: skip
-    with _quiet(), tempfile.TemporaryDirectory() as scratch:
-        kept = checkpoints or _from_environment("PHYSBENCH_CHECKPOINTS") or Path(scratch)
-        trainer = _trainer(kept, epochs, patience, clip)
-        last = kept / "last.ckpt"
-        order = Order(train_batches, seed, lambda: loop.current_epoch)
-        loaders = (
-            DataLoader(_Batches(train_batches), batch_size=None, sampler=order),
-            DataLoader(_Batches(validation_batches), batch_size=None),
-        )
-        trainer.fit(
-            loop, *loaders, ckpt_path=str(last) if last.exists() else None, weights_only=False
-        )
-        best = trainer.checkpoint_callbacks[0].best_model_path
-        state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
-        for path in (last, Path(best)):
-            path.unlink(missing_ok=True)
-    module.cpu().load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
+    if not len(train_batches):
+        raise ValueError("train_batches must hold at least one batch; got none")
+    make = _optimiser(optimiser, learning_rate, weight_decay)
+    engine = devices.engine(context)
+    share = -(-len(train_batches) // engine.world_size)
+    rate = Schedule(schedule, epochs * share, share, warmup, step_size, gamma)
+    kept = Checkpoint(context.checkpoints, f"{name} {seed} {epochs} {len(train_batches)}")
+    progress = Progress(epochs, context)
+
+    def one_epoch(net: nn.Module, moving: torch.optim.Optimizer, epoch: int) -> float:
+        net.train()
+        total = 0.0
+        for k, index in enumerate(_share(order(len(train_batches), seed, epoch), engine)):
+            number = epoch * share + k
+            reseed(seed * 100_003 + number)
+            set_rate(moving, learning_rate * rate.factor(number), rate.momentum(number))
+            moving.zero_grad()
+            loss = step(net, engine.to_device(train_batches[index]))
+            total += finite(loss, f"epoch {epoch}, batch {k}")
+            engine.backward(loss)
+            if clip is not None:
+                engine.clip_gradients(net, moving, max_norm=clip)
+            moving.step()
+        return _mean(total / share, engine)
+
+    @torch.no_grad()
+    def validate(net: nn.Module, epoch: int) -> float:
+        net.eval()
+        reseed(seed)  # a loss with random draws meets the same ones in each epoch
+        measure, where = validation_step or step, f"epoch {epoch}, validation"
+        values = [
+            finite(measure(net, engine.to_device(validation_batches[index])), where)
+            for index in _share(range(len(validation_batches)), engine)
+        ]
+        return _mean(sum(values) / len(values), engine)
+
+    def loop(engine: Any) -> tuple[Weights, list[Row]]:
+        own = module.to(engine.device)
+        net, moving = engine.setup(own, make(own.parameters(), engine))
+        state = kept.restore(own, moving)
+        for epoch in range(state.epoch, epochs):
+            row = {"train_loss": one_epoch(net, moving, epoch)}
+            if len(validation_batches):
+                row["validation_loss"] = validate(net, epoch)
+            row["learning_rate"] = learning_rate * rate.factor(epoch * share)
+            state.add(row, own, average)
+            if engine.global_rank == 0:
+                progress(epoch, row)
+                kept.write(state, own, moving)
+            if patience is not None and state.waited >= patience:
+                break
+        return state.weights(average), state.history
+
+    precision = next(module.parameters()).dtype
+    with deterministic(engine.device):
+        weights, history = devices.launch(engine, loop)
+    kept.remove()
+    progress.close()
+    module.to("cpu", precision).load_state_dict(weights)
+    module.history = history  # type: ignore[assignment]
     return module.eval()
 
 
-class Loop(lightning.LightningModule):
-    """One module and its loss as Lightning wants them."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        step: Step,
-        validation_step: Step,
-        seed: int,
-        *,
-        optimiser: Callable[[Any], torch.optim.Optimizer],
-        schedule: Callable[[torch.optim.Optimizer], Any],
-        per_step: bool,
-    ) -> None:
-        super().__init__()
-        self.module = module
-        self._step, self._validation_step, self._seed = step, validation_step, seed
-        self._optimiser, self._schedule, self._per_step = optimiser, schedule, per_step
-
-    def training_step(self, batch: Any, index: int) -> Tensor:
-        # Draws of a step (dropout, noise) depend on seed and step alone: resuming is exact.
-        torch.manual_seed(self._seed * 100_003 + self.global_step)
-        loss = self._step(self.module, batch)
-        if not math.isfinite(float(loss.detach())):
-            raise FloatingPointError(
-                f"loss is {float(loss.detach())} in epoch {self.current_epoch}, batch {index}"
-            )
-        self.log("train_loss", loss.detach(), on_epoch=True, on_step=False, batch_size=1)
-        return loss
-
-    def validation_step(self, batch: Any, index: int) -> None:
-        loss = self._validation_step(self.module, batch)
-        self.log("validation_loss", loss, on_epoch=True, batch_size=1)
-
-    def configure_optimizers(self) -> Any:
-        optimiser = self._optimiser(self.module.parameters())
-        scheduler = self._schedule(optimiser)
-        if scheduler is None:
-            return optimiser
-        interval = "step" if self._per_step else "epoch"
-        return [optimiser], [{"scheduler": scheduler, "interval": interval}]
+def order(count: int, seed: int, epoch: int) -> list[int]:
+    """The permutation of `count` batches in an epoch: a function of seed and epoch alone."""
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    found: list[int] = torch.randperm(count, generator=generator).tolist()
+    return found
 
 
-def warmup_cosine(step: int, warmup: int, steps: int) -> float:
-    """Factor of the learning rate: (1 + cos(pi step/steps)) / 2 * min(1, step/warmup).
+def reseed(seed: int) -> None:
+    """Seed what dropout and noise draw from: a step's draws then depend on its number alone.
 
-    >>> [round(warmup_cosine(t, 100, 1000), 6) for t in (0, 50, 100, 500, 1000)]
-    [0.0, 0.496922, 0.975528, 0.5, 0.0]
+    The generators are seeded one by one, since `torch.manual_seed` costs more than a small step.
     """
-    rise = min(1.0, step / warmup) if warmup else 1.0
-    return 0.5 * (1 + math.cos(math.pi * step / steps)) * rise
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed(seed)
 
 
-def _schedule(
-    optimiser: torch.optim.Optimizer,
-    name: str,
-    steps: int,
-    size: int,
-    gamma: float,
-    lr: float,
-    warmup: int,
-) -> Any:
-    if name == "warmup_cosine":
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: warmup_cosine(step, warmup, max(steps, 1))
-        )
-    if name == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
-    if name == "step":
-        return torch.optim.lr_scheduler.StepLR(optimiser, size, gamma)
-    if name == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=max(steps, 2))
-    return None
+def set_rate(
+    optimiser: torch.optim.Optimizer, learning_rate: float, momentum: float | None = None
+) -> None:
+    """Set the learning rate of all parameters, and Adam's first momentum where one is given."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
 
 
-class _Batches(torch.utils.data.Dataset[Any]):
-    """Any indexable collection as a map-style dataset."""
-
-    def __init__(self, batches: Sequence[Any]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.batches[index]
+def finite(loss: Tensor, where: str) -> float:
+    """The loss as a number. Raises FloatingPointError, naming the place, for NaN and infinity."""
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(f"loss is {value} in {where}")
+    return value
 
 
-class Order(Sampler[int]):
-    """A permutation that depends on seed and epoch.
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Algorithms that give the same digits each time, and the process as it was afterwards."""
+    before = torch.get_deterministic_debug_mode()
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    # Not `use_deterministic_algorithms`, which imports a compiler for four seconds.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
+        memory.fill_uninitialized_memory = filling
 
-    Lightning's own `set_epoch` starts again from 0 when a training is resumed, so the epoch is
-    asked for when the first batch is drawn.
+
+@dataclass
+class State:
+    """How far a training has come; all of it is in its checkpoint.
+
+    `best` are the weights of the least validation loss `least`, `last` those after each of the
+    epochs that are averaged, `waited` the epochs since the best one.
     """
 
-    def __init__(self, batches: Sequence[Any], seed: int, epoch: Callable[[], int]) -> None:
-        self.size, self.seed, self.epoch = len(batches), seed, epoch
+    history: list[Row] = field(default_factory=list)
+    least: float = math.inf
+    best: Weights = field(default_factory=dict)
+    last: list[Weights] = field(default_factory=list)
+    waited: int = 0
 
-    def __len__(self) -> int:
-        return self.size
+    @property
+    def epoch(self) -> int:
+        """The next epoch."""
+        return len(self.history)
 
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch())
-        yield from torch.randperm(self.size, generator=generator).tolist()
+    def add(self, row: Row, module: nn.Module, average: int) -> None:
+        """Take account of an epoch that has ended with these losses."""
+        self.history.append(row)
+        loss = row.get("validation_loss", -math.inf)
+        self.waited += 1
+        if loss < self.least or loss == -math.inf:
+            self.least, self.best, self.waited = loss, _copied(module), 0
+        if average:
+            self.last = [*self.last, _copied(module)][-average:]
+
+    def weights(self, average: int) -> Weights:
+        """The best weights, or the mean of the last."""
+        if not average:
+            return self.best
+        return {key: _mean_of([w[key] for w in self.last]) for key in self.best}
 
 
-class Lines(Callback):
-    """Plain progress, one line an epoch, where there is no terminal."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """State, weights and optimiser after each epoch, in a file that is replaced as a whole.
 
-    def on_validation_epoch_end(self, trainer: Any, loop: Any) -> None:
-        if trainer.sanity_checking:
+    A file of another training (`of` differs) is passed over. Without a folder nothing is kept.
+    """
+
+    folder: Path | None
+    of: str
+
+    @property
+    def path(self) -> Path:
+        """The file of this training."""
+        return (self.folder or Path()) / f"{self.of.partition(' ')[0]}.checkpoint"
+
+    def write(self, state: State, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Keep what `restore` needs."""
+        if self.folder is None:
             return
-        values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.endswith("loss")}
-        text = "  ".join(f"{name} {value:.5g}" for name, value in sorted(values.items()))
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}", file=sys.stderr)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scratch = self.path.with_suffix(".part")
+        whole = {"of": self.of, "state": vars(state), "module": module.state_dict()}
+        torch.save(whole | {"optimiser": optimiser.state_dict()}, scratch)
+        os.replace(scratch, self.path)
+
+    def restore(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> State:
+        """The state of an interrupted training, its weights put back; else a fresh state."""
+        if self.folder is None or not self.path.exists():
+            return State()
+        found = torch.load(self.path, map_location="cpu", weights_only=True)
+        if found["of"] != self.of:
+            return State()
+        module.load_state_dict(found["module"])
+        optimiser.load_state_dict(found["optimiser"])
+        return State(**found["state"])
+
+    def remove(self) -> None:
+        """Forget the training: it has ended."""
+        if self.folder is not None:
+            self.path.unlink(missing_ok=True)
 
 
-def _trainer(
-    folder: Path, epochs: int, patience: int | None, clip: float | None
-) -> lightning.Trainer:
-    terminal = sys.stderr.isatty()
-    callbacks: list[Callback] = [
-        ModelCheckpoint(
-            folder, monitor="validation_loss", filename="best", enable_version_counter=False
-        ),
-        ModelCheckpoint(
-            folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True
-        ),
-    ]
-    if patience is not None:
-        callbacks.append(EarlyStopping("validation_loss", patience=patience))
-    if not terminal:
-        callbacks.append(Lines())
-    return lightning.Trainer(
-        max_epochs=epochs,
-        accelerator={"gpu": "gpu", "cpu": "cpu"}.get(
-            os.environ.get("PHYSBENCH_DEVICE", ""), "auto"
-        ),
-        devices=1,
-        callbacks=callbacks,
-        logger=_tracker(folder),
-        gradient_clip_val=clip,
-        default_root_dir=folder,
-        enable_progress_bar=terminal,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        deterministic=True,
+def _optimiser(kind: Any, learning_rate: float, weight_decay: float) -> Callable[..., Any]:
+    if callable(kind):
+        return lambda parameters, engine: kind(parameters)
+    if kind not in OPTIMISERS:
+        raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got '{kind}'")
+    return lambda parameters, engine: OPTIMISERS[kind](
+        parameters,
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        fused=isinstance(engine, devices.Bare),  # one call for all parameters
     )
 
 
-def _tracker(folder: Path) -> Any:
-    """The W&B logger when the run asks for it; its files lie where `WANDB_DIR` says."""
-    if os.environ.get("PHYSBENCH_TRACK") != "wandb":
-        return False
-    from pytorch_lightning.loggers import WandbLogger
-
-    return WandbLogger(project="physbench", save_dir=os.environ.get("WANDB_DIR", str(folder)))
+def _share(indices: Sequence[int], engine: Any) -> Sequence[int]:
+    """This device's part of the batches, as many as every other's: the first ones come twice."""
+    whole = [*indices, *indices[: -len(indices) % engine.world_size]]
+    return whole[engine.global_rank :: engine.world_size]
 
 
-def _from_environment(name: str) -> Path | None:
-    value = os.environ.get(name)
-    return Path(value) if value else None
+def _mean(value: float, engine: Any) -> float:
+    if engine.world_size == 1:
+        return value
+    return float(engine.all_reduce(torch.tensor(value, device=engine.device)))
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No chatter, and the process as it was before: Lightning changes global state."""
-    loggers = [logging.getLogger(n) for n in ("pytorch_lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", message=".*treespec.*")
-            yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if main:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+def _mean_of(tensors: list[Tensor]) -> Tensor:
+    """The mean of real numbers; of counters the last."""
+    return torch.stack(tensors).mean(0) if tensors[0].is_floating_point() else tensors[-1]
+
+
+def _copied(module: nn.Module) -> Weights:
+    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
 
 
 def parameters(module: nn.Module) -> int:
@@ -303,11 +324,12 @@ def parameters(module: nn.Module) -> int:
 
 
 def save(module: nn.Module, path: Path, extra: Mapping[str, Any]) -> None:
-    """Weights and what is needed to build the module again (plain values)."""
-    torch.save({"state": module.state_dict(), "extra": dict(extra)}, path)
+    """Weights, history and what is needed to build the module again (plain values)."""
+    content = {"state": module.state_dict(), "extra": dict(extra)}
+    torch.save(content | {"history": getattr(module, "history", [])}, path)
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: Path) -> tuple[Weights, dict[str, Any]]:
     """State dictionary and extra of `save`; nothing in the file is executed."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     return content["state"], content["extra"]

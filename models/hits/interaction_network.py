@@ -148,7 +148,7 @@ def fit(
         [data(scaled, *row) for row in edge_pipeline.labelled(validation, windows)],
         seed=seed,
         epochs=epochs,
-        lr=lr,
+        learning_rate=lr,
         schedule=schedule,
         step_size=step_size,
         gamma=gamma,

@@ -165,7 +165,7 @@ def fit(
         batches(validation),
         seed=seed,
         epochs=recipe.epochs,
-        lr=recipe.lr,
+        learning_rate=recipe.lr,
         optimiser=recipe.optimiser,
         weight_decay=recipe.weight_decay,
         schedule=recipe.schedule,

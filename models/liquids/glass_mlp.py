@@ -96,7 +96,9 @@ def fit(
             ]
             for part, split in zip(tables, (train, validation), strict=True)
         ]
-        training.train(network, _loss, *batches, seed=seed, epochs=epochs, lr=learning_rate)
+        training.train(
+            network, _loss, *batches, seed=seed, epochs=epochs, learning_rate=learning_rate
+        )
         by_type[kind] = (standard, network.eval(), mean, spread)
     return Fitted(by_type, positions)
 

@@ -83,7 +83,7 @@ def fit(
         loss=loss,
         quantile=quantile,
         epochs=epochs,
-        lr=lr,
+        learning_rate=lr,
         optimiser="adamw",
         weight_decay=weight_decay,
         schedule="warmup_cosine",

@@ -20,7 +20,7 @@ wandb = pytest.importorskip("wandb", reason="needs the extra [wandb]")
 
 NETWORK = '''"""Toy network."""
 import torch
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
 
 def step(module, batch):
@@ -31,10 +31,11 @@ def batches(split):
     as_tensor = lambda values: torch.as_tensor(values, dtype=torch.float32)
     return [(as_tensor(split.inputs)[:, None], as_tensor(split.targets))]
 
-def fit(train, validation, *, seed, epochs=3, lr=0.01):
+def fit(train, validation, *, seed, context=Context(), epochs=3, learning_rate=0.01):
     torch.manual_seed(seed)
     return training.train(torch.nn.Linear(1, 1), step, batches(train), batches(validation),
-                          seed=seed, epochs=epochs, lr=lr)
+                          seed=seed, context=context, epochs=epochs,
+                          learning_rate=learning_rate)
 
 def predict(network, inputs):
     with torch.no_grad():
@@ -95,13 +96,13 @@ def test_offline_run_holds_configuration_curves_metrics_and_record(
 ) -> None:
     model = tmp_path / "network.py"
     model.write_text(NETWORK)
-    (found,) = benchmarks.run(toy[0], model, settings={"lr": 0.02})
+    (found,) = benchmarks.run(toy[0], model, settings={"learning_rate": 0.02})
     assert found.status == "ok"
     items = logged(offline)
     names = [i.run.display_name for i in items if i.WhichOneof("record_type") == "run"]
     assert names[0] == "toy/points/network/0"
     configuration = {u.key: u.value_json for i in items for u in i.run.config.update}
-    assert configuration["lr"] == "0.02"
+    assert configuration["learning_rate"] == "0.02"
     assert configuration["epochs"] == "3"
     curves = [{k.key or k.nested_key[0]: k.value_json for k in i.history.item}
               for i in items if i.WhichOneof("record_type") == "history"]  # fmt: skip
