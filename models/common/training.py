@@ -93,6 +93,8 @@ def train(
     """
     if not len(train_batches):
         raise ValueError("train_batches must hold at least one batch; got none")
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1; got {epochs}")
     make = _optimiser(optimiser, learning_rate, weight_decay)
     engine = devices.engine(context)
     share = -(-len(train_batches) // engine.world_size)
@@ -109,7 +111,7 @@ def train(
             set_rate(moving, learning_rate * rate.factor(number), rate.momentum(number))
             moving.zero_grad()
             loss = step(net, engine.to_device(train_batches[index]))
-            total += finite(loss, f"epoch {epoch}, batch {k}")
+            total += finite(loss, "epoch", epoch, "batch", k)
             engine.backward(loss)
             if clip is not None:
                 engine.clip_gradients(net, moving, max_norm=clip)
@@ -120,11 +122,11 @@ def train(
     def validate(net: nn.Module, epoch: int) -> float:
         net.eval()
         reseed(seed)  # a loss with random draws meets the same ones in each epoch
-        measure, where = validation_step or step, f"epoch {epoch}, validation"
-        values = [
-            finite(measure(net, engine.to_device(validation_batches[index])), where)
-            for index in _share(range(len(validation_batches)), engine)
-        ]
+        values = []
+        for index in _share(range(len(validation_batches)), engine):
+            batch = engine.to_device(validation_batches[index])
+            loss = (validation_step or step)(net, batch)
+            values.append(finite(loss, "epoch", epoch, "validation"))
         return _mean(sum(values) / len(values), engine)
 
     def loop(engine: Any) -> tuple[Weights, list[Row]]:
@@ -181,11 +183,11 @@ def set_rate(
             group["betas"] = (momentum, group["betas"][1])
 
 
-def finite(loss: Tensor, where: str) -> float:
+def finite(loss: Tensor, *where: object) -> float:
     """The loss as a number. Raises FloatingPointError, naming the place, for NaN and infinity."""
     value = loss.item()
     if not math.isfinite(value):
-        raise FloatingPointError(f"loss is {value} in {where}")
+        raise FloatingPointError(f"loss is {value} in {' '.join(map(str, where))}")
     return value
 
 
