@@ -193,7 +193,7 @@ def run(
         fixed,
         seed=seed,
         epochs=CHECKS,
-        lr=learning_rate,
+        learning_rate=learning_rate,
         schedule="cosine",
     )
 

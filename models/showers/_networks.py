@@ -84,7 +84,8 @@ def trained(
 ) -> nn.Module:
     """Adam with a cosine schedule; the weights of the best epoch on validation."""
     return training.train(
-        network, loss, data.train, data.validation, seed=seed, epochs=epochs, lr=learning_rate,
+        network, loss, data.train, data.validation, seed=seed, epochs=epochs,
+        learning_rate=learning_rate,
         schedule="cosine", **options,
     )  # fmt: skip
 
