@@ -14,6 +14,7 @@ simulated showers. A row that copies its training showers is refused.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,34 +27,60 @@ from physbench.datasets.showers import (
     Conditions,
     Sample,
     Showers,
+    calochallenge_electrons,
+    calochallenge_photons,
+    calogan,
     code_type,
     encode,
     parametrised_showers,
 )
 from physbench.tasks import Metric, Task
-from physbench.tasks.metrics import shower_figures, shower_table, showers
+from physbench.tasks.metrics import challenge, shower_figures, shower_table, showers
 from physbench.tasks.metrics.showers import resampled
 
 LARGEST_COPIED = 0.05  # a fresh draw has 0.01, a copier 1
 GEV = (3e-4, 3e-3)  # median of E_tot/E that says that voxels are in GeV
 
 
-def load(dataset: Dataset, *, particle: str = "photon", folder: str = "") -> Splits:
+def load(
+    dataset: Dataset,
+    *,
+    variant: str = "",
+    folder: str = "",
+    showers: int = 0,
+    classifier: bool = False,
+) -> Splits:
     """Splits of a dataset.
 
     Parameters
     ----------
-    particle:
-        `photon`, or `electron`: the same detector without conversion depth, drawn anew.
+    variant:
+        Of the parametrised showers: `photon`, or `electron`, the same detector without conversion
+        depth, drawn anew. Of CaloGAN: `photon`, `electron` or `pion`. Of the CaloChallenge's
+        electrons: set `2` or `3`. Empty: the first of them.
     folder:
-        A sample that `data make` wrote.
+        Where the files are, for a sample that `data make` wrote or files of your own.
+    showers:
+        Of the user's files: take so many of each; 0 takes all.
+    classifier:
+        On sets of the CaloChallenge: run its classifier test too (hours without a GPU).
     """
-    options = {"folder": folder} if folder else {}
-    sample: Sample = dataset.load(particle=particle, **options)
+    known = inspect.signature(dataset.load).parameters
+    name = "part" if "part" in known else "particle"
+    given = {name: variant, "folder": folder, "showers": showers}
+    options = {key: value for key, value in given.items() if value}
+    unknown = set(options) - set(known)
+    if unknown:
+        raise ValueError(
+            f"{', '.join(sorted(unknown))} has no meaning for this dataset; its options: "
+            f"{', '.join(known)}"
+        )
+    sample: Sample = dataset.load(**options)
+    test = replace(sample.test, training=sample.train, classifier=classifier)
     return Splits(
         _split("train", sample.train),
         _split("validation", replace(sample.validation, training=sample.train)),
-        _split("test", replace(sample.test, training=sample.train)),
+        _split("test", test),
         sample.files,
         sample.counts,
     )
@@ -126,7 +153,12 @@ TASK = Task(
   url = {https://arxiv.org/abs/2410.21611}
 }""",
     unit="shower",
-    datasets=(parametrised_showers,),
+    datasets=(
+        parametrised_showers,
+        calochallenge_photons,
+        calochallenge_electrons,
+        calogan,
+    ),
     load=load,
     metrics=(
         Metric(showers.judge_jsd, "bit", "min", replicates=resampled(showers.judge_jsd)),
@@ -159,6 +191,11 @@ TASK = Task(
         Metric(
             showers.copied_fraction, "1", "min", replicates=resampled(showers.copied_fraction)
         ),
+        Metric(challenge.cc_separation, "1", "min", interval=False),
+        Metric(challenge.cc_fpd, "1", "min", interval=False),
+        Metric(challenge.cc_kpd, "1", "zero", interval=False),
+        Metric(challenge.cc_auc_low, "1", "min", interval=False),
+        Metric(challenge.cc_auc_high, "1", "min", interval=False),
     ),
     prepare=prepare,
     derive=shower_table.judged,

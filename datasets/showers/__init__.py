@@ -100,6 +100,7 @@ class Showers:
         "another draw at the same energies (test split)",
         default=None,
     )
+    classifier: bool = described("", "", "whether the CaloChallenge's test is run", default=False)
     training: Showers | None = described("", "", "training showers, to find copies", default=None)
     grid: Grid = described("", "", "where the voxels are", default=PARAMETRISED)
 

@@ -67,6 +67,8 @@ class Grid:
         Number of logarithmic steps between the two in stored predictions: 254 fit into one byte.
     radius_unit, depth_unit:
         Units of the rings and of the depths.
+    challenge:
+        Which set of the CaloChallenge this is (`1-photons`, `2`, `3`), or empty.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Grid:
     steps: int = 254
     radius_unit: str = "mm"
     depth_unit: str = "X0"
+    challenge: str = ""
 
     @property
     def voxels(self) -> int:

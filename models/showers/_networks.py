@@ -51,18 +51,16 @@ class Prepared:
     validation: list[Batch]
 
 
-def prepare(
-    train: Split, validation: Split, *, seed: int, coordinates: str, batch: int
-) -> Prepared:
+def prepare(train: Split, validation: Split, *, seed: int, batch: int) -> Prepared:
     """Fit the transformation on the training showers and cut both splits into batches."""
     generator = np.random.default_rng([seed, 0])
-    scores, values = normal_scores.fitted(train.targets, generator, coordinates)
+    scores, values = normal_scores.fitted(train.targets, generator)
     held = scores.forward(validation.targets, generator)
     order = generator.permutation(len(values))
     return Prepared(
         scores,
-        batches(values[order], normal_scores.condition(train.inputs)[order], batch),
-        batches(held, normal_scores.condition(validation.inputs), max(batch, CHUNK)),
+        batches(values[order], scores.condition(train.inputs)[order], batch),
+        batches(held, scores.condition(validation.inputs), max(batch, CHUNK)),
     )
 
 
@@ -130,7 +128,7 @@ def generate(
     """
     generator = np.random.default_rng([fitted.seed, 1])
     noise = generator.standard_normal((len(conditions), numbers), dtype=np.float32)
-    condition = torch.from_numpy(normal_scores.condition(conditions))
+    condition = torch.from_numpy(fitted.scores.condition(conditions))
     parts = zip(
         torch.split(torch.from_numpy(noise), chunk), torch.split(condition, chunk), strict=True
     )
@@ -146,12 +144,11 @@ def parameters(fitted: Fitted) -> int:
 
 def save(fitted: Fitted, path: Path) -> None:
     """Weights, transformation, grid and seed."""
-    state = fitted.scores.state()
-    tensors = {k: torch.from_numpy(v) for k, v in state.items() if k != "coordinates"}
+    tensors = {k: torch.from_numpy(v) for k, v in fitted.scores.state().items()}
     extra = {
         "seed": fitted.seed,
         "settings": fitted.settings,
-        "scores": tensors | {"coordinates": state["coordinates"]},
+        "scores": tensors,
         "grid": asdict(fitted.scores.grid),
     }
     training.save(fitted.network, path, extra)

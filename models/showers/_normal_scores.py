@@ -1,18 +1,18 @@
 """Showers as numbers that are nearly independent standard normals, and back.
 
 1. Voxels below threshold get fresh noise, threshold e^(-1.5 U), and every other one is spread over
-   the step of its code, so that the numbers have densities. The way back cuts and rounds again.
-2. Coordinates: `voxels`, ln v of each one; or `shares`: ln E_tot/E, then the logit of each layer's
-   share of what the layers from it on hold, then the same for the rings of each layer. The shares
-   hold the energy of a shower in one number, which voxels hold in the sum of fifty.
-3. Minus a quadratic in ln E - 2, over the residual spread: the trend with energy.
-4. Normal scores: in each of 8 bins of energy a residual is replaced by the quantile of the normal
+   the step of its code, so that the logarithms have densities. The way back cuts and rounds again.
+2. ln v minus a quadratic in ln E - 2, over the residual spread: the trend with energy.
+3. Normal scores: in each of 8 bins of energy a residual is replaced by the quantile of the normal
    distribution at its rank. A generator then starts from the right marginal distributions.
+
+Measured on photons, VAE of 20 CPU seconds, validation, judge_jsd: 0.19 with these coordinates;
+0.33 with shares of total, layers and rings, 0.35 with layer energies and the voxels of the outer
+rings. They hold the energy of a shower in one number, but lose where empty voxels begin.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +29,7 @@ BINS = 8  # of energy
 PER_BIN = 50  # showers a bin holds at least, where there are enough for one
 KNOTS = np.linspace(-3.75, 3.75, 301)  # normal scores at which the quantiles are kept
 NOISE = 1.5  # e-folds below the threshold that noise reaches
-LOWEST, HIGHEST = -10.0, 11.0  # ln v/MeV that a generator may reach: 45 eV and 60 GeV
-COORDINATES = ("voxels", "shares")
-CENTRE, WIDTH = 1.956, 1.13  # of ln E/GeV between 1 and 50 GeV
+LOWEST = -10.0  # ln v/MeV that a generator may reach; the largest is that of the grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +38,8 @@ class NormalScores:
 
     Attributes
     ----------
+    centre:
+        (2,): mean and standard deviation of ln E/GeV of the training showers.
     curve:
         (3, columns): quadratic in ln E - 2 of each coordinate.
     spread:
@@ -51,7 +51,7 @@ class NormalScores:
     """
 
     grid: Grid
-    coordinates: str
+    centre: Floats
     curve: Floats
     spread: Floats
     edges: Floats
@@ -60,7 +60,7 @@ class NormalScores:
     def forward(self, showers: Showers, generator: np.random.Generator) -> Floats:
         """Normal scores of showers, (n, voxels)."""
         logs = _logs(showers)
-        x = _coordinates(self.coordinates, showers, generator)
+        x = np.log(filled(showers, generator))
         return self.ranked((x - _powers(logs) @ self.curve) / self.spread, logs)
 
     def ranked(self, residuals: Floats, log_energy: Floats) -> Floats:
@@ -80,7 +80,8 @@ class NormalScores:
         logs = _logs(conditions)
         residuals = self.unranked(np.asarray(scores, dtype=np.float64), logs)
         x = residuals * self.spread + _powers(logs) @ self.curve
-        return _voxels(self.coordinates, x, conditions)
+        voxels = np.exp(np.clip(x, LOWEST, np.log(self.grid.largest)))
+        return np.where(voxels < self.grid.threshold, 0.0, voxels).astype(np.float32)
 
     def unranked(self, scores: Floats, log_energy: Floats) -> Floats:
         """The inverse of `ranked`: linear between the quantiles, which are equally spaced."""
@@ -90,6 +91,11 @@ class NormalScores:
         columns = np.arange(scores.shape[1])
         below, above = (self.quantiles[bins, lower + k, columns] for k in (0, 1))
         return np.asarray(below + (place - lower) * (above - below))
+
+    def condition(self, of: Conditions | Showers) -> NDArray[np.float32]:
+        """(n, 1) what networks see of the incident energy: ln E, standardised."""
+        centre, width = self.centre
+        return np.asarray((_logs(of) - centre)[:, None] / width, dtype=np.float32)
 
     def place(self, of: Conditions | Showers) -> NDArray[np.int64]:
         """Bin of energy of each shower, (n,)."""
@@ -102,43 +108,34 @@ class NormalScores:
         """Plain arrays from which `restored` makes it again."""
         return {
             name: getattr(self, name)
-            for name in ("coordinates", "curve", "spread", "edges", "quantiles")
+            for name in ("centre", "curve", "spread", "edges", "quantiles")
         }
 
 
-def fitted(
-    showers: Showers, generator: np.random.Generator, coordinates: str
-) -> tuple[NormalScores, Floats]:
+def fitted(showers: Showers, generator: np.random.Generator) -> tuple[NormalScores, Floats]:
     """The transformation of training showers, and their scores (n, voxels)."""
-    if coordinates not in COORDINATES:
-        raise ValueError(
-            f"coordinates must be one of {', '.join(COORDINATES)}; got '{coordinates}'"
-        )
-    x, logs = _coordinates(coordinates, showers, generator), _logs(showers)
+    x, logs = np.log(filled(showers, generator)), _logs(showers)
     curve = np.asarray(np.linalg.lstsq(_powers(logs), x, rcond=None)[0], np.float64)
+    centre = np.array([logs.mean(), logs.std() or 1.0])
     residuals = x - _powers(logs) @ curve
     spread = residuals.std(0)
     spread = np.where(spread > 0, spread, 1.0)
     residuals /= spread
     bins = min(BINS, max(1, len(showers) // PER_BIN))
-    edges = np.quantile(logs, np.linspace(0, 1, bins + 1)[1:-1])
+    # Edges are energies of showers, so that no bin is empty where energies are discrete.
+    edges = np.unique(np.quantile(logs, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
+    edges = edges[edges > logs.min()]
     place = np.searchsorted(edges, logs, side="right")
     quantiles = np.stack(
-        [np.quantile(residuals[place == k], ndtr(KNOTS), axis=0) for k in range(bins)]
+        [np.quantile(residuals[place == k], ndtr(KNOTS), axis=0) for k in range(len(edges) + 1)]
     )
-    scores = NormalScores(showers.grid, coordinates, curve, spread, edges, quantiles)
+    scores = NormalScores(showers.grid, centre, curve, spread, edges, quantiles)
     return scores, scores.ranked(residuals, logs)
 
 
 def restored(state: Mapping[str, Any], grid: Grid) -> NormalScores:
     """The transformation from `NormalScores.state`."""
-    arrays = {k: np.asarray(v) for k, v in state.items() if k != "coordinates"}
-    return NormalScores(grid, str(state["coordinates"]), **arrays)
-
-
-def condition(conditions: Conditions | Showers) -> NDArray[np.float32]:
-    """(n, 1) what networks see of the incident energy: (ln E/GeV - 1.956)/1.13."""
-    return ((_logs(conditions) - CENTRE) / WIDTH).astype(np.float32)[:, None]
+    return NormalScores(grid, **{key: np.asarray(value) for key, value in state.items()})
 
 
 def _logs(of: Conditions | Showers) -> Floats:
@@ -149,12 +146,7 @@ def _powers(log_energy: Floats) -> Floats:
     return np.vander(log_energy - 2, 3)
 
 
-def _coordinates(name: str, showers: Showers, generator: np.random.Generator) -> Floats:
-    filled = _filled(showers, generator)
-    return np.log(filled) if name == "voxels" else shares(filled, showers)
-
-
-def _filled(showers: Showers, generator: np.random.Generator) -> Floats:
+def filled(showers: Showers, generator: np.random.Generator) -> Floats:
     """Voxels with noise below threshold, and spread over the step of their code elsewhere."""
     grid, voxels = showers.grid, showers.voxels.astype(np.float64)
     uniform = generator.random(voxels.shape)
@@ -162,53 +154,3 @@ def _filled(showers: Showers, generator: np.random.Generator) -> Floats:
     noise = grid.threshold * np.exp(-NOISE * uniform)
     spread = np.maximum(voxels * np.exp(step * (uniform - 0.5)), grid.threshold)
     return np.where(voxels > 0, spread, noise)
-
-
-def _voxels(name: str, x: Floats, conditions: Conditions) -> NDArray[np.float32]:
-    """Voxels in MeV of coordinates, cut at the threshold."""
-    voxels = np.exp(np.clip(x, LOWEST, HIGHEST)) if name == "voxels" else energies(x, conditions)
-    return np.where(voxels < conditions.grid.threshold, 0.0, voxels).astype(np.float32)
-
-
-def shares(voxels: Floats, showers: Showers) -> Floats:
-    """ln E_tot/E and the logits of the shares of layers and rings: (n, voxels), all voxels > 0."""
-    starts = showers.grid.starts
-    layers = showers.grid.by_layer(voxels)
-    response = np.log(layers.sum(1) / showers.energy)
-    rings = [_logits(voxels[:, a:b]) for a, b in itertools.pairwise(starts)]
-    return np.column_stack([response, _logits(layers), *rings])
-
-
-def energies(x: Floats, conditions: Conditions) -> Floats:
-    """The inverse of `shares`."""
-    grid = conditions.grid
-    total = conditions.energy * np.exp(np.clip(x[:, 0], -5, 1))
-    count = len(grid.layers)
-    layers = _parts(x[:, 1:count]) * total[:, None]
-    ends = count + np.cumsum([0, *(layer.voxels - 1 for layer in grid.layers)])
-    rings = [
-        _parts(x[:, a:b]) * layers[:, k, None] for k, (a, b) in enumerate(itertools.pairwise(ends))
-    ]
-    return np.hstack(rings)
-
-
-def _logits(parts: Floats) -> Floats:
-    """ln(part / sum of the later parts) of all but the last: (n, k) -> (n, k - 1).
-
-    >>> _logits(np.array([[2.0, 1.0, 1.0]])).tolist()
-    [[0.0, 0.0]]
-    """
-    later = np.cumsum(parts[:, ::-1], axis=1)[:, ::-1]
-    return np.log(parts[:, :-1] / later[:, 1:])
-
-
-def _parts(logits: Floats) -> Floats:
-    """The inverse of `_logits`: parts of 1, (n, k - 1) -> (n, k).
-
-    >>> _parts(np.array([[0.0, 0.0]])).tolist()
-    [[0.5, 0.25, 0.25]]
-    """
-    share = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-    left = np.cumprod(1 - share, axis=1)
-    before = np.column_stack([np.ones(len(logits)), left])
-    return before * np.column_stack([share, np.ones(len(logits))])

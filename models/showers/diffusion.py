@@ -27,7 +27,6 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    coordinates: str = "shares",
     width: int = 256,
     layers: int = 3,
     steps: int = 40,
@@ -39,12 +38,10 @@ def fit(
 
     Parameters
     ----------
-    coordinates:
-        `shares` (of total, layers and rings) or `voxels`; both as normal scores.
     steps:
         Evaluations of the network a sample takes.
     """
-    data = networks.prepare(train, validation, seed=seed, coordinates=coordinates, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, batch=batch)
     torch.manual_seed(seed)
     settings = {"size": networks.voxels(train), "width": width, "layers": layers}
     network = networks.trained(

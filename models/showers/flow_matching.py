@@ -26,7 +26,6 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    coordinates: str = "shares",
     width: int = 256,
     layers: int = 3,
     steps: int = 20,
@@ -38,12 +37,10 @@ def fit(
 
     Parameters
     ----------
-    coordinates:
-        `shares` (of total, layers and rings) or `voxels`; both as normal scores.
     steps:
         Midpoint steps of a sample; each evaluates the network twice.
     """
-    data = networks.prepare(train, validation, seed=seed, coordinates=coordinates, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, batch=batch)
     torch.manual_seed(seed)
     settings = {"size": networks.voxels(train), "width": width, "layers": layers}
     network = networks.trained(

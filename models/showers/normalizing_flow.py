@@ -1,10 +1,9 @@
 """Normalizing flow of rational-quadratic splines, after CaloFlow.
 
-In the coordinates `shares` the total energy comes first, then the layers, then the rings of each
-layer: CaloFlow's two flows, p(E_l | E) and p(voxels | E_l, E), as one. With `passes` 2 the
-transforms are couplings, quick in both directions (as CaloFlow's student); with 0 they are
-autoregressive, as its teacher, and a sample takes as many passes as there are voxels. Works on
-normal scores of the showers, which lie inside the splines' domain of +-5.
+The voxels come layer by layer, so that an autoregressive flow is CaloFlow's p(E_l | E) and
+p(voxels | E_l, E) in one. With `passes` 2 the transforms are couplings, quick in both directions
+(as CaloFlow's student); with 0 they are autoregressive, as its teacher, and a sample takes as many
+passes as there are voxels. Works on normal scores, which lie inside the splines' domain of +-5.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    coordinates: str = "shares",
     transforms: int = 4,
     bins: int = 8,
     width: int = 64,
@@ -43,8 +41,6 @@ def fit(
 
     Parameters
     ----------
-    coordinates:
-        `shares` (of total, layers and rings) or `voxels`; both as normal scores.
     transforms:
         Spline transforms, one after the other.
     bins:
@@ -52,7 +48,7 @@ def fit(
     passes:
         2 for couplings, 0 for autoregressive transforms.
     """
-    data = networks.prepare(train, validation, seed=seed, coordinates=coordinates, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, batch=batch)
     torch.manual_seed(seed)
     settings = {
         "size": networks.voxels(train), "transforms": transforms, "bins": bins, "width": width,

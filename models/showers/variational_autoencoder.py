@@ -47,7 +47,6 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    coordinates: str = "shares",
     latent: int = 12,
     width: int = 256,
     layers: int = 2,
@@ -59,10 +58,8 @@ def fit(
 
     Parameters
     ----------
-    coordinates:
-        `shares` (of total, layers and rings) or `voxels`; both as normal scores.
     """
-    data = networks.prepare(train, validation, seed=seed, coordinates=coordinates, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, batch=batch)
     torch.manual_seed(seed)
     size = networks.voxels(train)
     settings = {"size": size, "latent": latent, "width": width, "layers": layers}

@@ -6,6 +6,7 @@ predictions, and of weights: the multiplicities of the pairs in a resample, all 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.tasks.metrics import ranking
+from physbench.tasks.metrics.shower_formulas import (
+    frechet,
+    jensen_shannon,
+    kernel_distance,
+    separation,
+)
 from physbench.tasks.metrics.shower_table import BINS, Table
 
 Floats = NDArray[np.float64]
@@ -120,7 +127,10 @@ def resolution_bias_slices(truth: Any, table: Table) -> dict[str, float]:
 
 def copied_fraction(truth: Any, table: Table, weights: Weights = None) -> float:
     """Share of generated showers nearer to a training shower than 99 % of fresh showers are."""
-    return float(np.average(table.copied, weights=_weights(table, weights)))
+    known = np.isfinite(table.copied)
+    if not known.any():
+        return math.nan
+    return float(np.average(table.copied[known], weights=_weights(table, weights)[known]))
 
 
 def _weights(table: Table, weights: Weights) -> Floats:
@@ -136,62 +146,6 @@ def resampled(function: Function) -> Callable[[Any, Table, NDArray[Any]], Floats
     return replicates
 
 
-def jensen_shannon(right: Floats, weights: Floats) -> float:
-    """1 + mean of log2 p(right answer) in bits: 1 - BCE/ln 2, which the CaloChallenge calls JSD.
-
-    A lower bound of the divergence of Jensen and Shannon when the judge saw other pairs. Samples
-    that cannot be told apart give a little less than 0, since trees over-fit a little.
-
-    >>> round(jensen_shannon(np.log2([[0.5, 0.8]]), np.ones(1)), 5)
-    0.33904
-    """
-    return float(1 + weights @ right.mean(1) / weights.sum())
-
-
-def frechet(first: Floats, second: Floats, weights: Floats) -> float:
-    """|mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^1/2) of the Gaussians of two samples (n, columns).
-
-    The Frechet distance of arXiv:2211.10295. The trace of the root is the sum of the roots of
-    the eigenvalues of S1^1/2 S2 S1^1/2.
-    """
-    difference = np.average(first, 0, weights) - np.average(second, 0, weights)
-    left, right = (np.cov(s.T, fweights=weights.astype(np.int64)) for s in (first, second))
-    return float(difference @ difference) + covariance_distance(
-        np.atleast_2d(left), np.atleast_2d(right)
-    )
-
-
-def covariance_distance(first: Floats, second: Floats) -> float:
-    """Tr(A + B - 2 (A B)^1/2) of two covariance matrices.
-
-    >>> round(covariance_distance(np.diag([1.0, 4.0]), np.array([[1, 0.6], [0.6, 1]])), 6)
-    1.272872
-    """
-    values, vectors = np.linalg.eigh(first)
-    root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    common = np.linalg.eigvalsh(root @ second @ root)
-    return float(np.trace(first + second) - 2 * np.sqrt(np.maximum(common, 0.0)).sum())
-
-
-def kernel_distance(first: Floats, second: Floats) -> float:
-    """Unbiased squared MMD of samples (n, d) and (m, d) with the kernel (x.y/d + 1)^4.
-
-    >>> kernel_distance(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]))
-    32.5
-    """
-    within = [_off_diagonal(_kernel(s, s)) for s in (first, second)]
-    return float(sum(within) - 2 * _kernel(first, second).mean())
-
-
-def _kernel(first: Floats, second: Floats) -> Floats:
-    return np.asarray(np.square(np.square(first @ second.T / first.shape[1] + 1)))
-
-
-def _off_diagonal(matrix: Floats) -> float:
-    count = len(matrix)
-    return float((matrix.sum() - np.trace(matrix)) / (count * (count - 1)))
-
-
 def kernel_batches(table: Table) -> list[float]:
     """KPD of consecutive batches of 1,000 pairs; of all where there are fewer."""
     size = min(BATCH, len(table))
@@ -199,18 +153,6 @@ def kernel_batches(table: Table) -> list[float]:
         kernel_distance(table.reference[k : k + size], table.generated[k : k + size])
         for k in range(0, len(table) - size + 1, size)
     ]
-
-
-def separation(first: Floats, second: Floats) -> Floats:
-    """S = 1/2 sum (h - g)^2/(h + g) over the last axis of two normalised histograms, in [0, 1].
-
-    >>> round(float(separation(np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.4, 0.2]))), 6)
-    0.012698
-    """
-    total = first + second
-    return np.asarray(
-        0.5 * ((first - second) ** 2 / np.where(total > 0, total, 1.0)).sum(-1), np.float64
-    )
 
 
 def separations(bins: NDArray[np.uint8], weights: Floats) -> Floats:
