@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.models import Model
+from physbench.models.common.layers import masked_mean
 from physbench.models.tracks import _track_regression as track_regression
 from physbench.models.tracks._track_regression import Regressor
-from physbench.models.tracks._track_transformer import masked_mean
 
 
 class Network(nn.Module):
@@ -63,7 +63,7 @@ def fit(
         loss=loss,
         quantile=quantile,
         epochs=epochs,
-        learning_rate=lr,
+        lr=lr,
         optimiser="adamw",
         weight_decay=weight_decay,
         schedule="warmup_cosine",

@@ -83,7 +83,7 @@ def fit(
         loss=loss,
         quantile=quantile,
         epochs=epochs,
-        learning_rate=lr,
+        lr=lr,
         optimiser="adamw",
         weight_decay=weight_decay,
         schedule="warmup_cosine",
