@@ -13,7 +13,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Dataset", "File", "Split", "Splits", "described", "description", "take"]
+__all__ = [
+    "Dataset",
+    "Described",
+    "File",
+    "Split",
+    "Splits",
+    "described",
+    "description",
+    "take",
+    "usage",
+]
 
 
 def described(shape: str, unit: str, meaning: str, **options: Any) -> Any:
@@ -28,6 +38,22 @@ def description(kind: type) -> list[tuple[str, str, str, str]]:
         for f in fields(kind)
         if "meaning" in f.metadata
     ]
+
+
+class Described:
+    """A type of the house: knows its fields, and says so where it is taken for an array."""
+
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} is not an array. {usage(type(self))}")
+
+
+def usage(kind: type) -> str:
+    """How a type becomes an array, a tensor or a table, and what its fields hold."""
+    ways = [f"{name}()" for name in ("to_numpy", "to_torch", "to_frame") if hasattr(kind, name)]
+    lines = [f"Use {', '.join(ways)} or a field:" if ways else "Its fields:"]
+    for name, shape, unit, meaning in description(kind):
+        lines.append(f"  {name:16s} {shape:16s} {unit:8s} {meaning}")
+    return "\n".join(lines)
 
 
 def in_wing(package: str, folder: str, name: str) -> Any:
@@ -84,6 +110,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(
+            "a Split is not a sequence: split.inputs, split.targets and split.ids have one element a "
+            f"unit, split.take([0, 1]) chooses units; inputs are {type(self.inputs).__name__}"
+        )
 
     def take(self, index: Sequence[int]) -> Split:
         """The split restricted to the units `index`, without its metrics."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from physbench.datasets import Described, described
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -21,36 +27,43 @@ PIXEL_VOLUMES = (7, 8, 9)
 
 
 @dataclass(frozen=True, eq=False)
-class Event:
-    """The hits of one event; all arrays have one element a hit, in the order of `hit_id`.
+class Event(Described):
+    """The hits of one event; all arrays have one element a hit, in the order of `hit_id`."""
 
-    Attributes
-    ----------
-    name:
-        Name of the event, e.g. `event000001000`.
-    hit_id:
-        Identifier of each hit, unique in the event.
-    x, y, z:
-        Global position in mm; z along the beam and the field.
-    volume_id, layer_id, module_id:
-        Detector element in TrackML numbering.
-    edge_index:
-        Given graph as (2, m) hit positions (not ids), inner hit first, or None where the model
-        builds its own.
-    """
-
-    name: str
-    hit_id: Integers
-    x: Floats
-    y: Floats
-    z: Floats
-    volume_id: Integers
-    layer_id: Integers
-    module_id: Integers
-    edge_index: Integers | None = None
+    name: str = described("", "", "name of the event, e.g. event000001000")
+    hit_id: Integers = described("(hits,)", "1", "identifier of each hit, unique in the event")
+    x: Floats = described("(hits,)", "mm", "global position")
+    y: Floats = described("(hits,)", "mm", "global position")
+    z: Floats = described("(hits,)", "mm", "global position, along the beam and the field")
+    volume_id: Integers = described("(hits,)", "1", "detector volume in TrackML numbering")
+    layer_id: Integers = described("(hits,)", "1", "layer of the volume")
+    module_id: Integers = described("(hits,)", "1", "module of the layer")
+    edge_index: Integers | None = described(
+        "(2, edges)",
+        "1",
+        "given graph: positions of hits (not ids), inner hit first; None where a model builds it",
+        default=None,
+    )
 
     def __len__(self) -> int:
         return len(self.hit_id)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a hit: identifier, position, cylindrical coordinates, detector element."""
+        import pandas as pd
+
+        names = ("hit_id", "x", "y", "z", "r", "phi", "volume_id", "layer_id", "module_id")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+    def to_numpy(self) -> Floats:
+        """(hits, 3): r in mm, phi in rad, z in mm."""
+        return np.stack([self.r, self.phi, self.z], axis=1)
+
+    def to_torch(self) -> Tensor:
+        """The same in single precision."""
+        import torch
+
+        return torch.from_numpy(self.to_numpy().astype(np.float32))
 
     @functools.cached_property
     def r(self) -> Floats:
@@ -64,38 +77,22 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
-class EventTruth:
-    """Truth of one event.
+class EventTruth(Described):
+    """Truth of one event."""
 
-    Attributes
-    ----------
-    particle_id:
-        Particle of each hit, 0 for noise; int64 (ids exceed 2**53, never read them as floats).
-    weight:
-        TrackML scoring weight of each hit; sums to 1 over an event that has scored particles.
-    path:
-        Distance of each hit from its particle's production vertex in mm: the order of hits.
-    particles:
-        Ids of the particles that have hits, sorted, without noise.
-    pt, eta:
-        Transverse momentum in GeV and pseudorapidity at production, one a particle.
-    layer:
-        An integer for each hit that differs between detector layers (volume and layer).
-    module:
-        An integer for each hit that differs between detector modules.
-    edge_label:
-        Truth of each edge of a given graph (m,), or None.
-    """
-
-    particle_id: Integers
-    weight: Floats
-    path: Floats
-    particles: Integers
-    pt: Floats
-    eta: Floats
-    layer: Integers
-    module: Integers
-    edge_label: NDArray[np.bool_] | None = None
+    particle_id: Integers = described(
+        "(hits,)", "1", "particle of each hit, 0 for noise; ids exceed 2**53: never as floats"
+    )
+    weight: Floats = described("(hits,)", "1", "TrackML weight; sums to 1 over the event")
+    path: Floats = described("(hits,)", "mm", "distance from the particle's production vertex")
+    particles: Integers = described("(particles,)", "1", "ids of particles that have hits, sorted")
+    pt: Floats = described("(particles,)", "GeV", "transverse momentum at production")
+    eta: Floats = described("(particles,)", "1", "pseudorapidity at production")
+    layer: Integers = described("(hits,)", "1", "differs between detector layers")
+    module: Integers = described("(hits,)", "1", "differs between detector modules")
+    edge_label: NDArray[np.bool_] | None = described(
+        "(edges,)", "1", "truth of each edge of a given graph, or None", default=None
+    )
 
     def __len__(self) -> int:
         return len(self.particle_id)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from physbench.datasets import Described, described
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 
@@ -27,26 +33,24 @@ class _Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Jets(_Columns):
+class Jets(_Columns, Described):
     """Jets with their constituents, zero padded.
 
-    Attributes
-    ----------
-    constituents:
-        (n, slots, 3) float32: pT in GeV, eta - eta_jet, phi - phi_jet wrapped into (-pi, pi];
-        falling in pT; empty slots are zero.
-    pt, eta, mass:
-        Transverse momentum in GeV, pseudorapidity and mass in GeV of the sum of all (massless)
-        constituents, also of those beyond the last slot; (n,) float32.
-    multiplicity:
-        Number of constituents, also of those beyond the last slot; (n,) int64.
+    `pt`, `eta` and `mass` are of the sum of all (massless) constituents, those beyond the last
+    slot too.
     """
 
-    constituents: Floats
-    pt: Floats
-    eta: Floats
-    mass: Floats
-    multiplicity: NDArray[np.int64]
+    constituents: Floats = described(
+        "(n, slots, 3)",
+        "GeV, 1, rad",
+        "pT, eta - eta_jet, phi - phi_jet in (-pi, pi]; falling in pT, empty slots zero",
+    )
+    pt: Floats = described("(n,)", "GeV", "transverse momentum of the jet")
+    eta: Floats = described("(n,)", "1", "pseudorapidity of the jet")
+    mass: Floats = described("(n,)", "GeV", "mass of the jet")
+    multiplicity: NDArray[np.int64] = described(
+        "(n,)", "1", "number of constituents, those beyond the last slot too"
+    )
 
     def __post_init__(self) -> None:
         shape = self.constituents.shape
@@ -60,6 +64,23 @@ class Jets(_Columns):
 
     def __len__(self) -> int:
         return len(self.pt)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a jet: pt, eta, mass, multiplicity."""
+        import pandas as pd
+
+        names = ("pt", "eta", "mass", "multiplicity")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+    def to_numpy(self) -> Floats:
+        """(n, slots x 3): pT, eta, phi of the constituents in one row."""
+        return self.constituents.reshape(len(self), -1)
+
+    def to_torch(self) -> Tensor:
+        """(n, slots, 3): the constituents."""
+        import torch
+
+        return torch.from_numpy(self.constituents.copy())
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from physbench.datasets import Described, described
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 
@@ -20,36 +27,28 @@ HALVES = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Configuration:
+class Configuration(Described):
     """One configuration: where the particles are at time zero.
-
-    Attributes
-    ----------
-    types:
-        (n,) int64: 0 is A, 1 is B, 2 is C.
-    box:
-        (d,) float64: edge lengths; periodic.
-    temperature:
-        At which the configuration was equilibrated.
-    thermal:
-        (n, d) float32: instantaneous positions, inside the box.
-    inherent, cage:
-        The same particles after energy minimisation, or averaged with rearrangements forbidden;
-        (n, d) float32, or None where the dataset has none.
-    energy, inherent_energy:
-        (n,) float32: half of the pair energies of each particle in the two states, or None.
 
     Raises ValueError for wrong shapes, positions that are not finite and unknown types.
     """
 
-    types: NDArray[np.int64]
-    box: NDArray[np.float64]
-    temperature: float
-    thermal: Floats
-    inherent: Floats | None = None
-    cage: Floats | None = None
-    energy: Floats | None = None
-    inherent_energy: Floats | None = None
+    types: NDArray[np.int64] = described("(n,)", "1", "0 is A (the majority), 1 is B, 2 is C")
+    box: NDArray[np.float64] = described("(d,)", "sigma_AA", "edge lengths of the periodic box")
+    temperature: float = described("", "epsilon_AA/k_B", "at which it was equilibrated")
+    thermal: Floats = described("(n, d)", "sigma_AA", "instantaneous positions, inside the box")
+    inherent: Floats | None = described(
+        "(n, d)", "sigma_AA", "the same after energy minimisation, or None", default=None
+    )
+    cage: Floats | None = described(
+        "(n, d)", "sigma_AA", "averaged with rearrangements forbidden, or None", default=None
+    )
+    energy: Floats | None = described(
+        "(n,)", "epsilon_AA", "half of the pair energies, thermal, or None", default=None
+    )
+    inherent_energy: Floats | None = described(
+        "(n,)", "epsilon_AA", "the same of the inherent positions, or None", default=None
+    )
 
     def __post_init__(self) -> None:
         count = len(self.types)
@@ -73,6 +72,28 @@ class Configuration:
 
     def __len__(self) -> int:
         return len(self.types)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a particle: type, thermal and, where known, inherent positions."""
+        import pandas as pd
+
+        columns: dict[str, NDArray[Any]] = {"type": self.types}
+        for name in STRUCTURES:
+            values = getattr(self, name)
+            if values is not None:
+                axes = zip("xyz", values.T, strict=False)
+                columns |= {f"{name}_{axis}": column for axis, column in axes}
+        return pd.DataFrame(columns)
+
+    def to_numpy(self) -> Floats:
+        """(n, d): the thermal positions."""
+        return self.thermal
+
+    def to_torch(self) -> Tensor:
+        """(n, d): the thermal positions."""
+        import torch
+
+        return torch.from_numpy(self.thermal.copy())
 
     def positions(self, structure: str) -> Floats:
         """(n, d): the positions of a `structure`: thermal, inherent or cage.

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from physbench.datasets import Described, described
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
 from physbench.datasets.common.helix import MINIMUM
 
@@ -36,25 +42,18 @@ class _Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Tracks(_Columns):
+class Tracks(_Columns, Described):
     """Hits of single tracks, sorted by radius, zero padded.
-
-    Attributes
-    ----------
-    hits:
-        (n, slots, 3) float32: x, y, z in mm.
-    mask:
-        (n, slots) boolean: the slot holds a hit. Real hits come first.
-    coordinates:
-        What `features` returns: `xyz`, `rphiz` or `rdphiz`.
 
     Raises ValueError for wrong shapes, fewer than 3 hits, hits that are not finite, and tracks
     whose hits are all the same point: no track model has an answer for these.
     """
 
-    hits: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    coordinates: str = "rdphiz"
+    hits: NDArray[np.float32] = described("(n, slots, 3)", "mm", "x, y, z of each hit")
+    mask: NDArray[np.bool_] = described("(n, slots)", "1", "slot holds a hit; hits come first")
+    coordinates: str = described(
+        "", "", "what `features()` returns: xyz, rphiz or rdphiz", default="rdphiz"
+    )
 
     def __post_init__(self) -> None:
         if self.hits.ndim != 3 or self.hits.shape[2] != 3:
@@ -90,6 +89,24 @@ class Tracks(_Columns):
                 )
         return self
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row a hit: number of the track, place along it, x, y, z in mm."""
+        import pandas as pd
+
+        track, place = np.nonzero(self.mask)
+        x, y, z = self.hits[track, place].T
+        return pd.DataFrame({"track": track, "place": place, "x": x, "y": y, "z": z})
+
+    def to_numpy(self) -> Array:
+        """(n, slots x 3): `features()` of each track in one row, empty slots zero."""
+        return self.features().reshape(len(self), -1)
+
+    def to_torch(self) -> Tensor:
+        """(n, slots, 3): `features()` in single precision."""
+        import torch
+
+        return torch.from_numpy(self.features().astype(np.float32))
+
     def features(self) -> Array:
         """(n, slots, 3) in the coordinates of the protocol; empty slots are zero."""
         x, y, z = np.moveaxis(self.hits.astype(np.float64), 2, 0)
@@ -116,35 +133,29 @@ def monotonic(tracks: Tracks) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class TrackTruth(_Columns):
-    """True parameters of tracks at their point of closest approach to the beam line.
+class TrackTruth(_Columns, Described):
+    """True parameters of tracks at their point of closest approach to the beam line."""
 
-    Attributes
-    ----------
-    pt, pz, q, d0, z0, phi, eta:
-        (n,): GeV, GeV, charge, mm, mm, rad, 1. Sign of d0: that of (P x p)_z, opposite to ACTS.
-    mass:
-        (n,) GeV.
-    kalman:
-        (n, 4): q/pT, pz, d0, z0 as the ACTS Kalman filter estimates them, NaN where it has no
-        answer. Another algorithm's answer: models must not learn from it.
-    limit:
-        core68 of (pT_fit - pT)/pT in each pT bin that an optimal fit reaches; may be empty.
-    target:
-        What a learned model regresses beside pz: `pt`, `qopt` (q/pT) or `qpt` (q pT).
-    """
-
-    pt: Array
-    pz: Array
-    q: Array
-    d0: Array
-    z0: Array
-    phi: Array
-    eta: Array
-    mass: Array
-    kalman: Array
-    limit: tuple[float, ...] = ()
-    target: str = "qopt"
+    pt: Array = described("(n,)", "GeV", "transverse momentum")
+    pz: Array = described("(n,)", "GeV", "momentum along the beam")
+    q: Array = described("(n,)", "e", "charge")
+    d0: Array = described("(n,)", "mm", "signed as (P x p)_z, opposite to ACTS")
+    z0: Array = described("(n,)", "mm", "z of the point of closest approach")
+    phi: Array = described("(n,)", "rad", "azimuth of the momentum there")
+    eta: Array = described("(n,)", "1", "pseudorapidity")
+    mass: Array = described("(n,)", "GeV", "mass of the particle")
+    kalman: Array = described(
+        "(n, 4)",
+        "",
+        "q/pT, pz, d0, z0 of the ACTS Kalman filter, NaN where it has no answer; another "
+        "algorithm's answer: models must not learn from it",
+    )
+    limit: tuple[float, ...] = described(
+        "(bins,)", "1", "core68 of pT in each bin that an optimal fit reaches", default=()
+    )
+    target: str = described(
+        "", "", "what a learned model regresses beside pz: pt, qopt or qpt", default="qopt"
+    )
 
     def __len__(self) -> int:
         return len(self.pt)
