@@ -113,7 +113,7 @@ class Split:
 
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(
-            "a Split is not a sequence: split.inputs, split.targets and split.ids have one element "
+            "a Split is no sequence: split.inputs, split.targets and split.ids have one element "
             f"a unit, split.take([0, 1]) chooses units; inputs are {type(self.inputs).__name__}"
         )
 
