@@ -123,7 +123,13 @@ def columns(split: Split, *, gold: bool = True) -> Batch:
     return Batch(*(torch.from_numpy(np.array(a, dtype=np.float32)) for a in arrays))
 
 
-def standardised(network: Network, x: Tensor) -> Network:
+def drawn_at(split: Split) -> Batch:
+    """Events with the theta at which they were drawn: 0 for those of the reference."""
+    batch = columns(split, gold=False)
+    return batch._replace(theta=batch.theta * (1 - batch.label))
+
+
+def standardised(network: Any, x: Tensor) -> Any:
     """The network, told mean and deviation of its training events."""
     network.mean.copy_(x.mean(0))
     network.deviation.copy_(x.std(0).clamp_min(1e-6))
@@ -222,7 +228,14 @@ def score_error(estimate: Estimate, batch: Batch) -> Tensor:
     return ((1 - batch.label) * (estimate.score - batch.score) ** 2).mean()
 
 
-def predict(fitted: Network, inputs: Simulated) -> Array:
+def at_own_theta(network: Network, inputs: Simulated) -> Array:
+    """(n,): ln r-hat of each event at its own theta."""
+    tensors = (torch.from_numpy(np.array(a)) for a in (inputs.x, inputs.theta))
+    with torch.no_grad():
+        return np.asarray(network(*tensors).double().numpy())
+
+
+def predict(fitted: Any, inputs: Simulated) -> Array:
     """ln r-hat (n, 21)."""
     return asked(fitted, torch.from_numpy(np.array(inputs.x)))
 
