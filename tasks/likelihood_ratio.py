@@ -26,7 +26,7 @@ from physbench.tasks.metrics import likelihood, likelihood_figures
 COLUMNS = ("log_ratio", "spread")
 LARGEST = 20.0  # |ln r-hat|: e^20 is still finite in every sum
 BUDGETS = (10_000, 30_000, 100_000)
-STEPS = (975, 3_900, 15_600)
+STEPS = (1_000, 9_000)
 
 
 def load(
@@ -116,8 +116,10 @@ def _spread(values: NDArray[Any]) -> NDArray[np.float16]:
 
 
 def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Numbers of training events at equal steps; no gold is left to the models without it."""
-    return {f"{events:,} events": ({"events": events}, {}) for events in BUDGETS}
+    """Numbers of training events at equal steps, then steps of a network on all events."""
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    found |= {f"{events:,} events": ({"events": events}, {}) for events in BUDGETS}
+    return found | {f"{steps:,} steps": ({}, {"steps": steps}) for steps in STEPS}
 
 
 TASK = Task(

@@ -201,6 +201,7 @@ def run(
         epochs=CHECKS,
         learning_rate=learning_rate,
         schedule="cosine",
+        context=context,
     )
 
 

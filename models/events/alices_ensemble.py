@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.events import Array, Simulated
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.events import _ratio_networks
 from physbench.models.events._ratio_networks import (
+    DEFAULT,
     Batch,
     Estimate,
     Network,
@@ -25,7 +26,7 @@ from physbench.models.events._ratio_networks import (
     score_error,
 )
 
-PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3900, "networks": 5}
+PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3000, "networks": 5}
 
 
 def fit(
@@ -33,6 +34,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = DEFAULT,
     learning_rate: float = 1e-3,
     batch: int = 128,
     steps: int = 39_000,
@@ -54,6 +56,7 @@ def fit(
             resampled(train, own),
             validation,
             seed=own,
+            context=context,
             learning_rate=learning_rate,
             batch=batch,
             steps=steps,

@@ -6,12 +6,12 @@ A classifier's odds are the likelihood ratio; needs labels alone.
 from __future__ import annotations
 
 from physbench.datasets import Split
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.events import _ratio_networks
-from physbench.models.events._ratio_networks import Network, label_entropy
+from physbench.models.events._ratio_networks import DEFAULT, Network, label_entropy
 
-PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3900}
+PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3000}
 
 
 def fit(
@@ -19,6 +19,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = DEFAULT,
     learning_rate: float = 1e-3,
     batch: int = 128,
     steps: int = 39_000,
@@ -31,6 +32,7 @@ def fit(
         train,
         validation,
         seed=seed,
+        context=context,
         learning_rate=learning_rate,
         batch=batch,
         steps=steps,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from physbench.datasets import Split
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.events import _ratio_networks
 from physbench.models.events._ratio_networks import (
+    DEFAULT,
     Batch,
     Estimate,
     Network,
@@ -16,7 +17,7 @@ from physbench.models.events._ratio_networks import (
     squared_ratios,
 )
 
-PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3900, "alpha": 1.0}
+PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3000, "alpha": 1.0}
 
 
 def fit(
@@ -24,6 +25,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = DEFAULT,
     learning_rate: float = 1e-3,
     batch: int = 128,
     steps: int = 39_000,
@@ -41,6 +43,7 @@ def fit(
         train,
         validation,
         seed=seed,
+        context=context,
         learning_rate=learning_rate,
         batch=batch,
         steps=steps,

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.events import Array, Simulated, score
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.events import _morphing, _ratio_networks
 from physbench.models.events._morphing import Binned
-from physbench.models.events._ratio_networks import Batch, Network
+from physbench.models.events._ratio_networks import DEFAULT, Batch, Network
 
-PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3900}
+PRESET = {"learning_rate": 2e-3, "batch": 256, "steps": 3000}
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = DEFAULT,
     learning_rate: float = 1e-3,
     batch: int = 128,
     steps: int = 39_000,
@@ -55,6 +56,7 @@ def fit(
         events,
         held_out,
         seed=seed,
+        context=context,
         learning_rate=learning_rate,
         batch=batch,
         steps=steps,

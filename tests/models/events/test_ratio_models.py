@@ -16,14 +16,19 @@ from physbench.models.events import (
     _morphing,
     _ratio_networks,
     alice,
+    alices_ensemble,
     boosted_coefficients,
     carl,
+    carl_calibrated,
     exact_ratio,
     histogram_1d,
     histogram_2d,
     histogram_4d,
+    neural_likelihood,
     no_information,
+    nre,
     parton_level,
+    sally,
 )
 from physbench.models.events._ratio_networks import Batch, Batches, Estimate, Network
 from physbench.tasks import likelihood_ratio
@@ -214,3 +219,64 @@ def test_smoke_alice_learns_in_seconds() -> None:
     settings = {"steps": 300, "batch": 128, "learning_rate": 5e-3}
     fitted = alice.fit(small.train, small.validation, seed=0, **settings)
     assert error(small.test, alice.MODEL.predict(fitted, small.test.inputs)) < 0.05
+
+
+def test_sally_regresses_the_score_of_reference_events(splits: Splits) -> None:
+    batch = sally._reference(splits.train.take(range(6)))
+    gold = splits.train.targets.take(np.array([1, 3, 5]))
+    assert batch.score.numpy() == pytest.approx(
+        score(gold.coefficients, 0.0, gold.norms), abs=1e-6
+    )
+    assert (batch.theta == 0).all()
+
+
+def test_members_of_an_ensemble_differ_in_seed_and_events(splits: Splits) -> None:
+    small = splits.train.take(range(200))
+    first, second = (alices_ensemble.resampled(small, seed) for seed in (0, 1))
+    assert len(first) == 200
+    assert len(set(first.ids)) < 200
+    assert first.ids != second.ids
+    quick = {**alices_ensemble.MODEL.quick, "networks": 3}
+    fitted = alices_ensemble.fit(small, splits.validation.take(range(50)), seed=0, **quick)
+    inputs = splits.test.inputs.take(np.arange(5))
+    answer = alices_ensemble.predict(fitted, inputs)
+    members = np.stack([_ratio_networks.predict(network, inputs) for network in fitted])
+    assert answer["log_ratio"] == pytest.approx(members.mean(0))
+    assert answer["spread"] == pytest.approx(np.std(members, axis=0, ddof=1))
+    assert (answer["spread"] > 0).all()
+    with pytest.raises(ValueError, match="networks must be at least 2"):
+        alices_ensemble.fit(small, small, seed=0, networks=1)
+
+
+def test_calibration_undoes_a_monotone_distortion() -> None:
+    generator = np.random.default_rng(0)
+    true = generator.normal(size=40_000)
+    label = generator.random(40_000) < 1 / (1 + np.exp(true))
+    before, after = carl_calibrated.calibration(3 * true + 1, label.astype(np.uint8))
+    assert (np.diff(before) > 0).all()
+    asked = np.linspace(-1.5, 1.5, 31)
+    found = np.interp(3 * asked + 1, before, after)
+    assert np.abs(found - asked).max() < 0.25
+    assert np.sqrt(np.mean((found - asked) ** 2)) < 0.08
+
+
+def test_a_pure_block_stays_finite() -> None:
+    label = np.array([1, 1, 1, 0, 0, 0], dtype=np.uint8)
+    before, after = carl_calibrated.calibration(np.arange(6.0), label)
+    assert before == pytest.approx([1.0, 4.0])
+    assert after == pytest.approx([np.log(1 / 4), np.log(4)])
+
+
+@pytest.mark.parametrize("module", [nre, neural_likelihood])
+def test_ratio_to_the_reference_is_zero_there(module: Any, splits: Splits) -> None:
+    small = splits.train.take(range(400)), splits.validation.take(range(100))
+    fitted = module.fit(*small, seed=0, **module.MODEL.quick)
+    answer = module.predict(fitted, splits.test.inputs.take(np.arange(5)))
+    assert answer[:, 10] == pytest.approx(0, abs=1e-6)
+    assert np.abs(answer).max() > 1e-3
+
+
+def test_events_know_where_they_were_drawn(splits: Splits) -> None:
+    batch = _ratio_networks.drawn_at(splits.train.take(range(4)))
+    own = splits.train.inputs.theta
+    assert batch.theta.tolist() == pytest.approx([own[0], 0, own[2], 0])
