@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions, Grid, Layer, Showers
+from physbench.models import Context
 from physbench.models.common import training
 from physbench.models.showers import _normal_scores as normal_scores
 from physbench.models.showers._normal_scores import NormalScores
@@ -78,13 +79,13 @@ def trained(
     seed: int,
     epochs: int,
     learning_rate: float,
+    context: Context,
     **options: Any,
 ) -> nn.Module:
     """Adam with a cosine schedule; the weights of the best epoch on validation."""
     return training.train(
         network, loss, data.train, data.validation, seed=seed, epochs=epochs,
-        learning_rate=learning_rate,
-        schedule="cosine", **options,
+        learning_rate=learning_rate, schedule="cosine", context=context, **options,
     )  # fmt: skip
 
 

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.showers import _networks as networks
 from physbench.models.showers._networks import Batch, Fitted, TimedPerceptron
+
+HERE = Context()
 
 
 def fit(
@@ -27,6 +29,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = HERE,
     width: int = 256,
     layers: int = 3,
     steps: int = 40,
@@ -51,6 +54,7 @@ def fit(
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
+        context=context,
     )
     return Fitted(network, data.scores, seed, settings | {"steps": steps})
 

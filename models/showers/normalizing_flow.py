@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.showers import _networks as networks
 from physbench.models.showers._networks import Batch, Fitted
+
+HERE = Context()
 
 
 def fit(
@@ -28,6 +30,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
+    context: Context = HERE,
     transforms: int = 4,
     bins: int = 8,
     width: int = 64,
@@ -55,7 +58,13 @@ def fit(
         "layers": layers, "passes": passes,
     }  # fmt: skip
     network = networks.trained(
-        build(**settings), loss, data, seed=seed, epochs=epochs, learning_rate=learning_rate
+        build(**settings),
+        loss,
+        data,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=context,
     )
     return Fitted(network, data.scores, seed, settings)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.showers import _networks as networks
 from physbench.models.showers._networks import Batch, Fitted, perceptron
 
@@ -42,11 +42,15 @@ class Autoencoder(nn.Module):
         return mean, log_width.clamp(NARROW, WIDE)
 
 
+HERE = Context()
+
+
 def fit(
     train: Split,
     validation: Split,
     *,
     seed: int,
+    context: Context = HERE,
     latent: int = 12,
     width: int = 256,
     layers: int = 2,
@@ -64,7 +68,13 @@ def fit(
     size = networks.voxels(train)
     settings = {"size": size, "latent": latent, "width": width, "layers": layers}
     network = networks.trained(
-        Autoencoder(**settings), loss, data, seed=seed, epochs=epochs, learning_rate=learning_rate
+        Autoencoder(**settings),
+        loss,
+        data,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=context,
     )
     return Fitted(network, data.scores, seed, settings)
 
