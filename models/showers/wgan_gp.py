@@ -96,7 +96,7 @@ def fit(
         raise ValueError(f"constraint must be one of {', '.join(CONSTRAINTS)}; got '{constraint}'")
     data = networks.prepare(train, validation, seed=seed, batch=batch * (critic_steps + 1))
     torch.manual_seed(seed)
-    settings = {
+    settings: dict[str, Any] = {
         "size": networks.voxels(train), "latent": latent, "width": width, "layers": layers,
         "constraint": constraint,
     }  # fmt: skip
