@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
 def _list_parser(verbs: Any) -> None:
     listing = verbs.add_parser("list", help="tasks, models and datasets")
     listing.add_argument("what", nargs="?", choices=["tasks", "models", "datasets"])
+    listing.add_argument("--task", help="only what belongs to this task")
+    listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(call=list_verb)
     info = verbs.add_parser("info", help="the card of a task, model or dataset")
     info.add_argument("name")
@@ -214,18 +216,44 @@ def list_verb(options: argparse.Namespace) -> int:
     """Print the names and one-line summaries of all entries."""
     from benchmarks import registry
 
+    entries = [
+        {"kind": kind, "name": name} | _summary(kind, name)
+        for kind, folder in registry.KINDS.items()
+        if options.what in (None, folder)
+        for name in registry.names(kind)
+    ]
+    if options.task:
+        registry.path("task", options.task)
+        entries = [e for e in entries if options.task in (e["name"], *e.get("tasks", ()))]
+    if options.json:
+        import json
+
+        print(json.dumps(entries, indent=1, ensure_ascii=False))
+        return 0
     for kind, folder in registry.KINDS.items():
-        if options.what in (None, folder):
+        own = [entry for entry in entries if entry["kind"] == kind]
+        if own:
             print(f"{folder}:")
-            for name in registry.names(kind):
-                summary = registry.docstring(kind, name).partition("\n")[0]
-                print(f"  {name:24s} {summary}")
+        for entry in own:
+            print(f"  {entry['name']:24s} {entry.get('role', ''):10s} {entry['summary']}")
     return 0
 
 
-def info_verb(options: argparse.Namespace) -> int:
-    """Print the docstring of an entry and the keywords of its functions, importing nothing."""
+def _summary(kind: str, name: str) -> dict[str, Any]:
+    """One line of an entry; of a model its role, tasks and extras as well."""
     from benchmarks import registry
+
+    found: dict[str, Any] = {"summary": registry.docstring(kind, name).partition("\n")[0]}
+    if kind == "model":
+        tasks = [task for task in registry.names("task") if name in registry.models_of(task)]
+        found |= {"role": registry.role(name), "tasks": tasks}
+    return found
+
+
+def info_verb(options: argparse.Namespace) -> int:
+    """Print the card of an entry and the keywords of its functions, importing nothing."""
+    from benchmarks import registry
+    from benchmarks.reports import cards
 
     if options.croissant:
         import json
@@ -235,8 +263,7 @@ def info_verb(options: argparse.Namespace) -> int:
         print(json.dumps(citing.croissant(options.name), indent=1, ensure_ascii=False))
         return 0
     for kind in registry.kinds_of(options.name):
-        print(f"{kind} {options.name}\n")
-        print(registry.docstring(kind, options.name))
+        print(cards.shown(cards.of(kind, options.name)))
         for line in registry.signatures(kind, options.name):
             print(f"\n  {line}")
     return 0

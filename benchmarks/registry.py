@@ -206,10 +206,11 @@ def _imports(source: bytes) -> list[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             modules.add(node.module)
             modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return [path for module in sorted(modules) if (path := _module_file(module))]
+    return [path for module in sorted(modules) if (path := module_file(module))]
 
 
-def _module_file(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
+    """The file of a module of ours, or None."""
     first, _, rest = module.partition(".")
     kind = next((k for k, f in KINDS.items() if f == rest.partition(".")[0]), None)
     if first != "physbench" or kind is None:
@@ -230,3 +231,11 @@ def signatures(kind: str, name: str) -> list[str]:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and node.name in ("fit", "load", "make")
     ]
+
+
+def records_folder() -> Path:
+    """Folder of the committed records, without importing the package that they lie in."""
+    spec = importlib.util.find_spec("physbench.leaderboard")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("physbench.leaderboard is not importable; install the project")
+    return Path(next(iter(spec.submodule_search_locations))) / "records"

@@ -6,13 +6,23 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Splits
 
-__all__ = ["Metric", "Task", "identity"]
+__all__ = ["Field", "Metric", "Task", "identity"]
+
+
+class Field(NamedTuple):
+    """One field of what a model returns."""
+
+    name: str
+    shape: str
+    dtype: str
+    unit: str
+    meaning: str
 
 
 def identity(first: Any, predictions: Any) -> Any:
@@ -75,6 +85,9 @@ class Task:
         `load(dataset, **protocol) -> Splits` with the `Dataset`. The keyword-only parameters are
         the protocol's variants; the board ranks the default one. The task's own `load` takes the
         name of one of its datasets as well.
+    inputs, predicts:
+        The type of the inputs (one object, or a list with one a unit), and the fields of what
+        `predict` returns: what `info` and the site show a newcomer.
     metrics:
         The first one ranks.
     prepare:
@@ -111,6 +124,8 @@ class Task:
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     explain: Callable[..., Any] | None = None
+    inputs: type | None = None
+    predicts: tuple[Field, ...] = ()
 
     @property
     def named(self) -> dict[str, Dataset]:

@@ -34,7 +34,7 @@ from physbench.datasets.showers import (
     encode,
     parametrised_showers,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import challenge, shower_figures, shower_table, showers
 from physbench.tasks.metrics.showers import resampled
 
@@ -152,6 +152,10 @@ TASK = Task(
   archiveprefix = {arXiv},
   url = {https://arxiv.org/abs/2410.21611}
 }""",
+    inputs=Conditions,
+    predicts=(
+        Field('showers', '(n, voxels)', 'float', 'MeV', 'energy of each voxel, a shower a condition'),
+    ),
     unit="shower",
     datasets=(
         parametrised_showers,

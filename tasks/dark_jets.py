@@ -32,7 +32,7 @@ from physbench.datasets.jets import (
     qg_jets,
     top_tagging,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import anomaly, anomaly_figures
 
 LARGEST_PT_LEAK = 0.02
@@ -161,6 +161,8 @@ TASK = Task(
   eprint = {2312.03067},
   archiveprefix = {arXiv}
 }""",
+    inputs=Jets,
+    predicts=(Field("score", "(n,)", "float", "1", "anomaly score; larger is more anomalous"),),
     unit="jet",
     datasets=(dark_showers, darkclr_zenodo, top_tagging, qg_jets),
     load=load,

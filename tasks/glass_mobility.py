@@ -28,7 +28,7 @@ from physbench.datasets.liquids import (
     glassbench,
     kob_andersen,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import propensity, propensity_figures
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -132,6 +132,16 @@ TASK = Task(
   eprint = {2311.14752},
   archiveprefix = {arXiv}
 }""",
+    inputs=Configuration,
+    predicts=(
+        Field(
+            "propensity",
+            "(n,) or (n, times) a configuration",
+            "float",
+            "sigma_AA",
+            "at tau_alpha, or at each target time",
+        ),
+    ),
     unit="configuration",
     datasets=(kob_andersen, botan_ka3d, bapst2020, glassbench),
     load=load,

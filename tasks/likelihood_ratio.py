@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.events import GRID, Gold, Simulated, eft_toy, interference_toy
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import likelihood, likelihood_figures
 
 COLUMNS = ("log_ratio", "spread")
@@ -134,6 +134,11 @@ TASK = Task(
   eprint = {1805.00020},
   archiveprefix = {arXiv}
 }""",
+    inputs=Simulated,
+    predicts=(
+        Field('log_ratio', '(n, 21)', 'float', '1', 'ln p(x|theta)/p(x|0), theta = -1 to 1 by 0.1'),
+        Field('spread', '(n, 21)', 'float', '1', "optional: the model's own error"),
+    ),
     unit="event",
     datasets=(eft_toy, interference_toy),
     load=load,

@@ -36,7 +36,7 @@ from physbench.datasets.tracks import (
     toy_tracks,
     trackml_tracks,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import resolution, resolution_figures
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
@@ -193,6 +193,13 @@ TASK = Task(
   title = {TrackFormer: track-parameter regression with transformers},
   howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
 }""",
+    inputs=Tracks,
+    predicts=(
+        Field("qopt", "(n,)", "float", "1/GeV", "q/pT; 0 or NaN where there is no answer"),
+        Field("pz", "(n,)", "float", "GeV", "momentum along the beam"),
+        Field("d0", "(n,)", "float", "mm", "optional"),
+        Field("z0", "(n,)", "float", "mm", "optional"),
+    ),
     unit="track",
     datasets=(generic_tracks, toy_barrel, trackml_tracks, toy_tracks),
     load=load,

@@ -28,7 +28,7 @@ from physbench.datasets.hits import (
     trackml,
     trackml_graphs,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import tracking as metrics
 
 if TYPE_CHECKING:
@@ -245,6 +245,18 @@ TASK = Task(
   eprint = {1904.06778},
   archivePrefix = {arXiv}
 }""",
+    inputs=Event,
+    predicts=(
+        Field(
+            "labels",
+            "(hits,) an event",
+            "int",
+            "1",
+            "track of each hit, -1 for none",
+        ),
+        Field("edges", "(m, 2) an event", "int", "1", "optional: pairs of hits, inner first"),
+        Field("scores", "(m,) an event", "float", "1", "optional: score of each edge, in [0, 1]"),
+    ),
     unit="event",
     datasets=(generic_detector, trackml, trackml_graphs),
     load=load,
