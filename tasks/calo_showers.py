@@ -154,7 +154,7 @@ TASK = Task(
 }""",
     inputs=Conditions,
     predicts=(
-        Field('showers', '(n, voxels)', 'float', 'MeV', 'energy of each voxel, a shower a condition'),
+        Field('showers', '(n, voxels)', 'float', 'MeV', 'energies of one shower a condition'),
     ),
     unit="shower",
     datasets=(

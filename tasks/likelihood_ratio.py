@@ -136,7 +136,7 @@ TASK = Task(
 }""",
     inputs=Simulated,
     predicts=(
-        Field('log_ratio', '(n, 21)', 'float', '1', 'ln p(x|theta)/p(x|0), theta = -1 to 1 by 0.1'),
+        Field('log_ratio', '(n, 21)', 'float', '1', 'ln p(x|theta)/p(x|0) at the 21 theta'),
         Field('spread', '(n, 21)', 'float', '1', "optional: the model's own error"),
     ),
     unit="event",
