@@ -104,6 +104,9 @@ class Task:
         `{dataset: n}`: seed s uses fold s modulo n, which `load` gets as `fold`.
     figures:
         `{name: function(targets, {model: predictions}) -> matplotlib Figure}`.
+    curves:
+        `{name of a figure: n}`: it shows the first n rows of the board (default 8: more lines
+        cannot be told apart, more points can).
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
     explain:
@@ -122,6 +125,7 @@ class Task:
     version: int = 1
     folds: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    curves: Mapping[str, int] = field(default_factory=dict)
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     explain: Callable[..., Any] | None = None
     inputs: type | None = None

@@ -179,5 +179,6 @@ TASK = Task(
         "Likelihood of 100 events": likelihood_figures.scan_figure,
         "Intervals from 100 events": likelihood_figures.coverage_figure,
     },
+    curves={"Intervals from 100 events": 24},
     study=_study(),
 )  # fmt: skip

@@ -22,7 +22,7 @@ from physbench.leaderboard.site.figures import Reference
 from physbench.leaderboard.site.render import Card, Page, Picture, Table
 from physbench.tasks import Task
 
-MOST_CURVES = 8  # models in one figure of a task; more cannot be told apart
+MOST_CURVES = 8  # models in one figure of a task that does not say how many
 METRIC_HEAD = ("name", "unit", "best", "version", "definition")
 
 
@@ -93,14 +93,16 @@ def pictures(
         return []
     if not whole:
         return []
-    curves = {label: _read(task, splits, r, paths) for label, r in whole.items()}
+    most = max([MOST_CURVES, *task.curves.values()])
+    curves = [(label, _read(task, splits, r, paths)) for label, r in list(whole.items())[:most]]
     return [
-        _picture(board, name, draw, splits, curves) for name, draw in sorted(task.figures.items())
+        _picture(board, name, draw, splits, dict(curves[: task.curves.get(name, MOST_CURVES)]))
+        for name, draw in sorted(task.figures.items())
     ]
 
 
 def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:
-    """One record for each of the first rows of the board: its seed with the median score."""
+    """One record for each row of the board, in order: its seed with the median score."""
     by_id = {record.id[:12]: record for record in shown}
     found: dict[str, Record] = {}
     for row in board.rows:
@@ -109,7 +111,7 @@ def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:
             continue
         own.sort(key=lambda r: (r.metrics[0].value or 0.0, r.seed, r.id))
         found[row.model] = own[(len(own) - 1) // 2]
-    return dict(list(found.items())[:MOST_CURVES])
+    return found
 
 
 def _stored(record: Record, paths: Mapping[str, Path]) -> Path:

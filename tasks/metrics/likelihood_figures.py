@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+MARKERS = "oDs^vP<X>"  # nine by ten colours: no two rows look alike
 SMALLEST = 1e-6  # mean squared error below which half precision is all that is left
 
 
@@ -28,7 +29,8 @@ def error_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     for model, values in predictions.items():
         squares = (likelihood.derive(truth, values)["error"] ** 2).mean(0)
         if squares.max() > SMALLEST:
-            axes.plot(GRID, np.maximum(squares, SMALLEST), marker="o", ms=3, lw=1, label=model)
+            shown = np.where(squares > SMALLEST, squares, np.nan)  # 0 at theta = 0 has no log
+            axes.plot(GRID, shown, marker="o", ms=3, lw=1, label=model)
     axes.set(yscale="log", xlabel=r"$\theta$", ylabel=r"mean of $(\ln \hat r - \ln r)^2$")
     axes.legend(fontsize="x-small", loc="upper center", ncols=2, frameon=False)
     axes.set_ylim(top=5 * axes.get_ylim()[1])
@@ -59,7 +61,7 @@ def scan_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
         1, 2, figsize=(8.4, 4.6), sharey=True, layout="constrained"
     )
     for model, values in {"exact": truth.exact, **predictions}.items():
-        if model != "exact" and np.allclose(_ratios(values), truth.exact, atol=1e-2):
+        if model != "exact" and _is_exact(truth, values):
             continue  # the oracle is the black curve
         style = _style(model)
         left.plot(likelihood.FINE, expected_curve(_ratios(values)), label=model, **style)
@@ -75,6 +77,10 @@ def scan_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _is_exact(truth: Gold, values: Any) -> bool:
+    return bool(np.allclose(_ratios(values), truth.exact, atol=1e-2))
+
+
 def _ratios(values: Any) -> Array:
     chosen = values["log_ratio"] if isinstance(values, Mapping) else values
     return np.asarray(chosen, dtype=np.float64)
@@ -88,6 +94,7 @@ def _frame(axes: Axes, title: str, theta: float) -> None:
     axes.axhline(1, color="grey", lw=0.7)
     axes.axvline(theta, color="grey", lw=0.7, ls=":")
     axes.set(title=title, xlabel=r"$\theta$", xlim=(-1, 1), ylim=(0, 9))
+    axes.set_xticks([-1, -0.5, 0, 0.5, 1])
     axes.title.set_fontsize("small")
 
 
@@ -99,15 +106,10 @@ def coverage_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-    for model, values in {"exact": {"log_ratio": truth.exact}, **predictions}.items():
-        derived = likelihood.derive(truth, values)
-        width = likelihood.interval_width(truth, derived)
-        share = likelihood.coverage_excess(truth, derived)["coverage"]
-        ends = np.array(likelihood.coverage_interval(truth, derived)) + likelihood.NOMINAL
-        error = np.abs(ends - share)[:, None]
-        marker = {"fmt": "*", "ms": 13, "color": "black"} if model == "exact" else {"fmt": "o"}
-        axes.errorbar(width, share, error, lw=1, capsize=2, label=model, **marker)
+    figure, axes = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
+    for place, (model, values) in enumerate({"exact": truth.exact, **predictions}.items()):
+        if model == "exact" or not _is_exact(truth, values):
+            _interval_point(axes, truth, model, {"log_ratio": _ratios(values)}, MARKERS[place % 9])
     axes.axhline(likelihood.NOMINAL, color="grey", lw=0.8, ls="--")
     axes.set(
         xlabel=r"mean length of the interval on $\theta$, 100 events",
@@ -117,6 +119,24 @@ def coverage_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     ticks = [0.1, 0.2, 0.3, 0.5, 1.0, 2.0]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
-    axes.legend(fontsize="x-small", ncols=2, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
+
+
+def _interval_point(axes: Axes, truth: Gold, model: str, values: Any, marker: str) -> None:
+    """Mean length and share of one model, with the binomial interval of the share."""
+    derived = likelihood.derive(truth, values)
+    share = likelihood.coverage_excess(truth, derived)["coverage"]
+    ends = np.array(likelihood.coverage_interval(truth, derived)) + likelihood.NOMINAL
+    style = {"marker": "*", "ms": 13, "color": "black"} if model == "exact" else {"marker": marker}
+    axes.errorbar(
+        likelihood.interval_width(truth, derived),
+        share,
+        np.abs(ends - share)[:, None],
+        ls="none",
+        lw=1,
+        capsize=2,
+        label=model,
+        **style,
+    )
