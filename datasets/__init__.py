@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+SPLITS = ("train", "validation", "test")
+
+
 def described(shape: str, unit: str, meaning: str, **options: Any) -> Any:
     """A dataclass field that says what it holds, for `info`, the site and error messages."""
     return field(metadata={"shape": shape, "unit": unit, "meaning": meaning}, **options)
@@ -77,9 +80,13 @@ if not TYPE_CHECKING:
 def take(values: Any, index: Any) -> Any:
     """Units `index` of `values`: fancy indexing for arrays, `.take` where it exists, else a list.
 
+    Always by position, also for a pandas Series, whose brackets mean labels.
+
     >>> take(["a", "b", "c"], [2, 0])
     ['c', 'a']
     """
+    if hasattr(values, "iloc"):
+        return values.iloc[index]
     if hasattr(values, "take"):
         return values[index] if hasattr(values, "dtype") else values.take(index)
     return [values[i] for i in index]
@@ -93,7 +100,8 @@ class Split:
     of the first two is a sequence, an array whose first axis is the unit, or a frozen dataclass
     with `__len__` and `take(index)`. `metrics` maps the name of each metric of the task to
     `function(predictions) -> float` on this split: what a model uses to choose thresholds on
-    validation. It is empty for `test`, whose targets no model sees.
+    validation. It is empty for `test`, whose targets no model sees. A pandas Series or Index
+    becomes an array: units are meant by position, never by label.
     """
 
     inputs: Any
@@ -102,6 +110,10 @@ class Split:
     metrics: Mapping[str, Callable[[Any], float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("inputs", "targets"):
+            values = getattr(self, name)
+            if hasattr(values, "to_numpy") and hasattr(values, "dtype"):
+                object.__setattr__(self, name, values.to_numpy())
         sizes = {"inputs": len(self.inputs), "targets": len(self.targets), "ids": len(self.ids)}
         if len(set(sizes.values())) != 1:
             raise ValueError(
@@ -128,7 +140,11 @@ class Split:
 class Splits:
     """What `Task.load` returns: three splits, and the sha256 of every file they were read from.
 
-    `counts` says how many units each cut of the dataset left.
+    `counts` says how many units each cut of the dataset left. With `test_only` the data have
+    nothing to train on (a published test file alone): train and validation are empty.
+
+    Raises ValueError for a split without units, and for two files with the same content: what
+    trains a model must not test it.
     """
 
     train: Split
@@ -136,6 +152,23 @@ class Splits:
     test: Split
     files: Mapping[str, str]
     counts: Mapping[str, int] = field(default_factory=dict)
+    test_only: bool = False
+
+    def __post_init__(self) -> None:
+        empty = [name for name in SPLITS if not len(getattr(self, name))]
+        if empty != (list(SPLITS[:2]) if self.test_only else []):
+            sizes = ", ".join(f"{name} {len(getattr(self, name))}" for name in SPLITS)
+            raise ValueError(
+                f"split {' and '.join(empty) or 'train'} must not be empty, or train and "
+                f"validation both with test_only=True; got units {sizes}. Are files missing?"
+            )
+        first: dict[str, str] = {}
+        for name, digest in self.files.items():
+            if first.setdefault(digest, name) != name:
+                raise ValueError(
+                    f"files {first[digest]} and {name} have the same content (sha256 "
+                    f"{digest[:12]}); put the original of each in its place"
+                )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.common.arrays import plain
 from physbench.datasets.jets import (
     HELD,
     TEST,
@@ -69,12 +70,25 @@ def load(
         )
     validation = np.flatnonzero((sample.split == VALIDATION) & (sample.truth.signal == 0))
     test = np.flatnonzero(sample.split == TEST)
+    _check_signals(sample, test)
     return Splits(
         _unlabelled(_split(sample, train)),
         _split(sample, validation),
         _split(sample, test),
         sample.files,
     )
+
+
+def _check_signals(sample: Sample, test: NDArray[np.int64]) -> None:
+    """Raise ValueError where a declared signal has no matched test jet: means are over all."""
+    present = set(sample.truth.signal[test][sample.truth.matched[test]].tolist())
+    names = ("background", *sample.truth.signals)
+    absent = [name for code, name in enumerate(names) if code not in present]
+    if absent:
+        raise ValueError(
+            f"the pT-matched test set has no jet of {', '.join(absent)}; every score is a mean "
+            f"over {', '.join(sample.truth.signals)} against the background. Are files missing?"
+        )
 
 
 def _sample(dataset: Dataset, inverse: bool, folder: str) -> Sample:
@@ -126,8 +140,8 @@ def prepare(inputs: Jets, predictions: Any) -> NDArray[np.unsignedinteger[Any]]:
 
     Raises ValueError unless there is one real number a jet, FloatingPointError for NaN or inf.
     """
-    scores = np.asarray(predictions)
-    if scores.shape != (len(inputs),) or scores.dtype.kind not in "fiub":
+    scores = plain(predictions, "dark_jets scores", "fiub")
+    if scores.shape != (len(inputs),):
         raise ValueError(
             f"dark_jets expects one real score a jet, shape ({len(inputs)},); got shape "
             f"{scores.shape} of {scores.dtype}"

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.common.arrays import plain
 from physbench.datasets.liquids import (
     Configuration,
     Sample,
@@ -57,7 +58,10 @@ def load(
     other = train_temperature not in (0.0, temperature)
     train = _sample(dataset, train_temperature, folder) if other else test
     files = {**train.files, **test.files}
-    return Splits(_split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST), files)
+    parts = _split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST)
+    # Bapst et al. publish one test file outside their archive: enough for published weights.
+    alone = dataset is bapst2020.DATASET and set(train.split) == {TEST}
+    return Splits(*parts, files, test_only=alone)
 
 
 def _sample(dataset: Dataset, temperature: float, folder: str) -> Sample:
@@ -87,8 +91,8 @@ def _split(sample: Sample, part: int) -> Split:
 def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[np.float32]]:
     """One (n, t) array a configuration, with 12 bits of mantissa (error below 1.3e-4).
 
-    Raises ValueError for a wrong number of configurations or particles, and FloatingPointError
-    for NaN and infinity.
+    Raises ValueError for a wrong number of configurations, particles or columns, and
+    FloatingPointError for NaN and infinity.
     """
     if len(predictions) != len(inputs):
         raise ValueError(
@@ -97,9 +101,9 @@ def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[n
         )
     prepared = []
     for number, (configuration, values) in enumerate(zip(inputs, predictions, strict=True)):
-        array = np.asarray(values)
+        array = plain(values, f"predictions of configuration {number}")
         array = array[:, None] if array.ndim == 1 else array
-        if array.ndim != 2 or len(array) != len(configuration) or array.dtype.kind not in "fiu":
+        if array.ndim != 2 or len(array) != len(configuration):
             raise ValueError(
                 f"configuration {number} needs real predictions of shape ({len(configuration)},) "
                 f"or ({len(configuration)}, times); got shape {np.shape(values)} of {array.dtype}"
@@ -108,6 +112,11 @@ def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[n
             raise FloatingPointError(
                 f"{int((~np.isfinite(array)).sum())} predictions of configuration {number} are "
                 "NaN or infinite"
+            )
+        if prepared and array.shape[1] != prepared[0].shape[1]:
+            raise ValueError(
+                f"configuration {number} has {array.shape[1]} columns of predictions, "
+                f"configuration 0 has {prepared[0].shape[1]}; give all of them the same times"
             )
         mantissa, exponent = np.frexp(array.astype(np.float64))
         prepared.append(np.ldexp(np.rint(mantissa * 4096) / 4096, exponent).astype(np.float32))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common import barrel
+from physbench.datasets.common.arrays import plain
 from physbench.datasets.common.particle_mix import EDGES
 from physbench.datasets.tracks import (
     COORDINATES,
@@ -112,7 +113,9 @@ def load(
             split = _limited(split, exact=hits == "true")
         parts.append(split)
     train, validation, test = parts
-    return Splits(train, validation, test, sample.files, sample.counts)
+    # One or two events of the user are all for testing: enough for fits without training.
+    alone = dataset is trackml_tracks.DATASET and not len(train)
+    return Splits(train, validation, test, sample.files, sample.counts, test_only=alone)
 
 
 def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str) -> Split:
@@ -136,7 +139,7 @@ def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32
     """
     columns = _columns(predictions)
     for name, column in columns.items():
-        if column.shape != (len(inputs),) or column.dtype.kind not in "fiu":
+        if column.shape != (len(inputs),):
             raise ValueError(
                 f"'{name}' must hold one real number a track, shape ({len(inputs)},); got shape "
                 f"{column.shape} of {column.dtype}"
@@ -154,14 +157,14 @@ def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32
 
 def _columns(predictions: Any) -> dict[str, NDArray[Any]]:
     if isinstance(predictions, Mapping):
-        columns = {name: np.asarray(values) for name, values in predictions.items()}
+        columns = {name: plain(values, f"'{name}'") for name, values in predictions.items()}
         if not {"qopt", "pz"} <= set(columns) <= set(COLUMNS):
             raise ValueError(
                 f"predictions need 'qopt' and 'pz', and may have 'd0' and 'z0'; got "
                 f"{', '.join(columns) or 'nothing'}"
             )
         return columns
-    array = np.asarray(predictions)
+    array = plain(predictions, "predictions")
     if array.ndim != 2 or array.shape[1] not in (2, 4):
         raise ValueError(
             "predictions must be a mapping with 'qopt' and 'pz' or an array (tracks, 2) or "

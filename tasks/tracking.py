@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAKES_MAX = 0.10
-LOGIT_STEP = 0.1
-LOGIT_MAX = 12.7
+RANKS = 1 << 14  # on each side of the threshold; exact in single precision
 
 
 def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Splits:
@@ -56,7 +56,9 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
         raise ValueError("detector='pixel' does not apply to trackml_graphs: graphs are given")
     parts, files = dataset.load(**({"events": events} if dataset is trackml.DATASET else {}))
     splits = {name: _split(pairs[:events], detector) for name, pairs in parts.items()}
-    return Splits(splits["train"], splits["validation"], splits["test"], files)
+    # One or two events of the user are all for testing: enough for methods without training.
+    alone = dataset is trackml.DATASET and not len(splits["train"])
+    return Splits(splits["train"], splits["validation"], splits["test"], files, test_only=alone)
 
 
 def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
@@ -70,9 +72,9 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
     """Check predictions and bring them to the precision that is stored.
 
     Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type. Scores
-    are rounded to logits in steps of 0.1 between -12.7 and 12.7, which keeps their order and the
-    threshold 1/2. Edges are kept for every event whose graph was given, otherwise for the event
-    with the fewest hits alone: edge metrics on built graphs refer to it, and a record stays small.
+    become ranks, see `ranked`. Edges are kept for every event whose graph was given, otherwise for
+    the event with the fewest hits alone: edge metrics on built graphs refer to it, and a record
+    stays small. Edges of a given graph that are left out count as rejected.
 
     Raises ValueError for a wrong length, shape or type and FloatingPointError for NaN.
     """
@@ -83,10 +85,11 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
     if any(scored) and not all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
     smallest = min(inputs, key=len, default=None)
-    return [
+    prepared = [
         _prepared(event, mapping, keep=event is smallest or event.edge_index is not None)
         for event, mapping in zip(inputs, mappings, strict=True)
     ]
+    return _with_ranks(prepared) if any(scored) else prepared
 
 
 def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[str, NDArray[Any]]:
@@ -105,16 +108,11 @@ def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[s
 
 
 def _labels(event: Event, labels: Any) -> NDArray[Any]:
-    array = np.asarray(labels)
+    array = whole(labels, f"{event.name}: labels")
     if array.shape != (len(event),):
         raise ValueError(
             f"{event.name}: labels have shape {array.shape}, expected ({len(event)},): one a hit"
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise FloatingPointError(f"{event.name}: labels hold NaN or infinity")
-    if array.dtype.kind not in "iu" and not np.array_equal(array, np.round(array)):
-        raise ValueError(f"{event.name}: labels must be whole numbers, got {array.dtype}")
-    array = array.astype(np.int64)
     used = array >= 0
     _, first, inverse = np.unique(array[used], return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
@@ -125,29 +123,54 @@ def _labels(event: Event, labels: Any) -> NDArray[Any]:
     return canonical.astype(small)
 
 
-def _edges(event: Event, mapping: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    if "edges" not in mapping and event.edge_index is None:
-        raise ValueError(
-            f"{event.name}: 'scores' need 'edges' (m, 2), since the event has no given graph"
-        )
+def _edges(event: Event, mapping: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Edges and scores; those of a given graph in its order, what is left out with score 0."""
     given = event.edge_index.T if event.edge_index is not None else None
-    edges = np.asarray(mapping.get("edges", given))
-    scores = np.asarray(mapping.get("scores"), dtype=np.float64)
+    if ("edges" not in mapping and given is None) or "scores" not in mapping:
+        raise ValueError(
+            f"{event.name}: 'scores' need 'edges' (m, 2), since the event has no given graph, and "
+            "'edges' need 'scores'"
+        )
+    edges = plain(mapping.get("edges", given), f"{event.name}: edges")
+    scores = plain(mapping["scores"], f"{event.name}: scores", "fiub").astype(np.float64)
     if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
         raise ValueError(
             f"{event.name}: edges must be whole numbers of shape (m, 2), "
             f"got {edges.dtype} {edges.shape}"
         )
+    edges = whole(edges, f"{event.name}: edges")
     if scores.shape != (len(edges),):
         raise ValueError(
             f"{event.name}: {len(edges)} edges need as many scores, got {scores.shape}"
         )
     if not np.isfinite(scores).all():
         raise FloatingPointError(f"{event.name}: scores hold NaN or infinity")
-    _check_pairs(event, edges.astype(np.int64))
+    _check_pairs(event, edges)
     if len(scores) and (scores.min() < 0 or scores.max() > 1):
         raise ValueError(f"{event.name}: scores must lie in [0, 1], got up to {scores.max():g}")
-    return edges.astype(np.int32), quantised(scores)
+    if given is not None:
+        edges, scores = given, _completed(event, edges, scores)
+    return edges.astype(np.int32), scores
+
+
+def _completed(
+    event: Event, edges: NDArray[np.int64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A score for each edge of the given graph, in its order: 0 where the model gave none."""
+    assert event.edge_index is not None
+    places = np.array([len(event), 1])
+    wanted = np.sort(event.edge_index.T.astype(np.int64), axis=1) @ places
+    key = np.sort(edges, axis=1) @ places
+    order = np.argsort(wanted)
+    place = order[np.searchsorted(wanted, key, sorter=order).clip(max=len(wanted) - 1)]
+    if not np.array_equal(wanted[place], key):
+        raise ValueError(
+            f"{event.name}: {int((wanted[place] != key).sum())} edges are not in the given graph "
+            f"of {len(wanted)}; score its edges alone"
+        )
+    found = np.zeros(len(wanted))
+    found[place] = scores
+    return found
 
 
 def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
@@ -166,16 +189,31 @@ def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
         )
 
 
-def quantised(scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Scores in [0, 1] rounded to logits in steps of 0.1; order and threshold 1/2 are kept.
+def _with_ranks(prepared: list[dict[str, NDArray[Any]]]) -> list[dict[str, NDArray[Any]]]:
+    """The scores of all events as ranks among them all: edge metrics pool the events."""
+    sizes = [len(one["scores"]) for one in prepared]
+    parts = np.split(ranked(np.concatenate([one["scores"] for one in prepared])),
+                     np.cumsum(sizes)[:-1])  # fmt: skip
+    return [one | {"scores": part} for one, part in zip(prepared, parts, strict=True)]
 
-    A score above 1/2 stays above: the smallest positive logit is rounded up to one step.
+
+def ranked(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Scores in [0, 1] replaced by their dense rank on their side of the threshold 1/2.
+
+    The k-th of K distinct scores up to 1/2 becomes k / 2K, above it (1 + k / K) / 2, so that any
+    growing function of the scores that keeps 1/2 gives the same. Order and ties are kept; on a
+    side with more than 16,384 distinct scores neighbours share a rank.
+
+    >>> ranked(np.array([1e-9, 2e-9, 0.5, 0.51, 0.500001])).tolist()
+    [0.1666666716337204, 0.3333333432674408, 0.5, 1.0, 0.75]
     """
-    with np.errstate(divide="ignore"):
-        logit = np.clip(np.log(scores) - np.log1p(-scores), -LOGIT_MAX, LOGIT_MAX)
-    steps = np.round(logit / LOGIT_STEP)
-    steps = np.where((steps == 0) & (scores > 0.5), 1.0, steps)
-    return (1.0 / (1.0 + np.exp(-steps * LOGIT_STEP))).astype(np.float32)
+    found = np.empty(len(scores), dtype=np.float32)
+    for above in (False, True):
+        side = (scores > metrics.THRESHOLD) == above
+        distinct, rank = np.unique(scores[side], return_inverse=True)
+        rank = rank // max(1, -(-len(distinct) // RANKS))
+        found[side] = (above + (rank + 1) / (rank.max(initial=0) + 1)) / 2
+    return found
 
 
 def admit(values: Mapping[str, float]) -> str | None:

@@ -7,12 +7,16 @@ they stopped and replace a file only when it is whole.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import json
 import os
 import shutil
+import sys
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +25,10 @@ import platformdirs
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
+from physbench.datasets.common.reading import DataError as DataError
 
+TABLE = "checksums.json"
 FROZEN = Path(__file__).resolve().parent.parent / "frozen"
-
-
-class DataError(ValueError):
-    """A file that is not what the dataset's card says."""
 
 
 def root() -> Path:
@@ -131,6 +133,89 @@ def _digest(path: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def pinned(base: Path, paths: Iterable[Path]) -> Iterator[dict[str, str]]:
+    """sha256 of files by their path below `base`, for a block that reads them.
+
+    For files whose digest nobody publishes: a file that changed since its first use is refused,
+    and when the block has read them whole, the digests of new ones are pinned.
+    """
+    found = unchanged(base, paths)
+    yield found
+    pin(base, found)
+
+
+def unchanged(base: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """sha256 of files by their path below `base`; DataError where one is not the one pinned.
+
+    Pins stand in the user's own table (never in the data's folder), and in `checksums.json` beside
+    the files, {"file": {"bytes": n, "sha256": "..."}}, where somebody put one.
+    """
+    tables = {place: _table(place) for place in (base / TABLE, pins(base))}
+    found: dict[str, str] = {}
+    for path in paths:
+        name = path.relative_to(base).as_posix()
+        found[name] = digest(path)
+        for place, rows in tables.items():
+            size, expected = rows.get(name, (0, found[name]))
+            if found[name] != expected:
+                raise DataError(
+                    f"{path} has changed: expected sha256 {expected} ({size} bytes) as in {place}, "
+                    f"found {found[name]} ({path.stat().st_size} bytes). Restore the file; if the "
+                    f"change is meant, remove its line from {place}"
+                )
+    return found
+
+
+def pin(base: Path, digests: Mapping[str, str]) -> None:
+    """Note the digests of files below `base` that have none yet in the user's table."""
+    known = _table(pins(base))
+    fresh = {name: ((base / name).stat().st_size, sha) for name, sha in digests.items()
+             if name not in known}  # fmt: skip
+    if fresh:
+        _write_table(pins(base), base, known | fresh)
+
+
+def pins(base: Path) -> Path:
+    """The user's table of the files below `base` whose digests are pinned."""
+    place = hashlib.sha256(str(base.resolve()).encode()).hexdigest()[:16]
+    return Path(platformdirs.user_state_dir("physbench")) / "pins" / f"{place}.json"
+
+
+Rows = dict[str, tuple[int, str]]
+
+
+def _table(path: Path) -> Rows:
+    if not path.exists():
+        return {}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: (int(row["bytes"]), str(row["sha256"]))
+            for name, row in rows.items()
+            if name != "folder"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f'{path} must be {{"file": {{"bytes": n, "sha256": "..."}}}}; {error!r}'
+        ) from error
+
+
+def _write_table(path: Path, base: Path, rows: Rows) -> None:
+    """Replace the table as a whole; where the user's folder cannot be written nothing is kept."""
+    content: dict[str, Any] = {"folder": str(base.resolve())}
+    content |= {name: {"bytes": size, "sha256": sha} for name, (size, sha) in rows.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".", suffix=".json", encoding="utf-8", delete=False
+        ) as stream:
+            json.dump(content, stream, indent=1)
+        os.replace(stream.name, path)
+    except OSError as error:
+        print(f"digests are not pinned: {path} cannot be written ({error})", file=sys.stderr)
+
+
 def describe(path: Path, base: Path) -> File:
     """The `File` entry of an existing file, named relative to `base`."""
     return File(path.relative_to(base).as_posix(), digest(path), path.stat().st_size)
@@ -221,19 +306,6 @@ def verify(name: str, dataset: Dataset) -> list[tuple[File, str]]:
         except (FileNotFoundError, DataError) as error:
             report.append((file, str(error)))
     return report
-
-
-def load_arrays(path: Path, *needed: str) -> dict[str, NDArray[Any]]:
-    """All arrays of a `.npz`; raises DataError when it is damaged or lacks one that is needed."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read ({error}); fetch it again") from error
-    missing = set(needed) - set(arrays)
-    if missing:
-        raise DataError(f"{path} has no {', '.join(sorted(missing))}; found {list(arrays)}")
-    return arrays
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physbench.datasets.common.store import DataError
 from physbench.datasets.common.trackml_csv import COLUMNS
 from physbench.datasets.hits import (
     Event,
@@ -88,25 +87,13 @@ def scoring_weights(particle_id: Integers, depth: Floats, pt_of: Mapping[int, fl
 def event_from_tables(
     name: str, hits: pd.DataFrame, truth: pd.DataFrame, particles: pd.DataFrame
 ) -> tuple[Event, EventTruth]:
-    """An event and its truth from the three tables of the format.
+    """An event and its truth from the three tables of the format, as `read_event` returns them.
 
     Weights are those of the files, normalised to 1 over the event (sub-events hold less).
-    Raises DataError when the hits of the tables differ.
     """
-    if len(hits) != len(truth) or not np.array_equal(
-        np.sort(hits["hit_id"].to_numpy()), np.sort(truth["hit_id"].to_numpy())
-    ):
-        raise DataError(
-            f"{name}: hits and truth must hold the same hit_id; found {len(hits)} hits and "
-            f"{len(truth)} truth rows"
-        )
-    truth = truth.set_index("hit_id").loc[hits["hit_id"]].reset_index()
     particle_id = truth["particle_id"].to_numpy()
     table = particles.set_index("particle_id")
     present = np.unique(particle_id[particle_id != 0])
-    unknown = present[~np.isin(present, table.index.to_numpy())]
-    if len(unknown):
-        raise DataError(f"{name}: particle {unknown[0]} has hits but no row in the particles file")
     rows = table.reindex(particle_id)
     vertex = rows[["vx", "vy", "vz"]].fillna(0.0).to_numpy()
     path = np.linalg.norm(truth[["tx", "ty", "tz"]].to_numpy() - vertex, axis=1)

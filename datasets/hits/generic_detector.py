@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import acts_chain, store
+from physbench.datasets.common import acts_chain, reading, store
 from physbench.datasets.hits import Event, EventTruth, module_key
 from physbench.datasets.hits._trackml_format import scoring_weights
 
@@ -52,22 +52,29 @@ BARCODE = (
 )
 
 
+STORED = (
+    *("x", "y", "z", "path", "depth", "pt", "eta", "particle", "particle_id"),
+    *("modules", "module", "hits", "particles", "split"),
+)
+
 Events = dict[str, list[tuple[Event, EventTruth]]]
 
 
 def load(*, file: Path | None = None) -> tuple[Events, dict[str, str]]:
     """Events by split, and digests; `file` is a sample of `make`, default the embedded one."""
     path = file or store.checked("generic_detector", DATASET)[DATASET.files[0].name]
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    arrays = reading.arrays(path, *STORED)
     events: Events = {name: [] for name in SPLITS}
-    hit_ends, particle_ends = np.cumsum(arrays["hits"]), np.cumsum(arrays["particles"])
-    for number, split in enumerate(arrays["split"]):
-        hits = slice(hit_ends[number] - arrays["hits"][number], hit_ends[number])
-        particles = slice(
-            particle_ends[number] - arrays["particles"][number], particle_ends[number]
-        )
-        events[SPLITS[split]].append(_event(number, arrays, hits, particles))
+    with reading.reading(path, "a sample that `data make generic_detector` wrote"):
+        if arrays["hits"].sum() != len(arrays["x"]):
+            raise ValueError(f"{arrays['hits'].sum()} hits announced, {len(arrays['x'])} there")
+        hit_ends, particle_ends = np.cumsum(arrays["hits"]), np.cumsum(arrays["particles"])
+        for number, split in enumerate(arrays["split"]):
+            hits = slice(hit_ends[number] - arrays["hits"][number], hit_ends[number])
+            particles = slice(
+                particle_ends[number] - arrays["particles"][number], particle_ends[number]
+            )
+            events[SPLITS[split]].append(_event(number, arrays, hits, particles))
     return events, {path.name: store.digest(path)}
 
 

@@ -5,24 +5,26 @@ particle files, and weights that are zero for secondaries). Events are read from
 `$PHYSBENCH_DATA/trackml` or any folder below it; the three files of an event lie in one folder.
 Folders whose name begins with `simulated` are passed over: they hold look-alikes in the same
 format. Split by event number, as gnn_tracking and hepattn do for the throughput phase: 21000 to
-28999 train, 29000 to 29099 validation, 29800 to 29899 test. Where none of these are present, the
-sorted events are split 80/10/10, and an event alone is the test split. Of each split the first
+28999 train, 29000 to 29099 validation, 29800 to 29899 test, when each of them has an event and no
+event is from elsewhere. Otherwise the sorted events are split 80/10/10, each part with one event
+at least; fewer than three events are all for testing. Of each split the first
 events by number are read, 100 by default: a full event takes about 10 MB of memory. Weights are
 those of the files, normalised to 1 over each event.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
-from physbench.datasets.common.trackml_csv import read_csv
+from physbench.datasets.common.trackml_csv import KINDS, read_event
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.hits._trackml_format import event_from_tables
 
 PHASE = {"train": (21000, 28999), "validation": (29000, 29099), "test": (29800, 29899)}
-KINDS = ("hits", "truth", "particles")
+OFFICIAL = (21000, 29999)  # all events of the throughput phase
 EVENTS = 100
 
 Events = dict[str, list[tuple[Event, EventTruth]]]
@@ -32,26 +34,21 @@ def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, d
     """Events by split, at most `events` of each, and the digest of each file read.
 
     Raises FileNotFoundError when there is no event, or none with truth, and DataError when a
-    file is wrong or an event lies in two folders.
+    file is wrong, has changed since its first use, or an event is there twice.
     """
     base = folder or store.folder("trackml", DATASET)
     found = find(base)
-    digests: dict[str, str] = {}
-    read_events: Events = {}
-    for part, numbers in split(sorted(found)).items():
-        read_events[part] = []
-        for number in numbers[:events]:
-            read_events[part].append(read(found[number]))
-            for path in found[number].values():
-                digests[path.relative_to(base).as_posix()] = store.digest(path)
-    return read_events, digests
+    chosen = {part: numbers[:events] for part, numbers in split(sorted(found)).items()}
+    wanted = [path for part in chosen.values() for n in part for path in found[n].values()]
+    with store.pinned(base, wanted) as digests:
+        return {part: [read(found[n]) for n in chosen[part]] for part in chosen}, digests
 
 
 def find(base: Path) -> dict[int, dict[str, Path]]:
     """Files of each event by kind; only events with hits, truth and particles.
 
     Raises FileNotFoundError naming what is missing when no event is complete, and DataError
-    when an event lies in two folders.
+    when an event lies in two folders, or a file is there twice (packed and unpacked).
     """
     found: dict[tuple[int, Path], dict[str, Path]] = {}
     for kind in KINDS:
@@ -60,7 +57,11 @@ def find(base: Path) -> dict[int, dict[str, Path]]:
             digits = path.name.removeprefix("event").partition("-")[0]
             folders = path.relative_to(base).parts[:-1]
             if digits.isdigit() and not any(name.startswith("simulated") for name in folders):
-                found.setdefault((int(digits), path.parent), {}).setdefault(kind, path)
+                files = found.setdefault((int(digits), path.parent), {})
+                if files.setdefault(kind, path) != path:
+                    raise store.DataError(
+                        f"{files[kind]} and {path.name} are both there; keep the one that is meant"
+                    )
     complete: dict[int, dict[str, Path]] = {}
     for (number, place), files in sorted(found.items()):
         if len(files) == len(KINDS):
@@ -84,24 +85,40 @@ def split(numbers: list[int]) -> dict[str, list[int]]:
 
     >>> split([1])
     {'train': [], 'validation': [], 'test': [1]}
+    >>> split([7, 8, 9])
+    {'train': [7], 'validation': [8], 'test': [9]}
     """
     parts = {name: [n for n in numbers if low <= n <= high] for name, (low, high) in PHASE.items()}
-    if any(parts.values()):
+    official = all(OFFICIAL[0] <= n <= OFFICIAL[1] for n in numbers)
+    if official and all(parts.values()):
+        _tell_unused(numbers, parts)
         return parts
+    if len(numbers) < 3:
+        return {"train": [], "validation": [], "test": numbers}
     test = max(1, round(0.1 * len(numbers)))
-    rest = numbers[: len(numbers) - test]
-    validation = round(0.1 * len(numbers)) if len(rest) > 1 else 0
-    cut = len(rest) - validation
-    return {"train": rest[:cut], "validation": rest[cut:], "test": numbers[len(rest) :]}
+    cut = len(numbers) - 2 * test
+    return {
+        "train": numbers[:cut],
+        "validation": numbers[cut : cut + test],
+        "test": numbers[cut + test :],
+    }
+
+
+def _tell_unused(numbers: list[int], parts: dict[str, list[int]]) -> None:
+    """Say which events of the throughput phase belong to no split."""
+    unused = sorted(set(numbers) - {n for part in parts.values() for n in part})
+    if unused:
+        print(
+            f"trackml: {len(unused)} events ({unused[0]} to {unused[-1]}) are in no split of the "
+            "throughput phase and are not used",
+            file=sys.stderr,
+        )
 
 
 def read(files: dict[str, Path]) -> tuple[Event, EventTruth]:
     """One event from its three files; raises DataError naming the file that is wrong."""
-    tables = {kind: read_csv(files[kind], kind) for kind in KINDS}
-    if not len(tables["hits"]):
-        raise store.DataError(f"{files['hits']}: the event has no hits")
     name = files["hits"].name.partition("-")[0]
-    return event_from_tables(name, tables["hits"], tables["truth"], tables["particles"])
+    return event_from_tables(name, *read_event(files))
 
 
 DATASET = Dataset(

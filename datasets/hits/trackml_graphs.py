@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
+from physbench.datasets.common.reading import DataError
 from physbench.datasets.hits import Event, EventTruth, Floats, Integers
 
 # Radii in mm half way between the ten barrel layers, and their (volume, layer).
@@ -44,13 +45,20 @@ def load() -> tuple[Events, dict[str, str]]:
 
 
 def read(path: Path) -> tuple[Event, EventTruth]:
-    """One graph file as an event with its edges, and its truth."""
-    with np.load(path, allow_pickle=False) as archive:
-        nodes = archive["X"].astype(np.float64)
-        edges = archive["edge_index"].astype(np.int64)
-        label = archive["y"].astype(bool)
-    if not np.isfinite(nodes).all():
-        raise store.DataError(f"{path}: X holds NaN or infinity")
+    """One graph file as an event with its edges, and its truth; DataError where it is wrong."""
+    arrays = reading.arrays(path, "X", "edge_index", "y")
+    nodes, edges = arrays["X"].astype(np.float64), arrays["edge_index"].astype(np.int64)
+    label = arrays["y"].astype(bool)
+    if nodes.ndim != 2 or nodes.shape[1] != 3 or edges.shape != (2, label.size):
+        raise DataError(
+            f"{path}: X must be (hits, 3), edge_index (2, edges) and y (edges,); got "
+            f"{nodes.shape}, {edges.shape}, {label.shape}"
+        )
+    reading.check_range(edges.ravel(), 0, len(nodes) - 1, f"{path}: edge_index", "a hit's place")
+    reading.check_range(arrays["y"], 0, 1, f"{path}: y", "false or true")
+    reading.check_range(nodes[:, 0], 0.0, 1.2, f"{path}: X[:, 0]", "r in m")
+    reading.check_range(nodes[:, 1], -1.0, 1.0, f"{path}: X[:, 1]", "phi / pi")
+    reading.check_range(nodes[:, 2], -3.2, 3.2, f"{path}: X[:, 2]", "z in m")
     r, phi, z = nodes[:, 0] * 1000.0, nodes[:, 1] * np.pi, nodes[:, 2] * 1000.0
     detector = LAYERS[np.searchsorted(BETWEEN, r)]
     hits = len(nodes)

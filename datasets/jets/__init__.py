@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 CONSTITUENTS = 50  # slots a jet
+SOFTEST = 1e-9  # GeV; what is softer is a ghost of the jet algorithm, not a particle
 
 
 class _Columns:
@@ -174,6 +175,11 @@ def _check(*columns: NDArray[np.float64]) -> None:
         raise ValueError("constituents hold NaN or infinity; expected finite pT, eta, phi")
     if (pt < 0).any():
         raise ValueError(f"constituent pT must be >= 0 GeV; got {pt.min():g}")
+    if ((pt > 0) & (pt < SOFTEST)).any():
+        raise ValueError(
+            f"constituents of pT {pt[pt > 0].min():g} GeV are ghosts, no particles; empty slots "
+            f"have pT 0, real ones at least {SOFTEST:g} GeV"
+        )
     empty = ~(pt > 0).any(axis=1)
     if empty.any():
         raise ValueError(
@@ -228,6 +234,12 @@ def match_pt(
     n_signal = np.bincount(signal_bin, minlength=len(edges))
     n_background = np.bincount(np.digitize(background, edges) - 1, minlength=len(edges))
     deciding = (n_background > 1e-3 * len(background)) & (n_signal > 0)
+    if not deciding.any():
+        raise ValueError(
+            f"signal and background share no bin of pT ({width:g} GeV wide): signal "
+            f"{pt.min():.4g} to {pt.max():.4g} GeV, background {background.min():.4g} to "
+            f"{background.max():.4g} GeV; their pT spectra cannot be matched"
+        )
     scale = np.min(n_signal[deciding] / n_background[deciding])
     kept = np.zeros(len(pt), dtype=bool)
     for b in np.flatnonzero(n_signal):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
+import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common import restricted_pickle
+from physbench.datasets.common.reading import DataError, reading
 from physbench.datasets.jets import CONSTITUENTS, Jets, from_constituents
+from physbench.datasets.jets import _jet_files as jet_files
 
 CHUNK = 20_000  # rows read at a time
+LARGEST_ROW = 1 << 15  # bytes; 200 constituents have 3,200
+LARGEST_CHUNK = 1 << 28
+MOST_ROWS = 20_000_000
+EXPECTED = "a pandas table in HDF5 with E_i, PX_i, PY_i, PZ_i and is_signal_new"
 LABEL = "is_signal_new"
-
-
-class _Names(pickle.Unpickler):
-    """Lists, strings and numbers only: nothing is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"refused to import {module}.{name}")
 
 
 def read_table(
@@ -36,14 +36,14 @@ def read_table(
 ) -> tuple[Jets, NDArray[np.int8]]:
     """Jets and labels of the rows first..last of a table.
 
-    Rows without any constituent raise ValueError naming the row, as does a file whose columns are
+    Rows without any constituent raise DataError naming the row, as does a file whose columns are
     not those described above. Files compressed with blosc need the package hdf5plugin.
     """
     import h5py
 
     with contextlib.suppress(ImportError):
         importlib.import_module("hdf5plugin")  # registers the blosc filter
-    with h5py.File(path, "r") as archive:
+    with reading(path, EXPECTED), h5py.File(path, "r") as archive:
         table = _table(archive, path)
         blocks = _blocks(table, path)
         label = _label_place(blocks, path)
@@ -51,7 +51,7 @@ def read_table(
             _jets(rows, blocks, label, slots, path) for rows in _rows(table, first, last, path)
         ]
     if not parts:
-        raise ValueError(f"{path} has no rows from {first} to {last}")
+        raise DataError(f"{path} has no rows from {first} to {last}")
     return join([jets for jets, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 
@@ -59,7 +59,7 @@ def length(path: Path) -> int:
     """Rows of a table."""
     import h5py
 
-    with h5py.File(path, "r") as archive:
+    with reading(path, EXPECTED), h5py.File(path, "r") as archive:
         return len(_table(archive, path))
 
 
@@ -75,12 +75,32 @@ def join(parts: list[Jets]) -> Jets:
 
 def _table(archive: Any, path: Path) -> Any:
     """The one pandas table of a file, whatever its key."""
-    found = [f"{key}/table" for key in archive if f"{key}/table" in archive]
+    inside = [key for key in archive if _is_here(archive, key)]
+    found = [f"{key}/table" for key in inside if _is_here(archive[key], "table")]
     if len(found) != 1:
-        raise ValueError(
+        raise DataError(
             f"{path} must hold one pandas table (format='table'); it has the keys {list(archive)}"
         )
-    return archive[found[0]]
+    table = archive[found[0]]
+    if table.external or table.is_virtual:
+        raise DataError(f"{path}: its table lies in other files; the rows must be in this one")
+    if not isinstance(table.dtype.names, tuple) or table.ndim != 1:
+        raise DataError(f"{path}: {found[0]} must be a table; it is {table.shape} {table.dtype}")
+    chunk = math.prod(table.chunks or (1,)) * table.dtype.itemsize
+    if table.dtype.itemsize > LARGEST_ROW or chunk > LARGEST_CHUNK or len(table) > MOST_ROWS:
+        raise DataError(
+            f"{path}: {len(table)} rows of {table.dtype.itemsize} bytes in chunks of {chunk}; "
+            f"at most {MOST_ROWS} rows of {LARGEST_ROW} bytes in chunks of {LARGEST_CHUNK}"
+        )
+    return table
+
+
+def _is_here(group: Any, key: str) -> bool:
+    """Whether a member lies in this file; a link that leads to another file is not followed."""
+    import h5py
+
+    is_group = isinstance(group, h5py.Group)
+    return is_group and key in group and isinstance(group.get(key, getlink=True), h5py.HardLink)
 
 
 def _blocks(table: Any, path: Path) -> dict[str, list[str]]:
@@ -89,12 +109,15 @@ def _blocks(table: Any, path: Path) -> dict[str, list[str]]:
     try:
         return {name: _column_names(table.attrs[f"{name}_kind"]) for name in names}
     except (KeyError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} does not name the columns of its table: {error}") from error
+        raise DataError(f"{path} does not name the columns of its table: {error}") from error
 
 
 def _column_names(stored: Any) -> list[str]:
     raw = stored.tobytes() if hasattr(stored, "tobytes") else bytes(stored)
-    return [str(name) for name in _Names(io.BytesIO(raw)).load()]
+    names = restricted_pickle.loads(raw)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise pickle.UnpicklingError(f"names of columns are a list of texts; got {names!r:.80}")
+    return names
 
 
 def _label_place(blocks: dict[str, list[str]], path: Path) -> tuple[str, int]:
@@ -102,14 +125,15 @@ def _label_place(blocks: dict[str, list[str]], path: Path) -> tuple[str, int]:
         if LABEL in names:
             return block, names.index(LABEL)
     known = sorted({name.rstrip("0123456789") for names in blocks.values() for name in names})
-    raise ValueError(f"{path} has no column '{LABEL}'; its columns are {', '.join(known)}")
+    raise DataError(f"{path} has no column '{LABEL}'; its columns are {', '.join(known)}")
 
 
 def _rows(table: Any, first: int, last: int | None, path: Path) -> Iterator[Any]:
     end = len(table) if last is None else min(last, len(table))
-    for start in range(first, end, CHUNK):
+    step = max(1, min(CHUNK, LARGEST_CHUNK // table.dtype.itemsize))
+    for start in range(first, end, step):
         try:
-            yield table[start : min(start + CHUNK, end)]
+            yield table[start : min(start + step, end)]
         except OSError as error:
             raise OSError(
                 f"{path} cannot be read ({error}); if it is compressed with blosc: "
@@ -124,16 +148,14 @@ def _jets(
     columns = {name: (block, k) for block, names in blocks.items() for k, name in enumerate(names)}
     count = sum(name.startswith("PX_") for name in columns)
     if not count:
-        raise ValueError(f"{path} has no columns PX_0, PY_0, PZ_0, ...")
+        raise DataError(f"{path} has no columns PX_0, PY_0, PZ_0, ...")
     px, py, pz = (
         np.stack([_column(rows, columns, f"{axis}_{i}", path) for i in range(count)], axis=1)
         for axis in ("PX", "PY", "PZ")
     )
     pt = np.hypot(px, py)
     eta = np.arcsinh(np.divide(pz, pt, out=np.zeros_like(pz), where=pt > 0))
-    labels = rows[label[0]][:, label[1]].astype(np.int8)
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(f"{path}: '{LABEL}' must be 0 or 1; got {np.unique(labels).tolist()}")
+    labels = jet_files.labels(rows[label[0]][:, label[1]], len(rows), f"{path}: '{LABEL}'")
     return from_constituents(pt, eta, np.arctan2(py, px), slots), labels
 
 
@@ -141,6 +163,6 @@ def _column(
     rows: Any, columns: dict[str, tuple[str, int]], name: str, path: Path
 ) -> NDArray[np.float64]:
     if name not in columns:
-        raise ValueError(f"{path} has no column {name}")
+        raise DataError(f"{path} has no column {name}")
     block, place = columns[name]
     return np.asarray(rows[block][:, place], dtype=np.float64)

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
 from physbench.datasets.jets import (
     CONSTITUENTS,
     HELD,
@@ -54,6 +54,10 @@ FILE = "dark_showers.npz"
 SHA256 = "2449ecdebaa29cc0bc5f4f20ea77fe5807264fad93b8a5efb54093e0fad18b91"
 QCD_PARTS = (0.6, 0.1, 0.3)  # train, validation, test, by generator event
 HELD_PART = 0.2  # of the signal events: for contamination runs, never in the test split
+STORED = (
+    *("constituents", "stored", "pt", "eta", "mass", "multiplicity"),
+    *("signal", "matched", "event", "rank", "split"),
+)
 CHUNK = 1000  # jets from one Pythia seed
 
 
@@ -76,9 +80,15 @@ def load(*, folder: str = "") -> Sample:
 
 def read(path: Path) -> Sample:
     """A sample from its file."""
-    with np.load(path, allow_pickle=False) as archive:
-        columns = {name: archive[name] for name in archive.files}
+    columns = reading.arrays(path, *STORED)
+    with reading.reading(path, "a sample that `data make dark_showers` wrote"):
+        return _sample(path, columns)
+
+
+def _sample(path: Path, columns: dict[str, NDArray[Any]]) -> Sample:
     names = tuple(json.loads(str(columns["facts"]))["signals"])
+    reading.check_range(columns["signal"], 0, len(names), "signal", "background or a signal")
+    reading.check_range(columns["split"], TRAIN, HELD, "split", "train to held")
     stored = columns["stored"].astype(np.int64)
     slots = np.arange(CONSTITUENTS) < stored[:, None]
     constituents = np.zeros((*slots.shape, 3), dtype=np.float32)
@@ -234,8 +244,8 @@ def _facts(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[
 
 def facts(path: Path) -> dict[str, Any]:
     """Generator version, seed, settings and counts of a sample's file."""
-    with np.load(path, allow_pickle=False) as archive:
-        found: dict[str, Any] = json.loads(str(archive["facts"]))
+    with reading.reading(path, "a sample that `data make dark_showers` wrote"):
+        found: dict[str, Any] = json.loads(str(reading.arrays(path)["facts"]))
     return found
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
+from physbench.datasets.common.reading import DataError
 from physbench.datasets.jets import (
     HELD,
     TEST,
@@ -53,15 +54,15 @@ def load(*, folder: str = "", inverse: bool = False, file: str = "QG_jets.npz") 
 
 def read(path: Path) -> tuple[Jets, NDArray[np.int8]]:
     """Jets (massless constituents, so rapidity is pseudorapidity) and labels of one file."""
-    with np.load(path, allow_pickle=False) as archive:
-        if not {"X", "y"} <= set(archive.files):
-            raise ValueError(f"{path} must hold X and y; it holds {archive.files}")
-        x, y = archive["X"], archive["y"]
+    arrays = reading.arrays(path, "X", "y", remedy="python -m benchmarks info qg_jets")
+    x, y = arrays["X"], arrays["y"]
     if x.ndim != 3 or x.shape[2] < 3 or len(x) != len(y):
-        raise ValueError(
+        raise DataError(
             f"{path}: X must be (jets, constituents, 4) and y (jets,); got {x.shape}, {y.shape}"
         )
-    return from_constituents(x[..., 0], x[..., 1], x[..., 2]), y.astype(np.int8)
+    label = jet_files.labels(y, len(x), f"{path}: y")
+    with reading.reading(path, "constituents with pT in GeV, rapidity and phi"):
+        return from_constituents(x[..., 0], x[..., 1], x[..., 2]), label
 
 
 DATASET = Dataset(

@@ -20,8 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import restricted_pickle, store
+from physbench.datasets.common import reading, restricted_pickle, store
 from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
+from physbench.datasets.liquids._published import (
+    DENSITY,
+    SHARES,
+    box_of,
+    check_apart,
+    check_displacements,
+    check_start,
+    put,
+    types_of,
+)
 
 ALPHA = 9  # place of 1/e among the targets
 NEEDED = ("positions", "types", "box", "time", "time_indices", "is_values", "metadata")
@@ -32,29 +42,38 @@ def load(*, folder: str = "") -> Sample:
     base = Path(folder) if folder else store.folder("bapst2020", DATASET)
     training, test = find(base)
     paths = [*training, *test]
-    read_files = [read(path) for path in paths]
+    with store.pinned(base, paths) as digests:
+        read_files = [read(path) for path in paths]
     validation = -(-len(training) // 10) if len(training) > 1 else 0
     split = np.full(len(paths), 2, dtype=np.int64)
     split[: len(training)] = 0
     split[len(training) - validation : len(training)] = 1
+    configurations = [configuration for configuration, _ in read_files]
+    check_apart(configurations, split)
     return Sample(
-        [configuration for configuration, _ in read_files],
+        configurations,
         [mobility for _, mobility in read_files],
         split,
         [f"{path.parent.name}-{path.stem}" for path in paths],
-        {path.relative_to(base).as_posix(): store.digest(path) for path in paths},
+        digests,
     )
 
 
 def find(base: Path) -> tuple[list[Path], list[Path]]:
-    """Training and test files below `base`, by number."""
+    """Training and test files below `base`, by number; DataError where one is there twice."""
 
     def numbered(part: str) -> list[Path]:
-        found = base.rglob(f"{part}/aggregated_data_*.pickle")
-        return sorted(found, key=lambda path: int(path.stem.rpartition("_")[2]))
+        found: dict[int, Path] = {}
+        for path in sorted(base.rglob(f"{part}/aggregated_data_*.pickle")):
+            digits = path.stem.rpartition("_")[2]
+            if digits.isdecimal():
+                put(found, int(digits), path)
+        return [found[number] for number in sorted(found)]
 
-    training = numbered("train")
-    test = [*numbered("test"), *sorted(base.rglob("test_large.pickle"))]
+    large: dict[int, Path] = {}
+    for path in sorted(base.rglob("test_large.pickle")):
+        put(large, 0, path)
+    training, test = numbered("train"), [*numbered("test"), *large.values()]
     if not training and not test:
         raise FileNotFoundError(
             f"{base} holds no aggregated_data_*.pickle in train/ or test/, nor test_large.pickle. "
@@ -69,20 +88,32 @@ def read(path: Path) -> tuple[Configuration, Mobility]:
     missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
     if missing:
         raise store.DataError(f"{path} has no {', '.join(missing)}")
-    initial = np.asarray(content["positions"], float)
-    lengths = [
-        np.linalg.norm(np.asarray(trajectories) - initial, axis=2)
-        for trajectories in content.get("trajectory_target_positions", [])
-    ]
+    with reading.reading(path, "positions, types, box, ten times and their trajectories"):
+        return _read(content, path)
+
+
+def _read(content: dict[str, Any], path: Path) -> tuple[Configuration, Mobility]:
+    initial = np.array(content["positions"], float)
+    box = box_of(content["box"], 3, path)
+    types = types_of(np.asarray(content["types"]), SHARES, 0, path)
+    check_start(initial, box, DENSITY, path)
+    values = np.asarray(content["is_values"], float)
+    places = np.asarray(content["time_indices"], int)
+    if values.shape != (ALPHA + 1,) or abs(values[ALPHA] - np.exp(-1)) > 1e-3:
+        raise ValueError(f"is_values must end with 1/e at place {ALPHA}; got {values.tolist()}")
+    if places.shape != values.shape or (places < 0).any():
+        raise ValueError(f"time_indices must be {len(values)} places; got {places.tolist()}")
+    moved = [np.asarray(each) - initial for each in content.get("trajectory_target_positions", [])]
+    for each in moved:
+        check_displacements(each, box, path)
+    lengths = [np.linalg.norm(each, axis=2) for each in moved]
     means = np.asarray(content.get("targets", [each.mean(0) for each in lengths]), float)
-    times = np.asarray(content["time"], float)[np.asarray(content["time_indices"], int)]
+    times = np.asarray(content["time"], float)[places]
     if means.shape != (len(times), len(initial)) or not np.isfinite(means).all():
         raise store.DataError(
             f"{path} needs finite targets of shape {(len(times), len(initial))}; got {means.shape}"
         )
     order = np.argsort(times, kind="stable")
-    types = np.asarray(content["types"], dtype=np.int64)
-    box = np.asarray(content["box"], float)
     configuration = Configuration(
         types=types,
         box=box,
@@ -90,15 +121,15 @@ def read(path: Path) -> tuple[Configuration, Mobility]:
         thermal=wrapped(initial, box),
     )
     mobility = Mobility(
-        types=types,
+        types=types.copy(),
         times=times[order],
         alpha=int(np.flatnonzero(order == ALPHA)[0]),
         propensity=means[order].astype(np.float32),
         spread=_spread(lengths, means.shape)[order],
         trajectories=len(lengths[0]) if lengths else 0,
-        positions=configuration.thermal,
-        box=box,
-        labels=tuple(_label(float(content["is_values"][k])) for k in order),
+        positions=configuration.thermal.copy(),
+        box=box.copy(),
+        labels=tuple(_label(float(values[k])) for k in order),
     )
     return configuration, mobility
 

@@ -3,8 +3,8 @@
 Official files `isoconfig_N4096T{T}_{i}_tc{kk}.npz`: types (4096,) 0 = A, 1 = B, initial_positions
 (4096, 3) and positions (M, 4096, 3), unwrapped, of M trajectories at the kk-th time of the grid.
 Box 15.05658 = (4096/1.2)^(1/3). Configurations 1 to 400 are for training (the last tenth of those
-present, at least two, for validation), 401 to 500 for testing. All times that every configuration
-present has are read; tau_alpha is the seventh of the grid at T = 0.44 and the sixth to eighth
+present, at least two, for validation), 401 to 500 for testing. Every configuration must have the
+same times, tau_alpha among them; it is the seventh of the grid at T = 0.44 and the sixth to eighth
 elsewhere.
 
 Inherent positions and energies are not published with these files. They are read from
@@ -22,18 +22,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
 from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
+from physbench.datasets.liquids._published import (
+    DENSITY,
+    GRID,
+    SHARES,
+    TAU_ALPHA,
+    check_apart,
+    check_displacements,
+    check_start,
+    check_times,
+    put,
+    types_of,
+)
 
-GRID = {
-    0.44: (0.13, 1.3, 13.0, 130.0, 412.0, 1300.0, 4120.0, 13000.0, 41200.0, 130000.0),
-    0.50: (0.108, 0.434, 2.17, 6.86, 21.7, 68.6, 217.0, 686.0, 2170.0, 6860.0),
-    0.56: (0.104, 0.33, 0.99, 1.65, 5.2, 16.5, 52.0, 165.0, 520.0, 1650.0),
-    0.64: (0.032, 0.1, 0.165, 0.52, 1.65, 5.2, 16.5, 52.0, 165.0, 520.0),
-}
-TAU_ALPHA = {0.44: 4120.0, 0.50: 217.0, 0.56: 52.0, 0.64: 16.5}
-DENSITY = 1.2
 LAST_TRAINING = 400
+QUENCHED = ("inherent_displacements", "energy_thermal", "energy_inherent")
 KEYS = ("types", "initial_positions", "positions")
 NAME = re.compile(r"isoconfig_N(\d+)T([\d.]+)_(\d+)_tc(\d+)\.npz")
 
@@ -51,33 +56,35 @@ def load(*, temperature: float = 0.44, folder: str = "") -> Sample:
         raise ValueError(f"temperature must be one of {sorted(GRID)}; got {temperature}")
     base = Path(folder) if folder else store.folder("botan_ka3d", DATASET)
     files = find(base, temperature)
-    places = sorted(set.intersection(*(set(by_time) for by_time in files.values())))
-    if not places:
-        raise store.DataError(f"{base}: the configurations of T = {temperature} share no time")
+    grid = dict(enumerate(GRID[temperature], start=1))
+    alpha = next(place for place, time in grid.items() if time == TAU_ALPHA[temperature])
+    check_times(files, grid, alpha)
     quenched, extra = _quenched(base)
     numbers = sorted(files)
-    read = [_read({p: files[n][p] for p in places}, temperature, quenched.get(n)) for n in numbers]
-    digests = {
-        path.relative_to(base).as_posix(): store.digest(path)
-        for number in numbers
-        for path in (files[number][place] for place in places)
-    }
+    with store.pinned(base, [path for n in numbers for path in files[n].values()]) as digests:
+        read = [_read(files[n], temperature, quenched.get(n)) for n in numbers]
+    configurations = [configuration for configuration, _ in read]
+    parts = split(numbers)
+    check_apart(configurations, parts)
     return Sample(
-        [configuration for configuration, _ in read],
+        configurations,
         [mobility for _, mobility in read],
-        split(numbers),
+        parts,
         [f"T{temperature:.2f}-configuration{number:04d}" for number in numbers],
         digests | {path.name: store.digest(path) for path in extra},
     )
 
 
 def find(base: Path, temperature: float) -> Files:
-    """Files below `base` by configuration and place in the time grid (from 1)."""
+    """Files below `base` by configuration and place in the time grid (from 1).
+
+    Raises FileNotFoundError when there is none, and DataError when one is there twice.
+    """
     found: Files = {}
     for path in sorted(base.rglob("isoconfig_*.npz")):
         match = NAME.fullmatch(path.name)
         if match and float(match[2]) == temperature:
-            found.setdefault(int(match[3]), {})[int(match[4])] = path
+            put(found.setdefault(int(match[3]), {}), int(match[4]), path)
     if not found:
         raise FileNotFoundError(
             f"{base} holds no isoconfig_N4096T{temperature:.2f}_*_tc*.npz. "
@@ -94,7 +101,8 @@ def split(numbers: list[int]) -> NDArray[np.int64]:
     """
     part = np.where(np.array(numbers) > LAST_TRAINING, 2, 0)
     training = np.flatnonzero(part == 0)
-    part[training[len(training) - max(2, round(0.1 * len(training))) :]] = 1
+    kept = min(max(2, round(0.1 * len(training))), max(len(training) - 1, 0))
+    part[training[len(training) - kept :]] = 1
     return part.astype(np.int64)
 
 
@@ -102,13 +110,19 @@ def _read(
     files: dict[int, Path], temperature: float, quenched: Arrays | None
 ) -> tuple[Configuration, Mobility]:
     first = next(iter(files.values()))
-    start = store.load_arrays(first, *KEYS)
-    types, initial = start["types"].astype(np.int64), start["initial_positions"]
-    lengths = np.stack([_lengths(path, types, initial) for path in files.values()])
+    start = reading.arrays(first, *KEYS)
+    types, initial = types_of(start["types"], SHARES, 0, first), start["initial_positions"]
     box = np.full(3, (len(types) / DENSITY) ** (1 / 3))
+    check_start(initial, box, DENSITY, first)
+    times = np.array([GRID[temperature][place - 1] for place in sorted(files)])
+    folded = TAU_ALPHA[temperature]
+    lengths = np.stack(
+        [
+            _lengths(files[place], start, box if time <= folded else None)
+            for place, time in zip(sorted(files), times, strict=True)
+        ]
+    )
     inherent = None if quenched is None else initial + quenched["inherent_displacements"]
-    grid = np.array(GRID[temperature])
-    times = grid[[place - 1 for place in files]]
     configuration = Configuration(
         types=types,
         box=box,
@@ -119,30 +133,38 @@ def _read(
         inherent_energy=None if quenched is None else quenched["energy_inherent"],
     )
     return configuration, Mobility(
-        types=types,
+        types=types.copy(),
         times=times,
-        alpha=int(np.argmin(np.abs(times - TAU_ALPHA[temperature]))),
+        alpha=int(np.flatnonzero(times == TAU_ALPHA[temperature])[0]),
         propensity=lengths.mean(1).astype(np.float32),
         halves=np.stack([lengths[:, k::2].mean(1) for k in (0, 1)]).astype(np.float32),
         spread=lengths.std(1, ddof=1).astype(np.float32),
         trajectories=lengths.shape[1],
-        positions=configuration.thermal,
-        box=box,
+        positions=configuration.thermal.copy(),
+        box=box.copy(),
     )
 
 
-def _lengths(path: Path, types: NDArray[np.int64], initial: NDArray[Any]) -> NDArray[np.float64]:
-    """(trajectories, n) lengths of the displacements, never through the minimum image."""
-    arrays = store.load_arrays(path, *KEYS)
-    if not np.array_equal(arrays["initial_positions"], initial):
-        raise store.DataError(f"{path} starts from other positions than its neighbours in time")
-    if arrays["positions"].shape[1:] != (len(types), 3):
+def _lengths(path: Path, start: Arrays, box: NDArray[Any] | None) -> NDArray[np.float64]:
+    """(trajectories, n) lengths of the displacements, never through the minimum image.
+
+    With `box` none of them may reach half of it: at such times nobody has come that far.
+    """
+    arrays = reading.arrays(path, *KEYS)
+    for name in ("types", "initial_positions"):
+        if not np.array_equal(arrays[name], start[name]):
+            raise store.DataError(
+                f"{path} starts from other positions than its neighbours in time, or other types"
+            )
+    shape = arrays["positions"].shape
+    if len(shape) != 3 or shape[1:] != (len(start["types"]), 3) or shape[0] < 2:
         raise store.DataError(
-            f"{path}: positions must be (M, {len(types)}, 3); got {arrays['positions'].shape}"
+            f"{path}: positions must be (M, {len(start['types'])}, 3) with M > 1; got {shape}"
         )
-    if not np.isfinite(arrays["positions"]).all():
-        raise store.DataError(f"{path} holds NaN or infinity; fetch it again")
-    return np.asarray(np.linalg.norm(arrays["positions"] - initial, axis=2))
+    moved = arrays["positions"] - start["initial_positions"]
+    if box is not None:
+        check_displacements(moved, box, path)
+    return np.asarray(np.linalg.norm(moved, axis=2))
 
 
 def _quenched(base: Path) -> tuple[dict[int, Arrays], list[Path]]:
@@ -153,10 +175,13 @@ def _quenched(base: Path) -> tuple[dict[int, Arrays], list[Path]]:
             break
     found: dict[int, Arrays] = {}
     for path in paths:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        for row, number in enumerate(arrays.pop("config_ids")):
-            found[int(number)] = {name: values[row] for name, values in arrays.items()}
+        arrays = reading.arrays(path, "config_ids", *QUENCHED)
+        if any(len(arrays[name]) != len(arrays["config_ids"]) for name in QUENCHED):
+            raise store.DataError(f"{path}: {', '.join(QUENCHED)} need a row for each config_ids")
+        for row, number in enumerate(arrays["config_ids"].tolist()):
+            if number in found:
+                raise store.DataError(f"{path}: configuration {number} is there twice")
+            found[number] = {name: arrays[name][row] for name in QUENCHED}
     return found, paths
 
 

@@ -20,9 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
 from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
-from physbench.datasets.liquids.botan_ka3d import GRID, TAU_ALPHA
+from physbench.datasets.liquids._published import (
+    DENSITY,
+    GRID,
+    SHARES,
+    TAU_ALPHA,
+    box_of,
+    check_apart,
+    check_displacements,
+    check_start,
+    check_times,
+    put,
+    types_of,
+)
 
 # Suffix of the file -> time, of the two-dimensional data.
 GRID_2D = {
@@ -31,10 +43,14 @@ GRID_2D = {
         5: 0.1, 10: 1.1, 15: 11.64, 20: 122.47, 25: 1288.41, 30: 13554.0, 35: 142587.0, 40: 1.5e6,
     },
 }  # fmt: skip
-TAU_ALPHA_2D = {0.30: 2200.0, 0.23: 918306.0}
+# The suffix nearest to the published tau_alpha, 2200 and 918306.
+ALPHA_2D = {0.30: 5, 0.23: 40}
+SHARES_2D = (600 / 1290, 330 / 1290, 360 / 1290)  # of A, B and C
+DENSITY_2D = 1.192
+KEYS_2D = ("box", "types", "initial_positions", "positions")
 WRAPPED = (0.30,)
-DENSITY_3D = 1.2
 
+Arrays = dict[str, NDArray[Any]]
 Unit = tuple[Configuration, Mobility]
 
 
@@ -50,23 +66,27 @@ def load(*, temperature: float = 0.44, folder: str = "") -> Sample:
     base = Path(folder) if folder else store.folder("glassbench", DATASET)
     flat = temperature in GRID_2D
     found = find(base, temperature, flat)
+    if flat:
+        check_times(found, GRID_2D[temperature], ALPHA_2D[temperature])
     keys = sorted(found, key=lambda key: (key[0] == "test", key[1]))
-    units = [(_flat if flat else _solid)(found[key], temperature) for key in keys]
+    with store.pinned(base, [path for key in keys for path in found[key].values()]) as digests:
+        units = [(_flat if flat else _solid)(found[key], temperature) for key in keys]
     split = np.array([2 if part == "test" else 0 for part, _ in keys], dtype=np.int64)
     training = np.flatnonzero(split == 0)
     split[training[len(training) - -(-len(training) // 10) :]] = 1
-    paths = [path for key in keys for path in found[key].values()]
+    configurations = [configuration for configuration, _ in units]
+    check_apart(configurations, split)
     return Sample(
-        [configuration for configuration, _ in units],
+        configurations,
         [mobility for _, mobility in units],
         split,
         [f"T{temperature:.2f}-{part}-{number:04d}" for part, number in keys],
-        {path.relative_to(base).as_posix(): store.digest(path) for path in paths},
+        digests,
     )
 
 
 def find(base: Path, temperature: float, flat: bool) -> dict[tuple[str, int], dict[int, Path]]:
-    """(train or test, number) -> {suffix of the time, 0 in 3D: file}."""
+    """(train or test, number) -> {suffix of the time, 0 in 3D: file}; DataError for two files."""
     size = 1290 if flat else 4096
     name = re.compile(
         rf"N{size}T{temperature:.2f}_(\d+)" + (r"_tc(\d+)\.npz" if flat else r"\.npz")
@@ -76,7 +96,7 @@ def find(base: Path, temperature: float, flat: bool) -> dict[tuple[str, int], di
         match = name.fullmatch(path.name)
         if match and path.parent.name in ("train", "test"):
             time = int(match[2]) if flat else 0
-            found.setdefault((path.parent.name, int(match[1])), {})[time] = path
+            put(found.setdefault((path.parent.name, int(match[1])), {}), time, path)
     if not found:
         raise FileNotFoundError(
             f"{base} holds no {{train,test}}/N{size}T{temperature:.2f}_*.npz. "
@@ -92,66 +112,84 @@ def _optional(arrays: dict[str, NDArray[Any]], name: str, box: Any) -> NDArray[n
 def _solid(files: dict[int, Path], temperature: float) -> Unit:
     """Three dimensions: propensities as published."""
     path = files[0]
-    arrays = store.load_arrays(path, "types", "initial_positions", "md_prop")
-    types = arrays["types"].astype(np.int64)
-    box = np.full(3, (len(types) / DENSITY_3D) ** (1 / 3))
+    arrays = reading.arrays(path, "types", "initial_positions", "md_prop")
+    types = types_of(arrays["types"], SHARES, 0, path)
+    box = np.full(3, (len(types) / DENSITY) ** (1 / 3))
+    check_start(arrays["initial_positions"], box, DENSITY, path)
     times, values = np.array(GRID[temperature]), np.asarray(arrays["md_prop"], float)
     values = values.T if values.shape == (len(types), len(times)) else values
-    if values.shape != (len(times), len(types)) or not np.isfinite(values).all():
+    if values.shape != (len(times), len(types)) or (values < 0).any():
         raise store.DataError(
-            f"{path}: md_prop must be finite, ({len(times)}, {len(types)}); got {values.shape}"
+            f"{path}: md_prop must be lengths >= 0, ({len(times)}, {len(types)}); got "
+            f"{values.shape} from {values.min(initial=0):g}"
         )
-    configuration = Configuration(
-        types=types,
-        box=box,
-        temperature=temperature,
-        thermal=wrapped(arrays["initial_positions"], box),
-        inherent=_optional(arrays, "initial_positions_inherent", box),
-        cage=_optional(arrays, "initial_positions_cage", box),
-    )
-    alpha = int(np.argmin(np.abs(times - TAU_ALPHA[temperature])))
+    with reading.reading(path, f"positions (n, 3) of {len(types)} particles"):
+        configuration = Configuration(
+            types=types,
+            box=box,
+            temperature=temperature,
+            thermal=wrapped(arrays["initial_positions"], box),
+            inherent=_optional(arrays, "initial_positions_inherent", box),
+            cage=_optional(arrays, "initial_positions_cage", box),
+        )
+    alpha = int(np.flatnonzero(times == TAU_ALPHA[temperature])[0])
     mobility = Mobility(
-        types, times, alpha, values.astype(np.float32), positions=configuration.thermal, box=box
-    )
+        types.copy(), times, alpha, values.astype(np.float32),
+        positions=configuration.thermal.copy(), box=box.copy(),
+    )  # fmt: skip
     return configuration, mobility
 
 
 def _flat(files: dict[int, Path], temperature: float) -> Unit:
     """Two dimensions: propensities from the trajectories of each file."""
-    grid = GRID_2D[temperature]
-    unknown = set(files) - set(grid)
-    if unknown:
-        raise store.DataError(f"{files[min(unknown)]}: no time is known for its suffix")
-    lengths = []
-    for suffix in sorted(files):
-        arrays = store.load_arrays(files[suffix], "box", "types", "initial_positions", "positions")
-        box = np.full(2, float(np.ravel(arrays["box"])[0]))
-        moved = arrays["positions"] - arrays["initial_positions"]
-        if temperature in WRAPPED:
-            moved -= box * np.rint(moved / box)
-        lengths.append(np.linalg.norm(moved, axis=2))
-    table = np.stack(lengths)
-    times = np.array([grid[suffix] for suffix in sorted(files)])
-    types = arrays["types"].astype(np.int64) - 1
-    configuration = Configuration(
-        types=types,
-        box=box,
-        temperature=temperature,
-        thermal=wrapped(arrays["initial_positions"], box),
-        inherent=_optional(arrays, "initial_positions_inherent", box),
-    )
+    grid, suffixes = GRID_2D[temperature], sorted(files)
+    read = {suffix: reading.arrays(files[suffix], *KEYS_2D) for suffix in suffixes}
+    first = read[suffixes[0]]
+    box = box_of(first["box"], 2, files[suffixes[0]])
+    types = types_of(first["types"], SHARES_2D, 1, files[suffixes[0]])
+    check_start(first["initial_positions"], box, DENSITY_2D, files[suffixes[0]])
+    table = np.stack([_lengths(files[s], read[s], first, box, temperature) for s in suffixes])
+    with reading.reading(files[suffixes[0]], f"positions (n, 2) of {len(types)} particles"):
+        configuration = Configuration(
+            types=types,
+            box=box,
+            temperature=temperature,
+            thermal=wrapped(first["initial_positions"], box),
+            inherent=_optional(first, "initial_positions_inherent", box),
+        )
     mobility = Mobility(
-        types=types,
-        times=times,
-        alpha=int(np.argmin(np.abs(np.log(times / TAU_ALPHA_2D[temperature])))),
+        types=types.copy(),
+        times=np.array([grid[suffix] for suffix in suffixes]),
+        alpha=suffixes.index(ALPHA_2D[temperature]),
         propensity=table.mean(1).astype(np.float32),
         halves=np.stack([table[:, k::2].mean(1) for k in (0, 1)]).astype(np.float32),
         spread=table.std(1, ddof=1).astype(np.float32),
         trajectories=table.shape[1],
-        positions=configuration.thermal,
-        box=box,
+        positions=configuration.thermal.copy(),
+        box=box.copy(),
     )
     return configuration, mobility
+
+
+def _lengths(
+    path: Path, arrays: Arrays, first: Arrays, box: NDArray[Any], temperature: float
+) -> NDArray[np.float64]:
+    """(trajectories, n) lengths of the displacements of one time, from the start of all times."""
+    for name in ("box", "types", "initial_positions"):
+        if not np.array_equal(arrays[name], first[name]):
+            raise store.DataError(f"{path}: {name} differs from that of the other times")
+    shape = arrays["positions"].shape
+    if len(shape) != 3 or shape[1:] != first["initial_positions"].shape or shape[0] < 2:
+        raise store.DataError(
+            f"{path}: positions must be (M, {', '.join(map(str, first['initial_positions'].shape))}"
+            f") with M > 1; got {shape}"
+        )
+    moved = arrays["positions"] - first["initial_positions"]
+    if temperature in WRAPPED:
+        moved -= box * np.rint(moved / box)
+    else:
+        check_displacements(moved, box, path)
+    return np.asarray(np.linalg.norm(moved, axis=2))
 
 
 DATASET = Dataset(

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import reading, store
 from physbench.datasets.liquids import (
     Configuration,
     Mobility,
@@ -53,6 +53,11 @@ TIMES = {
 WAVE_NUMBERS = (2 * np.pi, 7.25)
 SHARES = (0.6, 0.2, 0.2)
 
+STORED = (
+    *("thermal", "quench", "types", "box", "temperature", "times", "halves", "spread"),
+    *("energy", "inherent_energy", "trajectories"),
+)
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -62,8 +67,12 @@ def load(*, folder: str = "") -> Sample:
         path = Path(folder) / "kob_andersen.npz"
     else:
         path = store.checked("kob_andersen", DATASET)[DATASET.files[0].name]
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    arrays = reading.arrays(path, *STORED)
+    with reading.reading(path, "a sample that `data make kob_andersen` wrote"):
+        return _sample(path, arrays)
+
+
+def _sample(path: Path, arrays: Arrays) -> Sample:
     count = len(arrays["thermal"])
     ids = [f"configuration{k:04d}" for k in range(count)]
     bounds = np.round(np.cumsum(SHARES[:-1]) * count)
@@ -101,7 +110,7 @@ def _mobility(arrays: Arrays, k: int) -> Mobility:
         halves=halves,
         spread=arrays["spread"][k],
         trajectories=int(arrays["trajectories"].item()),
-        positions=arrays["thermal"][k],
+        positions=arrays["thermal"][k].copy(),
         box=arrays["box"].astype(np.float64),
     )
 
@@ -157,10 +166,7 @@ def _part(
 
 
 def _joined(paths: list[Path], temperature: float, trajectories: int) -> Arrays:
-    parts = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as archive:
-            parts.append({name: archive[name] for name in archive.files})
+    parts = [reading.arrays(path) for path in paths]
     shared = ("types", "box", "times")
     joined = {name: parts[0][name] for name in shared}
     joined |= {n: np.stack([p[n] for p in parts]) for n in parts[0] if n not in shared}

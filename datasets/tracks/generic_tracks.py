@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import acts_chain, helix, store
+from physbench.datasets.common import acts_chain, helix, reading, store
 from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import Particles, draw
 from physbench.datasets.tracks import SLOTS, TEST, Sample, Tracks, TrackTruth, padded
@@ -43,8 +43,12 @@ def load(*, folder: str = "") -> Sample:
         path = Path(folder) / "generic_tracks.npz"
     else:
         path = store.checked("generic_tracks", DATASET)[DATASET.files[0].name]
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    arrays = reading.arrays(path, "measured", "displacement", "hits", "event", "simulated", *COLUMNS)
+    with reading.reading(path, "a sample that `data make generic_tracks` wrote"):
+        return _sample(path, arrays)
+
+
+def _sample(path: Path, arrays: Arrays) -> Sample:
     measured = _integers(arrays["measured"])
     true = measured - _integers(arrays["displacement"])
     owner = np.repeat(np.arange(len(arrays["hits"])), arrays["hits"])

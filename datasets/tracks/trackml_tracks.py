@@ -19,7 +19,7 @@ from physbench.datasets import Dataset
 from physbench.datasets.common import store
 from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import SPECIES
-from physbench.datasets.common.trackml_csv import read_csv
+from physbench.datasets.common.trackml_csv import read_event
 from physbench.datasets.hits import trackml
 from physbench.datasets.tracks import TEST, TRAIN, VALIDATION, Sample, Tracks, TrackTruth, padded
 from physbench.datasets.tracks._generated import truth_of
@@ -41,18 +41,14 @@ def load(*, folder: str = "", events: int = 10_000) -> Sample:
     base = Path(folder) if folder else store.folder("trackml", trackml.DATASET)
     found = trackml.find(base)
     numbers = sorted(found)[:events]
-    parts = [_event(number, found[number]) for number in numbers]
+    with store.pinned(base, [path for n in numbers for path in found[n].values()]) as files:
+        parts = [_event(number, found[number]) for number in numbers]
     counts = {name: sum(part[-1][name] for part in parts) for name in parts[0][-1]}
     print("  ".join(f"{name}: {count}" for name, count in counts.items()), file=sys.stderr)
     split = [
         np.full(len(part[2]), where)
         for part, where in zip(parts, splits_by_number(len(numbers)), strict=True)
     ]
-    files = {
-        path.relative_to(base).as_posix(): store.digest(path)
-        for number in numbers
-        for path in found[number].values()
-    }
     return Sample(
         _joined([part[0] for part in parts]),
         _joined([part[1] for part in parts]),
@@ -67,10 +63,15 @@ def load(*, folder: str = "", events: int = 10_000) -> Sample:
 def splits_by_number(events: int) -> NDArray[np.int64]:
     """Split of each of the sorted events: 80/10/10, the remainder is test.
 
+    Each part has one event at least; fewer than three events are all for testing.
+
     >>> splits_by_number(13).tolist()
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2]
     """
-    train, validation = events * 8 // 10, events // 10
+    if events < 3:
+        return np.full(events, TEST)
+    validation = max(1, events // 10)
+    train = min(events * 8 // 10, events - validation - 1)
     sizes = [train, validation, events - train - validation]
     return np.repeat([TRAIN, VALIDATION, TEST], sizes)
 
@@ -102,20 +103,17 @@ Part = tuple[Tracks, Tracks, TrackTruth, list[str], dict[str, int]]
 
 
 def _event(number: int, files: dict[str, Path]) -> Part:
-    hits, truth, particles = (read_csv(files[kind], kind) for kind in trackml.KINDS)
+    hits, truth, particles = read_event(files)
     hit_count = truth["particle_id"].value_counts()
     particles = particles.assign(nhits=particles["particle_id"].map(hit_count).fillna(0))
     kept, counts = select(particles)
     chosen = particles[kept].sort_values("particle_id")
-    joined = hits.merge(truth, on="hit_id", validate="one_to_one")
     ids = chosen["particle_id"].to_numpy()
-    place = np.searchsorted(ids, joined["particle_id"].to_numpy()).clip(max=max(len(ids) - 1, 0))
-    known = np.isin(joined["particle_id"].to_numpy(), ids)
-    owner = np.where(known, place, -1)
-    true, measured = (
-        padded(joined[list(columns)].to_numpy(np.float64), owner, len(ids))
-        for columns in (("tx", "ty", "tz"), ("x", "y", "z"))
-    )
+    of_hit = truth["particle_id"].to_numpy()
+    place = np.searchsorted(ids, of_hit).clip(max=max(len(ids) - 1, 0))
+    owner = np.where(np.isin(of_hit, ids), place, -1)
+    true = padded(truth[["tx", "ty", "tz"]].to_numpy(np.float64), owner, len(ids))
+    measured = padded(hits[["x", "y", "z"]].to_numpy(np.float64), owner, len(ids))
     columns = (chosen[["vx", "vy", "vz"]], chosen[["px", "py", "pz"]])
     vertex, momentum = (table.to_numpy(np.float64) for table in columns)
     q = chosen["q"].to_numpy(np.float64)

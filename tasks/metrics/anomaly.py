@@ -161,7 +161,10 @@ Measure = Callable[[Scores, Scores], float]
 def each_signal(
     targets: JetTruth, scores: Any, measure: Measure, *, matched: bool = True
 ) -> dict[str, float]:
-    """`measure(background, signal)` for every signal, on the pT-matched jets or on all."""
+    """`measure(background, signal)` for every signal, on the pT-matched jets or on all.
+
+    NaN for a signal without a jet, and so for every mean over signals: never a mean over fewer.
+    """
     values = np.asarray(scores)
     if values.shape != (len(targets),):
         raise ValueError(
@@ -169,15 +172,18 @@ def each_signal(
         )
     chosen = targets.matched if matched else np.ones(len(targets), dtype=bool)
     codes = np.where(chosen, targets.signal, -1)
-    present = [k for k in range(len(targets.signals)) if (codes == k + 1).any()]
-    if not present or not (codes == 0).any():
+    if not (codes > 0).any() or not (codes == 0).any():
         raise ValueError(
             f"a ROC needs both classes; got {int((codes == 0).sum())} background and "
             f"{int((codes > 0).sum())} signal jets. Where signal is not to be seen (train, "
             "validation) choose on quantities of the background alone"
         )
     background = values[codes == 0]
-    return {targets.signals[k]: measure(background, values[codes == k + 1]) for k in present}
+    classes = {name: values[codes == k] for k, name in enumerate(targets.signals, start=1)}
+    return {
+        name: measure(background, found) if len(found) else math.nan
+        for name, found in classes.items()
+    }
 
 
 def _mean(values: Mapping[str, float]) -> float:
@@ -203,7 +209,7 @@ def log_rejection_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
 
 def worst_log_rejection(targets: JetTruth, scores: Any) -> float:
     """The smallest of the signals' ln(1/eps_B) at eps_S = 0.2, pT-matched."""
-    return min(_log_rejections(targets, scores).values())
+    return float(np.min(list(_log_rejections(targets, scores).values())))
 
 
 def semivisible_log_rejection(targets: JetTruth, scores: Any) -> float:
@@ -287,7 +293,7 @@ def bounded_points(targets: JetTruth, scores: Any) -> float:
 def pt_leak(targets: JetTruth, scores: Any) -> float:
     """Largest |AUC - 0.5| of jet pT alone over the pT-matched sets: a property of the data."""
     found = each_signal(targets, targets.pt, area_under_curve)
-    return max(abs(value - 0.5) for value in found.values())
+    return float(np.max([abs(value - 0.5) for value in found.values()]))
 
 
 def _on_background(targets: JetTruth, scores: Any, observable: NDArray[Any]) -> float:

@@ -138,7 +138,15 @@ def rank_correlation(prediction: ArrayLike, target: ArrayLike) -> float:
 
 
 def column(predictions: NDArray[Any], mobility: Mobility, time: int) -> Array | None:
-    """The predictions (n,) for a target time, or None where the model made none."""
+    """The predictions (n,) for a target time, or None where the model made none.
+
+    One column is tau_alpha, as many columns as times are the times; raises ValueError for others.
+    """
+    if predictions.shape[1] not in (1, len(mobility.times)):
+        raise ValueError(
+            f"predictions have {predictions.shape[1]} columns; expected 1 (tau_alpha) or "
+            f"{len(mobility.times)}, one for each of {', '.join(mobility.labels)}"
+        )
     if predictions.shape[1] == len(mobility.times):
         return np.asarray(predictions[:, time], float)
     return np.asarray(predictions[:, 0], float) if time == mobility.alpha else None

@@ -139,15 +139,63 @@ def test_prepare_is_idempotent_and_labels_are_canonical() -> None:
     np.testing.assert_array_equal(once["labels"], twice["labels"])
 
 
-def test_quantised_scores_keep_threshold_and_ranking() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s,
+        lambda s: s * 1e-6,
+        lambda s: 0.5 + 0.02 * s,
+        lambda s: s**20,
+        lambda s: 1 - 1e-9 * (1 - s),
+    ],
+)
+def test_stored_scores_keep_order_ties_and_threshold(change: Any) -> None:
     generator = np.random.default_rng(1)
     labels = generator.random(20_000) < 0.4
     scores = 1 / (1 + np.exp(-(4 * labels - 2 + 2 * generator.normal(size=20_000))))
-    stored = tracking.quantised(scores)
+    scores = change(np.round(scores, 4))
+    stored = tracking.ranked(scores)
     np.testing.assert_array_equal(stored > 0.5, scores > 0.5)
-    np.testing.assert_array_equal(tracking.quantised(stored.astype(np.float64)), stored)
-    assert metrics.auc(labels, stored) == pytest.approx(metrics.auc(labels, scores), abs=1e-4)
-    assert np.isfinite(tracking.quantised(np.array([0.0, 1.0]))).all()
+    np.testing.assert_array_equal(tracking.ranked(stored.astype(np.float64)), stored)
+    order = np.argsort(scores, kind="stable")
+    steps = np.sign(np.diff(stored[order].astype(np.float64)))
+    np.testing.assert_array_equal(steps, np.sign(np.diff(scores[order])))
+    assert metrics.auc(labels, stored) == metrics.auc(labels, scores)
+
+
+def test_more_scores_than_ranks_cost_nearly_nothing() -> None:
+    generator = np.random.default_rng(1)
+    labels = generator.random(100_000) < 0.4
+    scores = 1 / (1 + np.exp(-(4 * labels - 2 + 2 * generator.normal(size=100_000))))
+    stored = tracking.ranked(scores)
+    assert len(np.unique(stored)) <= 2 * tracking.RANKS
+    assert metrics.auc(labels, stored) == pytest.approx(metrics.auc(labels, scores), abs=1e-8)
+    assert np.isfinite(tracking.ranked(np.array([0.0, 1.0]))).all()
+
+
+def test_scores_of_all_events_are_ranked_together() -> None:
+    """The edge metrics pool the events: ranks of each event alone would mix their scales."""
+    events = [dataclasses.replace(e, edge_index=np.array([[0, 1], [2, 3]]))
+              for e in embedded().test.inputs[:2]]  # fmt: skip
+    parts = [{"labels": np.zeros(len(e), int), "scores": scores}
+             for e, scores in zip(events, ([0.1, 0.2], [0.3, 0.4]), strict=True)]  # fmt: skip
+    stored = tracking.prepare(events, parts)
+    assert np.concatenate([one["scores"] for one in stored]).tolist() == [0.125, 0.25, 0.375, 0.5]
+
+
+def test_edges_left_out_of_a_given_graph_are_rejected() -> None:
+    event = embedded().test.inputs[0]
+    given = dataclasses.replace(event, edge_index=np.array([[0, 1, 5], [3, 2, 9]]))
+    labels = np.zeros(len(event), int)
+    whole = {"labels": labels, "edges": [[5, 9], [3, 0], [1, 2]], "scores": [0.9, 0.8, 0.0]}
+    part = {"labels": labels, "edges": [[9, 5], [0, 3]], "scores": [0.9, 0.8]}
+    (first,), (second,) = (tracking.prepare([given], [p]) for p in (whole, part))
+    for name in ("edges", "scores"):
+        np.testing.assert_array_equal(first[name], second[name])
+    assert first["edges"].tolist() == [[0, 3], [1, 2], [5, 9]]
+    assert first["scores"].tolist() == [0.75, 0.5, 1.0]
+    with pytest.raises(ValueError, match="1 edges are not in the given graph"):
+        tracking.prepare([given], [part | {"edges": [[9, 5], [0, 4]]}])
 
 
 @pytest.mark.parametrize(
@@ -156,6 +204,18 @@ def test_quantised_scores_keep_threshold_and_ranking() -> None:
         (lambda n: np.zeros(n - 1, int), ValueError, "one a hit"),
         (lambda n: np.full(n, np.nan), FloatingPointError, "labels hold NaN"),
         (lambda n: np.full(n, 0.5), ValueError, "whole numbers"),
+        (lambda n: np.full(n, 2**63 + 5, np.uint64), ValueError, "does not fit into int64"),
+        (lambda n: np.full(n, 2.0**53), ValueError, "cannot tell whole numbers"),
+        (lambda n: np.full(n, 2**24, np.float32), ValueError, "cannot tell whole numbers"),
+        (lambda n: np.full(n, 1 + 0j), ValueError, "must be real or whole numbers"),
+        (lambda n: np.full(n, "1"), ValueError, "must be real or whole numbers"),
+        (lambda n: np.array([1] * n, object), ValueError, "must be real or whole numbers"),
+        (lambda n: np.ma.masked_equal(np.arange(n), 3), ValueError, "must not be masked"),
+        (
+            lambda n: {"labels": np.zeros(n, int), "edges": [[0, 1]], "scores": [0.5 + 0.1j]},
+            ValueError,
+            "scores must be",
+        ),
         (lambda n: {"tracks": np.zeros(n)}, ValueError, "a prediction has 'labels'"),
         (
             lambda n: {"labels": np.zeros(n, int), "edges": [[0, n]], "scores": [0.5]},
@@ -410,11 +470,11 @@ def test_event_in_two_folders_is_refused_and_look_alikes_are_passed_over(tmp_pat
 
 
 def test_at_most_so_many_events_of_each_split_are_read(tmp_path: Path) -> None:
-    for number in range(21000, 21003):
+    for number in (21000, 21001, 21002, 29000, 29800):
         write(tmp_path, tables(), number)
     events, files = trackml.load(folder=tmp_path, events=2)
     assert [event.name for event, _ in events["train"]] == ["event000021000", "event000021001"]
-    assert len(files) == 6
+    assert len(files) == 12
 
 
 def test_event_of_noise_alone_is_read_and_scores_nothing(tmp_path: Path) -> None:
@@ -454,6 +514,21 @@ def test_throughput_phase_is_split_by_number() -> None:
         "validation": [29000, 29099],
         "test": [29800],
     }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sizes"),
+    [
+        (range(21000, 21004), [2, 1, 1]),  # inside the training range alone
+        ([*range(1000, 1012), 29850], [11, 1, 1]),  # events of both phases
+        ([7, 8, 9], [1, 1, 1]),
+        ([7, 8], [0, 0, 2]),
+    ],
+)
+def test_own_numbers_leave_no_event_out(numbers: list[int], sizes: list[int]) -> None:
+    parts = trackml.split(list(numbers))
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == sizes
+    assert sorted(n for part in parts.values() for n in part) == sorted(numbers)
 
 
 # --- real data ---------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def test_checksums_of_the_user_are_enforced(tmp_path: Path) -> None:
     (tmp_path / "checksums.json").write_text(json.dumps({"val.h5": row}))
     assert top_tagging.load(folder=str(tmp_path)).files["val.h5"] == row["sha256"]
     (tmp_path / "checksums.json").write_text(json.dumps({"val.h5": row | {"sha256": "0" * 64}}))
-    with pytest.raises(store.DataError, match="expected 0000"):
+    with pytest.raises(store.DataError, match="sha256 0000"):
         top_tagging.load(folder=str(tmp_path))
     (tmp_path / "checksums.json").write_text("[1]")
     with pytest.raises(store.DataError, match="must be"):
@@ -156,9 +156,9 @@ def test_darkclr_tables(tmp_path: Path) -> None:
     assert sample.jets.constituents.shape == (80, 50, 3)
     with pytest.raises(ValueError, match="none is left to test"):
         darkclr_zenodo.load(folder=str(tmp_path))
-    write_table(tmp_path / "aachen_constit.h5", momenta(60, 55, 1), np.zeros(60))
+    write_table(tmp_path / "other_constit.h5", momenta(60, 55, 1), np.zeros(60))
     with pytest.raises(ValueError, match="labels contradict the file names"):
-        darkclr_zenodo.load(folder=str(tmp_path), train=40, test=20)
+        darkclr_zenodo.load(folder=str(tmp_path), signal="other", train=40, test=20)
 
 
 def test_quark_gluon_files(tmp_path: Path) -> None:

@@ -71,14 +71,15 @@ def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
 
 
 def bapst_content(seed: int) -> dict[str, Any]:
-    """Twenty particles, three trajectories, in the official layout."""
+    """Four hundred particles, three trajectories, in the official layout."""
     random = np.random.default_rng(seed)
-    start = random.uniform(0, 5, (20, 3))
+    edge = (400 / 1.2) ** (1 / 3)
+    start = random.uniform(0, edge, (400, 3))
     steps = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0, 0.7]
     return {
         "positions": start,
-        "types": np.array([0] * 15 + [1] * 5, dtype=np.int32),
-        "box": np.full(3, 5.0),
+        "types": np.array([0] * 320 + [1] * 80, dtype=np.int32),
+        "box": np.full(3, edge),
         "time": [float(k) for k in range(20)],
         "time_indices": [1, 2, 3, 4, 5, 6, 8, 9, 10, 7],
         "is_values": np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, np.exp(-1)]),
@@ -103,7 +104,7 @@ def test_bapst_files_and_their_splits(tmp_path: Path) -> None:
     assert mobility.labels[5:8] == ("IS=0.4", "IS=1/e", "IS=0.3")
     assert (np.diff(mobility.times) > 0).all()
     # Mean length over 1, 2 and 3 steps of 0.7.
-    assert mobility.propensity[mobility.alpha] == pytest.approx(np.full(20, 1.4))
+    assert mobility.propensity[mobility.alpha] == pytest.approx(np.full(400, 1.4))
 
 
 def test_bapst_files_that_are_not_as_published(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_bapst_files_that_are_not_as_published(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(store.DataError, match="has no box, time"):
         bapst2020.load(folder=str(tmp_path))
-    content = bapst_content(1) | {"targets": [np.full(20, np.nan)] * 10}
+    content = bapst_content(1) | {"targets": [np.full(400, np.nan)] * 10}
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(store.DataError, match="finite targets"):
         bapst2020.load(folder=str(tmp_path))
@@ -135,30 +136,32 @@ def test_bapst_test_file_is_the_published_one() -> None:
 
 
 def botan_file(folder: Path, number: int, place: int, shift: float = 0.0) -> Path:
-    """Sixty particles, four trajectories, in the official layout; one crosses the boundary."""
+    """Six hundred particles, four trajectories, in the official layout, across the boundary."""
     random = np.random.default_rng(number)
-    edge = (60 / 1.2) ** (1 / 3)
-    start = random.uniform(0, edge, (60, 3)) + shift
+    edge = (600 / 1.2) ** (1 / 3)
+    start = random.uniform(0, edge, (600, 3)) + shift
     path = folder / f"isoconfig_N4096T0.44_{number}_tc{place:02d}.npz"
-    steps = np.arange(1, 5)[:, None, None] * [place * 1.0, 0, 0]
-    types = np.array([0] * 48 + [1] * 12, dtype=np.int8)
+    length = 0.1 * place if place < 8 else float(place)
+    steps = np.arange(1, 5)[:, None, None] * [length, 0, 0]
+    types = np.array([0] * 480 + [1] * 120, dtype=np.int8)
     np.savez(path, types=types, initial_positions=start, positions=start + steps)
     return path
 
 
 def test_botan_files_of_two_times(tmp_path: Path) -> None:
     for number in (1, 2, 3, 4, 401):
-        for place in (3, 7):
+        for place in (3, 7, 8):
             botan_file(tmp_path, number, place)
     splits = glass_mobility.TASK.splits("botan_ka3d", folder=str(tmp_path))
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [2, 2, 1]
     mobility = splits.test.targets[0]
-    assert mobility.times.tolist() == [13.0, 4120.0]
+    assert mobility.times.tolist() == [13.0, 4120.0, 13000.0]
     assert mobility.alpha == 1
-    # Steps of 7, 14, 21 and 28: longer than half the box, and not folded back.
-    assert mobility.propensity[1] == pytest.approx(np.full(60, 17.5))
+    assert mobility.propensity[1] == pytest.approx(np.full(600, 1.75))
+    # Steps of 8, 16, 24 and 32: longer than half the box, and not folded back.
+    assert mobility.propensity[2] == pytest.approx(np.full(600, 20.0))
     assert mobility.halves is not None
-    assert mobility.halves[:, 1, 0] == pytest.approx([14.0, 21.0])
+    assert mobility.halves[:, 1, 0] == pytest.approx([1.4, 2.1])
 
 
 def test_botan_files_that_are_not_as_published(tmp_path: Path) -> None:
@@ -212,12 +215,12 @@ def test_glassbench_in_three_dimensions(tmp_path: Path) -> None:
         folder = tmp_path / "KA_models" / "T0.44" / part
         folder.mkdir(parents=True)
         for number in numbers:
-            values = random.random((10, 30))
+            values = random.random((10, 300))
             np.savez(
                 folder / f"N4096T0.44_{number}.npz",
-                types=np.array([0] * 24 + [1] * 6),
-                initial_positions=random.uniform(0, 2.9, (30, 3)),
-                initial_positions_inherent=random.uniform(0, 2.9, (30, 3)),
+                types=np.array([0] * 240 + [1] * 60),
+                initial_positions=random.uniform(0, 6.3, (300, 3)),
+                initial_positions_inherent=random.uniform(0, 6.3, (300, 3)),
                 md_prop=values.T if number == 2 else values,
             )
     splits = glass_mobility.TASK.splits("glassbench", folder=str(tmp_path))
@@ -250,10 +253,11 @@ def test_glassbench_in_two_dimensions(
         ends = wrapped(ends, np.full(2, edge))
     folder = tmp_path / "KA2D_trajectories" / f"T{temperature:.2f}" / "test"
     folder.mkdir(parents=True)
-    np.savez(
-        folder / f"N1290T{temperature:.2f}_3_tc{suffix:02d}.npz",
-        box=edge, types=arrays["types"], initial_positions=start, positions=ends,
-    )  # fmt: skip
+    for place in (suffix, glassbench.ALPHA_2D[temperature]):
+        np.savez(
+            folder / f"N1290T{temperature:.2f}_3_tc{place:02d}.npz",
+            box=edge, types=arrays["types"], initial_positions=start, positions=ends,
+        )  # fmt: skip
     sample = glassbench.load(temperature=temperature, folder=str(tmp_path))
     expected = np.linalg.norm(moved, axis=2).mean(0)
     assert sample.mobilities[0].propensity[0] == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,51 @@
+"""Arrays at the door: what a model returned becomes plain NumPy, or is refused in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXACT = 2**53  # from here on not every whole number is a float of its own
+
+
+def plain(values: Any, what: str, kinds: str = "fiu") -> NDArray[Any]:
+    """`values` as an array of one of the `kinds` (NumPy's letters), by position.
+
+    Series, lists and tensors become arrays; masked arrays, complex numbers, text and Python
+    objects raise ValueError naming `what`: a cast would lose their mask, part or meaning.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{what} must not be masked; fill the gaps with .filled(...)")
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # ragged lists, tensors that need .detach(), devices
+        raise ValueError(f"{what} cannot become an array: {error}") from error
+    if array.dtype.kind not in kinds:
+        names = {"f": "real", "i": "whole", "u": "whole", "b": "boolean"}
+        wanted = " or ".join(dict.fromkeys(names[kind] for kind in kinds))
+        raise ValueError(f"{what} must be {wanted} numbers; got {array.dtype} {array.shape}")
+    return array
+
+
+def whole(values: Any, what: str) -> NDArray[np.int64]:
+    """`values` as int64; raises ValueError where that would change one, FloatingPointError for NaN.
+
+    >>> whole([3.0, -1.0], "labels")
+    array([ 3, -1])
+    """
+    array = plain(values, what)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise FloatingPointError(f"{what} hold NaN or infinity")
+        if not np.array_equal(array, np.round(array)):
+            raise ValueError(f"{what} must be whole numbers, got {array.dtype} with fractions")
+        limit = min(EXACT, 2 ** (np.finfo(array.dtype).nmant + 1))
+        if (np.abs(array) >= limit).any():
+            raise ValueError(
+                f"{what}: {array.dtype} cannot tell whole numbers from {limit} on apart; use int64"
+            )
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{what}: {array.max()} does not fit into int64; number from 0 on")
+    return array.astype(np.int64)
