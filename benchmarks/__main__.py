@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
     score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
     score.add_argument("--task", help="the task's own file, when it is not registered")
+    score.add_argument("--folder", help="of the data, where the record was made from a folder")
     score.set_defaults(call=score_verb)
     board = verbs.add_parser("board", help="leaderboards from records")
     board.add_argument("tasks", nargs="*", metavar="TASK")
@@ -88,6 +89,7 @@ def _trust_parsers(verbs: Any) -> None:
     verify.add_argument("--level", default="rescore", choices=["rescore", "repredict", "retrain"])
     verify.add_argument("--task", help="the task's own file, when it is not registered")
     verify.add_argument("--model", help="the model's own file, when it is not registered")
+    verify.add_argument("--folder", help="of the data, where the record was made from a folder")
     verify.add_argument("--supersede", action="store_true", help="score anew what is out of date")
     verify.add_argument("--runs", type=Path, help="folder of the verdicts (default: runs)")
     verify.set_defaults(call=verify_verb)
@@ -338,7 +340,7 @@ def score_verb(options: argparse.Namespace) -> int:
 
     worst = 0
     for path in options.records:
-        ((record, metrics),) = scoring.score(path, task=options.task)
+        ((record, metrics),) = scoring.score(path, task=options.task, folder=options.folder)
         different = scoring.differing(record.metrics, metrics)
         worst |= bool(different)
         equal = "digits" if record.metrics == metrics else "up to rounding"
@@ -397,7 +399,12 @@ def verify_verb(options: argparse.Namespace) -> int:
     worst = 0
     for path in options.records:
         found = verifying.verify(
-            path, options.level, task=options.task, model=options.model, runs=options.runs
+            path,
+            options.level,
+            task=options.task,
+            model=options.model,
+            folder=options.folder,
+            runs=options.runs,
         )
         print(f"{path}: {options.level}: {found.lineage.verdict}")
         worst |= str(found.lineage.verdict).startswith("failed")

@@ -11,7 +11,9 @@ Four shapes are understood, and come back as they went in:
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
+import math
 import os
 import tempfile
 import zipfile
@@ -22,7 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.leaderboard import files
+
 Arrays = dict[str, NDArray[Any]]
+
+MOST_PACKED = 256 << 20  # bytes of a file
+MOST = 1 << 30  # bytes of its arrays
+FREE, RATIO = 64 << 20, 200  # beyond so many bytes at most so much larger than packed
 
 
 def pack(predictions: Any) -> Arrays:
@@ -71,7 +79,7 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]]) -> Any:
-    """The inverse of `pack`.
+    """The inverse of `pack`; ValueError for arrays that `pack` does not give.
 
     >>> [p.tolist() for p in unpack(pack([np.array([1, 2]), np.array([3])]))]
     [[1, 2], [3]]
@@ -81,14 +89,28 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> Any:
     if any(name.startswith("columns.") for name in arrays):
         return {name.removeprefix("columns."): array for name, array in arrays.items()}
     if "flat" in arrays:
-        return _split(arrays["flat"], arrays["offsets"])
+        return _split(arrays, "")
     keys = [name.removesuffix(".flat") for name in arrays if name.endswith(".flat")]
-    columns = {key: _split(arrays[f"{key}.flat"], arrays[f"{key}.offsets"]) for key in keys}
-    units = len(next(iter(columns.values()))) if columns else 0
+    columns = {key: _split(arrays, f"{key}.") for key in keys}
+    if not columns or len({len(parts) for parts in columns.values()}) > 1:
+        raise ValueError(f"arrays {sorted(arrays)} are no predictions of units")
+    units = len(next(iter(columns.values())))
     return [{key: columns[key][unit] for key in keys} for unit in range(units)]
 
 
-def _split(flat: NDArray[Any], offsets: NDArray[Any]) -> list[NDArray[Any]]:
+def _split(arrays: Mapping[str, NDArray[Any]], prefix: str) -> list[NDArray[Any]]:
+    flat, offsets = arrays[f"{prefix}flat"], arrays.get(f"{prefix}offsets")
+    if (
+        offsets is None
+        or offsets.ndim != 1
+        or offsets.dtype.kind not in "iu"
+        or not len(offsets)
+        or flat.ndim < 1
+        or offsets[0] != 0
+        or offsets[-1] != len(flat)
+        or (np.diff(offsets.astype(np.int64)) < 0).any()
+    ):
+        raise ValueError(f"'{prefix}flat' needs growing offsets from 0 to its length")
     return [flat[a:b] for a, b in itertools.pairwise(offsets)]
 
 
@@ -119,17 +141,43 @@ def write(path: Path, arrays: Arrays) -> None:
 
 
 def read(path: Path, expected: str) -> Arrays:
-    """Read and check stored predictions; raises ValueError when their digest does not match."""
+    """Read and check stored predictions.
+
+    Raises ValueError when the file is damaged, no regular file, larger than predictions can be
+    (before it is unpacked), or does not have the digest `expected`.
+    """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays: Arrays = {name: archive[name] for name in archive.files}
+        packed = files.content(path, MOST_PACKED, follow=False)
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            if total > min(MOST, max(FREE, RATIO * len(packed))):
+                raise ValueError(f"{len(packed)} bytes that unpack to {total}")
+            arrays = {m.filename.removesuffix(".npy"): _member(archive, m)
+                      for m in archive.infolist()}  # fmt: skip
     except FileNotFoundError:
         raise FileNotFoundError(
             f"predictions {path} are missing; they belong beside the record"
         ) from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"predictions {path} cannot be read ({error}); file damaged") from error
+    except Exception as error:  # a damaged archive makes its reader raise almost anything
+        raise ValueError(
+            f"predictions {path} cannot be read ({type(error).__name__}: {str(error)[:200]}); "
+            "file damaged. Restore it, or make the record anew with: run ... --again"
+        ) from error
     found = digest(arrays)
     if found != expected:
         raise ValueError(f"predictions {path} were altered: digest {found}, expected {expected}")
     return arrays
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """One array of numbers; its header may not promise other bytes than there are."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        reader = {(1, 0): np.lib.format.read_array_header_1_0,
+                  (2, 0): np.lib.format.read_array_header_2_0}[version]  # fmt: skip
+        shape, _, dtype = reader(stream)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "biufcSU" or stream.tell() + size != member.file_size:
+            raise ValueError(f"{member.filename}: {shape} of {dtype} in {member.file_size} bytes")
+    with archive.open(member) as stream:
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

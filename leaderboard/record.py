@@ -1,28 +1,47 @@
 """The record: one run of one model with one seed on one board, as immutable JSON.
 
 A closed pydantic model; canonical JSON (sorted keys, no NaN); `id` is the sha256 of the content
-without `id`. Nothing in a record is typed in by hand.
+without `id`. Nothing in a record is typed in by hand. A record is untrusted input: reading one
+checks its size, its names and that its numbers agree with each other; nothing in it is imported,
+executed or used as a path.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import datetime
 import hashlib
 import json
+import math
 import os
+import re
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from physbench.leaderboard import files
+
 MAX_BYTES = 20_000
 
 Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "interrupted", "killed"]
 Stage = Literal["load", "fit", "predict", "prepare", "score", "write"]
-Hex = str
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"  # no folder, nothing hidden, no option of a command
+Name = Annotated[str, Field(pattern=NAME, max_length=200)]
+Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Short = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Positive = Annotated[float, Field(ge=0)]
+FIRST_YEAR = 2024
+# A percentile interval may miss the value of a biased statistic by a hair, as one of the first
+# records does (by 1.4 % of its interval); what is written today contains it.
+SLACK = 0.02
+REPLICATES = 10_000
+PERCENTILE = re.compile(r"bootstrap over units, (\d+) resamples, 95% percentile interval")
 # Fields that came later are left out where they are empty: older records keep their ids.
 LATER = (
     *(("task", "fold"), ("dataset", "counts"), ("dataset", "source"), ("dataset", "content")),
@@ -41,24 +60,24 @@ class Closed(BaseModel):
 class TaskPart(Closed):
     """Which question, under which protocol, on which split."""
 
-    name: str
-    version: int
+    name: Name
+    version: Count
     source: Hex = Field(description="sha256 of the task's source and what it imports from us")
     protocol: dict[str, Any] = Field(description="all keywords of the task's load, resolved")
     split: Hex = Field(description="sha256 of the ids of all units of the three splits")
     unit: str
-    units: dict[str, int] = Field(description="units in train, validation and test")
-    fold: int | None = Field(None, description="which of the task's folds, where it has some")
+    units: dict[str, Count] = Field(description="units in train, validation and test")
+    fold: Count | None = Field(None, description="which of the task's folds, where it has some")
 
 
 class DatasetPart(Closed):
-    name: str
+    name: Name
     version: str
     digest: Hex = Field(description="sha256 of the lines `name sha256` of all files")
-    files: dict[str, str] = Field(
+    files: dict[str, Short] = Field(
         description="sha256 of each file read; its first 16 digits where there are more than 32"
     )
-    counts: dict[str, int] | None = Field(
+    counts: dict[str, Count] | None = Field(
         None, description="how many units were left after each cut"
     )
     source: Hex | None = Field(None, description="sha256 of the dataset's source")
@@ -68,11 +87,11 @@ class DatasetPart(Closed):
 
 
 class ModelPart(Closed):
-    name: str
+    name: Name
     source: Hex
     origin: Literal["zoo", "file"]
     reference: str
-    parameters: int | None = Field(description="number of trained parameters")
+    parameters: Count | None = Field(description="number of trained parameters")
     hyper_parameters: dict[str, Any] = Field(description="all keywords of fit, defaults included")
     oracle: bool
     deterministic: bool
@@ -92,26 +111,26 @@ class EnvironmentPart(Closed):
     python: str
     platform: str
     cpu: str
-    cores: int
-    threads: int
+    cores: Count
+    threads: Count
     gpu: str | None
     packages: dict[str, str]
 
 
 class Cost(Closed):
-    wall_s: float
-    cpu_s: float
-    peak_rss_mb: float
-    peak_gpu_mb: float | None = None
-    units_per_s: float | None = None
-    median_ms: float | None = Field(None, description="median latency of one unit alone")
-    p95_ms: float | None = Field(None, description="95 % quantile of the latency of one unit")
+    wall_s: Positive
+    cpu_s: Positive
+    peak_rss_mb: Positive
+    peak_gpu_mb: Positive | None = None
+    units_per_s: Positive | None = None
+    median_ms: Positive | None = Field(None, description="median latency of one unit alone")
+    p95_ms: Positive | None = Field(None, description="95 % quantile of the latency of one unit")
 
 
 class FilePart(Closed):
-    file: str
+    file: Name
     sha256: Hex
-    bytes: int
+    bytes: Count
 
 
 class Slice(Closed):
@@ -120,8 +139,8 @@ class Slice(Closed):
 
 
 class MetricPart(Closed):
-    name: str
-    version: int
+    name: Name
+    version: Count
     value: float | None
     reason: str | None = Field(None, description="why the value is null")
     low: float | None
@@ -165,7 +184,7 @@ class Record(Closed):
     task: TaskPart
     dataset: DatasetPart
     model: ModelPart
-    seed: int
+    seed: Count
     code: CodePart
     environment: EnvironmentPart
     started: str
@@ -228,7 +247,8 @@ def sealed(record: Record) -> Record:
 def write(record: Record, root: Path) -> Path:
     """Write a sealed record atomically below `root` and return its path.
 
-    Raises RecordError when the record is larger than 20 kB or its id does not match.
+    Raises RecordError when the record is larger than 20 kB, its id does not match, or its numbers
+    contradict each other.
     """
     if record.id != sha256(body(record)):
         raise RecordError("record is not sealed: its id does not match its content")
@@ -239,6 +259,9 @@ def write(record: Record, root: Path) -> Path:
         raise RecordError(
             f"record has {len(text.encode())} bytes, at most {MAX_BYTES} are allowed"
         )
+    wrong = contradiction(record)
+    if wrong:
+        raise RecordError(f"record contradicts itself: {wrong}")
     path = root / record.path
     atomic(path, text + "\n")
     return path
@@ -261,26 +284,129 @@ def atomic(path: Path, text: str) -> None:
 
 
 def read(path: Path) -> Record:
-    """Read one record; raises RecordError when it is damaged, altered or from another schema."""
+    """Read one record.
+
+    Raises RecordError when it is damaged, altered, larger than 20 kB, from another schema, or
+    when its numbers contradict each other; FileNotFoundError when there is none.
+    """
     try:
-        record = Record.model_validate_json(path.read_text(encoding="utf-8"))
+        text = files.content(path, MAX_BYTES + 1).decode("utf-8")
+        record = Record.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RecordError(f"{path} is not a record: {where}: {first['msg']}") from error
-    except UnicodeDecodeError as error:
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, RecursionError) as error:
         raise RecordError(f"{path} is not a record: {error}") from error
     found = sha256(body(record))
     if found != record.id:
         raise RecordError(
             f"{path} was altered: content gives {found[:12]}, id is {record.id[:12]}"
         )
+    wrong = contradiction(record)
+    if wrong:
+        raise RecordError(f"{path} contradicts itself: {wrong}")
     return record
 
 
 def read_all(root: Path) -> list[Record]:
     """All records below `root`, sorted by path; raises RecordError at the first bad one."""
-    return [read(path) for path in sorted(root.rglob("*.json")) if path.name[0] != "."]
+    return [read(path) for path in paths(root)]
+
+
+def read_good(root: Path) -> tuple[list[Record], list[str]]:
+    """All good records below `root`, sorted by path, and why each other file is left out."""
+    found: list[Record] = []
+    problems: list[str] = []
+    for path in paths(root):
+        try:
+            found.append(read(path))
+        except (RecordError, OSError) as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def paths(root: Path) -> list[Path]:
+    """The files below `root` that may be records, sorted."""
+    return sorted(path for path in root.rglob("*.json") if path.name[0] != ".")
+
+
+def contradiction(record: Record) -> str | None:
+    """What in a record cannot be, or None: intervals, replicates, counts, dates, states."""
+    problems = [_dates(record.started), _states(record)]
+    problems += [_interval(m) or _replicates(m) for m in record.metrics]
+    names = [metric.name for metric in record.metrics]
+    if len(set(names)) < len(names):
+        problems.append("a metric is there twice")
+    return next((problem for problem in problems if problem), None)
+
+
+def _dates(started: str) -> str | None:
+    try:
+        moment = datetime.datetime.fromisoformat(started)
+    except ValueError:
+        return f"started '{started[:40]}' is no date and time"
+    if moment.tzinfo is None:
+        return f"started {started} has no time zone"
+    tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    if moment.year < FIRST_YEAR or moment > tomorrow:
+        return f"started {started} is before {FIRST_YEAR} or in the future"
+    return None
+
+
+def _states(record: Record) -> str | None:
+    if (record.status == "ok") != (record.failure is None):
+        return f"status {record.status} {'with' if record.failure else 'without'} a failure"
+    if record.status != "ok" and record.metrics:
+        return f"status {record.status} with metrics"
+    if set(record.task.units) - {"train", "validation", "test"}:
+        return f"units of {', '.join(record.task.units)}; splits are train, validation, test"
+    if record.metrics and not record.task.units.get("test"):
+        return "metrics of a test split without units"
+    role = record.model.role
+    if role is not None and record.model.oracle != (role == "oracle"):
+        return f"role {role} and oracle {record.model.oracle}"
+    return None
+
+
+def _interval(metric: MetricPart) -> str | None:
+    value, low, high = metric.value, metric.low, metric.high
+    if low is None or high is None:
+        return None if low is high else f"{metric.name}: an interval needs both ends"
+    if value is None:
+        return f"{metric.name}: an interval without a value"
+    slack = SLACK * (high - low)
+    if not low - slack <= value <= high + slack:
+        return f"{metric.name}: value {value} is outside its interval [{low}, {high}]"
+    return None
+
+
+def _replicates(metric: MetricPart) -> str | None:
+    """The stored resamples surround the value, and give the interval where it is theirs."""
+    if metric.replicates is None:
+        return None
+    try:
+        values = decode(metric.replicates)
+    except (ValueError, binascii.Error):
+        return f"{metric.name}: replicates cannot be decoded"
+    finite = values[np.isfinite(values)]
+    if not len(finite) or len(values) > REPLICATES or metric.value is None:
+        return f"{metric.name}: {len(finite)} finite replicates, value {metric.value}"
+    step = (float(finite.max()) - float(finite.min())) / (STEPS - 1)
+    # Resamples of a biased statistic may all lie on one side of it, by about their own spread.
+    around = finite.max() - finite.min() + ROUNDING * abs(metric.value)
+    if not finite.min() - around <= metric.value <= finite.max() + around:
+        return f"{metric.name}: value {metric.value} is not among its replicates"
+    stated = PERCENTILE.fullmatch(metric.method)
+    if stated is None or metric.low is None or metric.high is None:
+        return None
+    ends = np.quantile(finite, (0.025, 0.975))
+    apart = float(np.max(np.abs(ends - (metric.low, metric.high))))
+    if int(stated[1]) != len(values) or apart > 2 * step + ROUNDING * abs(metric.value):
+        return f"{metric.name}: {len(values)} replicates give [{ends[0]:.6g}, {ends[1]:.6g}]"
+    return None
 
 
 def schema() -> dict[str, Any]:
@@ -308,15 +434,20 @@ def encode(values: NDArray[np.floating[Any]]) -> str:
 
 
 STEPS = 65535  # the largest 16-bit number stands for NaN
+ROUNDING = 1e-9  # relative, of a number that was written and read
 
 
 def decode(text: str) -> NDArray[np.float64]:
-    """The inverse of `encode`, to a step.
+    """The inverse of `encode`, to a step; ValueError for anything that `encode` does not give.
 
     >>> decode(encode(np.array([0.5, 2.0, np.nan]))).tolist()
     [0.5, 2.0, nan]
     """
     low, high, data = text.split(" ")
-    steps = np.frombuffer(base64.b64decode(data), dtype="<u2").astype(np.float64)
-    values = float(low) + steps / (STEPS - 1) * (float(high) - float(low))
+    span = float(high) - float(low)
+    if not (math.isfinite(float(low)) and math.isfinite(span) and span >= 0):
+        raise ValueError(f"the lowest and highest replicate are {low} and {high}")
+    raw = base64.b64decode(data, validate=True)
+    steps = np.frombuffer(raw, dtype="<u2").astype(np.float64)
+    values = float(low) + steps / (STEPS - 1) * span
     return np.where(steps == STEPS, np.nan, values)

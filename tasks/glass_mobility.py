@@ -99,7 +99,7 @@ def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[n
             f"glass_mobility expects one array a configuration, {len(inputs)}; got "
             f"{len(predictions)}"
         )
-    prepared = []
+    prepared: list[NDArray[np.float32]] = []
     for number, (configuration, values) in enumerate(zip(inputs, predictions, strict=True)):
         array = plain(values, f"predictions of configuration {number}")
         array = array[:, None] if array.ndim == 1 else array

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import registry
 from benchmarks.insight import neuron_rows, neurons
 from benchmarks.insight.neuron_rows import Rows
+from benchmarks.trust import opening
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
-from physbench.models import Model
 from physbench.models.hits._edge_pipeline import labels_of
 from physbench.tasks import Task
 from physbench.tasks.metrics import information
@@ -117,14 +116,12 @@ def _subject(
 ) -> tuple[Task, Split, Any, Callable[[], Any]]:
     """The task of a record, training units, the layer, and what predicts the units."""
     record = records.read(path)
-    task: Task = registry.load("task", record.task.name).object
-    model: Model = registry.load("model", record.model.name).object
+    _, task = opening.task_of(record)
+    _, model = opening.model_of(record)
     if record.weights is None or model.load is None:
         raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
-    weights = path.parent / record.weights.file
-    if not weights.is_file():
-        raise FileNotFoundError(f"{weights} is gone; train again with: run ... --again")
-    train = task.splits(record.dataset.name, **record.task.protocol).train
+    weights = opening.weights(path, record.weights)
+    train = task.splits(record.dataset.name, **opening.protocol(record)).train
     units = units or UNITS.get(task.unit, FEW_UNITS)
     split = train.take(range(min(units, len(train))))
     fitted = model.load(weights)

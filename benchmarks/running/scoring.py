@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import registry
+from benchmarks.trust import opening
 from physbench.datasets import Split, Splits, take
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
@@ -157,33 +157,36 @@ def score(
     paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
     task: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
     intervals: bool = True,
 ) -> list[tuple[Record, list[MetricPart]]]:
     """Recompute the metrics of records from their stored predictions.
 
-    `task` is needed for the records of a task that a user's own file defines. Without `intervals`
-    the values and slices alone are computed, in a fraction of the time.
+    `task` is needed for the records of a task that a user's own file defines, `folder` where the
+    data lay in one: a record's own names and paths are not followed. Without `intervals` the
+    values and slices alone are computed, in a fraction of the time.
 
     Raises RecordError when the record has no predictions or the data of its split have changed.
     """
     chosen = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     cache: dict[str, tuple[Task, Splits]] = {}
-    return [_rescore(Path(path), cache, task, intervals) for path in chosen]
+    return [_rescore(Path(path), cache, task, folder, intervals) for path in chosen]
 
 
 def _rescore(
     path: Path,
     cache: dict[str, tuple[Task, Splits]],
     task_file: str | os.PathLike[str] | None,
+    folder: str | os.PathLike[str] | None,
     intervals: bool,
 ) -> tuple[Record, list[MetricPart]]:
     record = records.read(path)
-    if record.predictions is None:
-        raise RecordError(f"{path} has no predictions to score (status {record.status})")
+    arrays = opening.predictions(path, record)
     key = records.sha256([record.task.name, record.dataset.name, record.task.protocol])
     if key not in cache:
-        task: Task = registry.load("task", task_file or record.task.name).object
-        cache[key] = task, task.splits(record.dataset.name, **record.task.protocol)
+        _, task = opening.task_of(record, task_file)
+        protocol = opening.protocol(record, folder)
+        cache[key] = task, task.splits(record.dataset.name, **protocol)
     task, splits = cache[key]
     found = split_digest(splits)
     if found != record.task.split:
@@ -191,7 +194,6 @@ def _rescore(
             f"{path} was made on another split: its digest is {record.task.split[:12]}, "
             f"the data at hand give {found[:12]}"
         )
-    arrays = stored.read(path.parent / record.predictions.file, record.predictions.sha256)
     predictions = task.prepare(splits.test.inputs, stored.unpack(arrays))
     return record, evaluate(task, splits.test, predictions, found, intervals=intervals)
 

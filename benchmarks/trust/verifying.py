@@ -15,15 +15,15 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks import registry
 from benchmarks.running import environment, scoring, stages
+from benchmarks.trust import opening
 from physbench.datasets import Split, Splits
 from physbench.leaderboard import gate
 from physbench.leaderboard import predictions as stored
@@ -44,14 +44,14 @@ class Original:
     path: Path
     record: Record
     task: Task
-    task_name: str | os.PathLike[str]
+    task_name: str | os.PathLike[str]  # or the file that the user gave
     model_name: str | os.PathLike[str]
     splits: Splits
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model(self) -> Model:
-        found: Model = registry.load("model", self.model_name).object
-        return found
+        return opening.model_of(self.record, self.model_name)[1]
 
 
 def verify(
@@ -60,6 +60,7 @@ def verify(
     *,
     task: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
     runs: str | os.PathLike[str] | None = None,
 ) -> Record:
     """Verify a record and write the verdict, a record too, into `runs`.
@@ -71,14 +72,16 @@ def verify(
     level:
         `rescore`, `repredict` or `retrain`.
     task, model:
-        Files of a task or model that is not registered.
+        Files of a task or model that is not registered: a record's own names are not imported.
+    folder:
+        Of the data, where the record was made from a folder: its own is not followed.
 
     Raises RecordError when the record, its predictions, weights or data are altered, truncated,
     missing or of another split: nothing can be said about such a record.
     """
     if level not in LEVELS:
         raise ValueError(f"level must be one of {', '.join(LEVELS)}; got '{level}'")
-    original = open_record(Path(path), task, model)
+    original = open_record(Path(path), task, model, folder)
     metrics, verdict = {"rescore": rescored, "repredict": repredicted, "retrain": retrained}[
         level
     ](original)
@@ -106,26 +109,29 @@ def open_record(
     path: Path,
     task: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Original:
     """The record with all that verification needs; raises RecordError when something is off."""
     record = records.read(path)
     if record.status != "ok":
         raise RecordError(f"{path} has status '{record.status}'; only good records are verified")
-    name = task or record.task.name
-    the_task: Task = registry.load("task", name).object
-    splits = the_task.splits(record.dataset.name, **record.task.protocol)
+    task_name, the_task = opening.task_of(record, task)
+    model_name, _ = opening.model_of(record, model)
+    protocol = opening.protocol(record, folder)
+    splits = the_task.splits(record.dataset.name, **protocol)
     found = scoring.split_digest(splits)
     if found != record.task.split:
         raise RecordError(
             f"{path} was made on another split: its digest is {record.task.split[:12]}, the data "
             f"at hand give {found[:12]}"
         )
-    return Original(path, record, the_task, name, model or record.model.name, splits)
+    return Original(path, record, the_task, task_name, model_name, splits, protocol)
 
 
 def rescored(original: Original) -> tuple[list[MetricPart], str]:
     """Metrics from the stored predictions, and the verdict."""
-    ((first, metrics),) = scoring.score(original.path, task=original.task_name)
+    folder = original.protocol.get("folder") or None
+    ((first, metrics),) = scoring.score(original.path, task=original.task_name, folder=folder)
     old = {m.name: m for m in first.metrics}
     versions = [m.name for m in metrics if m.name in old and m.version != old[m.name].version]
     if versions:
@@ -188,18 +194,7 @@ def _from_weights(original: Original) -> tuple[Any, Any]:
             f"{original.path} has no weights: model '{record.model.name}' does not save any. "
             "Verify it with --level retrain"
         )
-    path = original.path.parent / record.weights.file
-    if not path.exists():
-        raise RecordError(
-            f"the weights {path} are missing (large ones are not committed); verify with "
-            "--level retrain"
-        )
-    found = records.digest_file(path)
-    if found != record.weights.sha256:
-        raise RecordError(
-            f"the weights {path} were altered: sha256 {found[:12]}, expected "
-            f"{record.weights.sha256[:12]}"
-        )
+    path = opening.weights(original.path, record.weights)
     fitted = model.load(path)
     predictions = stages._predict(model, fitted, original.splits.test)
     return fitted, _prepared(original.task, original.splits.test, predictions)
@@ -216,7 +211,7 @@ def retrained(original: Original) -> tuple[list[MetricPart], str]:
             original.model_name,
             dataset=record.dataset.name,
             settings=record.model.hyper_parameters,
-            protocol=record.task.protocol,
+            protocol=original.protocol,
             runs=scratch,
             splits=original.splits,
         )
@@ -265,7 +260,7 @@ def supersede(
         before = {m.name: m.version for m in old.metrics}
         if before == {m.name: m.version for m in metrics}:
             continue
-        task: Task = registry.load("task", old.task.name).object
+        _, task = opening.task_of(old)
         changes = {
             "id": "",
             "metrics": metrics,
@@ -276,7 +271,7 @@ def supersede(
         new = records.sealed(old.model_copy(update=changes))
         assert old.predictions is not None
         target = folder / new.path.parent / old.predictions.file
-        arrays = stored.read(path.parent / old.predictions.file, old.predictions.sha256)
+        arrays = opening.predictions(path, old)
         if not target.exists():
             stored.write(target, arrays)
         records.write(new, folder)
@@ -308,7 +303,7 @@ def _rank_changes(pairs: Sequence[tuple[Record, Record]]) -> list[str]:
 
     lines = []
     for name in sorted({old.task.name for old, _ in pairs}):
-        task: Task = registry.load("task", name).object
+        _, task = opening.task_of(next(old for old, _ in pairs if old.task.name == name))
         ranks = []
         for side in (0, 1):
             chosen = [pair[side] for pair in pairs if pair[side].task.name == name]

@@ -30,7 +30,7 @@ def plain(values: Any, what: str, kinds: str = "fiu") -> NDArray[Any]:
 
 
 def whole(values: Any, what: str) -> NDArray[np.int64]:
-    """`values` as int64; raises ValueError where that would change one, FloatingPointError for NaN.
+    """`values` as int64; ValueError where that would change one, FloatingPointError for NaN.
 
     >>> whole([3.0, -1.0], "labels")
     array([ 3, -1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
+import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,17 +60,25 @@ def arrays(
     are finite. Raises DataError for a damaged, hostile or incomplete file.
     """
     listed = ", ".join(needed) or "arrays"
-    with reading(path, f"an .npz archive of {listed}", remedy), path.open("rb") as stream:
-        with zipfile.ZipFile(stream) as archive:
-            _check_sizes(archive.infolist(), path.stat().st_size, most)
-            found = {i.filename.removesuffix(".npy"): _array(archive, i)
-                     for i in archive.infolist()}  # fmt: skip
+    with (
+        reading(path, f"an .npz archive of {listed}", remedy),
+        zipfile.ZipFile(regular(path)) as archive,
+    ):
+        _check_sizes(archive.infolist(), path.stat().st_size, most)
+        found = {i.filename.removesuffix(".npy"): _array(archive, i) for i in archive.infolist()}
     missing = [name for name in needed if name not in found]
     if missing:
         raise DataError(f"{path} has no {', '.join(missing)}; found {list(found)}")
     for name in needed if numeric else ():
         check_numbers(found[name], f"{path}: {name}")
     return found
+
+
+def regular(path: Path) -> Path:
+    """The path itself; DataError where it is a pipe, a device or a folder, which would hang."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DataError(f"{path} is no regular file; put the file itself there")
+    return path
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], packed: int, most: int) -> None:
@@ -113,7 +122,9 @@ def check_numbers(values: NDArray[Any], what: str) -> None:
     if values.dtype.kind not in "biuf":
         raise DataError(f"{what} must hold real numbers; found {values.dtype}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise DataError(f"{what} holds NaN or infinity ({int((~np.isfinite(values)).sum())} times)")
+        raise DataError(
+            f"{what} holds NaN or infinity ({int((~np.isfinite(values)).sum())} times)"
+        )
 
 
 def check_range(values: NDArray[Any], low: float, high: float, what: str, why: str) -> None:
@@ -128,9 +139,8 @@ def check_range(values: NDArray[Any], low: float, high: float, what: str, why: s
 
 def content(path: Path, most: int = MOST) -> bytes:
     """Bytes of a file, unpacked where its name ends in `.gz`; at most `most` of them."""
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    allowed = min(most, max(FREE, RATIO * path.stat().st_size))
-    with opened as stream:
+    allowed = min(most, max(FREE, RATIO * regular(path).stat().st_size))
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
         found: bytes = stream.read(allowed + 1)
     if len(found) > allowed:
         raise ValueError(f"more than {allowed} bytes after unpacking")

@@ -14,7 +14,7 @@ import pickletools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class _Type:
     """A data type as NumPy pickles it: a code, and then a state that holds the order of bytes."""
 
     code: str
-    order: str = "="
+    order: Any = "="
 
     def state(self, values: Any) -> None:
         order, inner, names, fields = values[1:5]
@@ -112,10 +112,12 @@ ADMITTED = {
 }
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[misc, name-defined, unused-ignore]
-    """Python's own reader in Python: its memo is a dictionary, whatever place a file names."""
+# Python's own reader in Python: its memo is a dictionary, whatever place a file names.
+_InPython: Any = getattr(pickle, "_Unpickler")  # noqa: B009  not in the type stubs
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined, unused-ignore]
+
+class _Reader(_InPython):  # type: ignore[misc]
+    dispatch: ClassVar[dict[int, Any]] = dict(_InPython.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
@@ -130,25 +132,24 @@ class _Reader(pickle._Unpickler):  # type: ignore[misc, name-defined, unused-ign
             raise pickle.UnpicklingError("it sets the state of something that is no array")
         self.stack[-1].state(state)
 
-    dispatch[pickle.BUILD[0]] = load_build
-
     def load_setitem(self) -> None:
         _check_keys(self.stack[-2:-1])
         super().load_setitem()
-
-    dispatch[pickle.SETITEM[0]] = load_setitem
 
     def load_setitems(self) -> None:
         _check_keys(self.stack[::2])
         super().load_setitems()
 
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-
     def load_dict(self) -> None:
         _check_keys(self.stack[::2])
         super().load_dict()
 
-    dispatch[pickle.DICT[0]] = load_dict
+    dispatch |= {
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+    }
 
 
 def _check_keys(keys: list[Any]) -> None:

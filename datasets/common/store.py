@@ -25,9 +25,11 @@ import platformdirs
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
+from physbench.datasets.common import reading
 from physbench.datasets.common.reading import DataError as DataError
 
 TABLE = "checksums.json"
+load_arrays = reading.arrays
 FROZEN = Path(__file__).resolve().parent.parent / "frozen"
 
 
@@ -123,7 +125,7 @@ def check(path: Path, file: File, remedy: str) -> None:
 
 def digest(path: Path) -> str:
     """sha256 of a file; computed once for the same path, size and modification time."""
-    stat = path.stat()
+    stat = reading.regular(path).stat()
     return _digest(path, stat.st_size, stat.st_mtime_ns)
 
 
@@ -160,9 +162,9 @@ def unchanged(base: Path, paths: Iterable[Path]) -> dict[str, str]:
             size, expected = rows.get(name, (0, found[name]))
             if found[name] != expected:
                 raise DataError(
-                    f"{path} has changed: expected sha256 {expected} ({size} bytes) as in {place}, "
-                    f"found {found[name]} ({path.stat().st_size} bytes). Restore the file; if the "
-                    f"change is meant, remove its line from {place}"
+                    f"{path} has changed: expected sha256 {expected} ({size} bytes) as in "
+                    f"{place}, found {found[name]} ({path.stat().st_size} bytes). Restore the "
+                    f"file; if the change is meant, remove its line from {place}"
                 )
     return found
 

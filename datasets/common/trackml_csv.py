@@ -113,7 +113,9 @@ def _unpacked(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except (EOFError, OSError, zlib.error, ValueError) as error:
-        raise DataError(f"{path}: file is truncated or damaged ({error}); fetch it again") from error
+        raise DataError(
+            f"{path}: file is truncated or damaged ({error}); fetch it again"
+        ) from error
 
 
 def read_event(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -126,7 +128,7 @@ def read_event(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame, p
     if not len(hits):
         raise DataError(f"{files['hits']}: the event has no hits")
     ids = hits["hit_id"].to_numpy(), truth["hit_id"].to_numpy()
-    if len(hits) != len(truth) or not np.array_equal(*map(np.sort, ids)):
+    if len(hits) != len(truth) or not np.array_equal(np.sort(ids[0]), np.sort(ids[1])):
         raise DataError(
             f"{files['hits']} and {files['truth'].name} must hold the same hit_id; found "
             f"{len(hits)} hits and {len(truth)} truth rows, "
@@ -137,7 +139,8 @@ def read_event(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame, p
     unknown = np.setdiff1d(owner[owner != 0], particles["particle_id"].to_numpy())
     if len(unknown):
         raise DataError(
-            f"{files['particles']}: particle {unknown[0]} has hits but no row in the particles file"
+            f"{files['particles']}: particle {unknown[0]} has hits, but no row in the particles "
+            "file"
         )
     if truth["weight"].sum() > 1.001:
         raise DataError(

@@ -180,10 +180,8 @@ def _lengths(
             raise store.DataError(f"{path}: {name} differs from that of the other times")
     shape = arrays["positions"].shape
     if len(shape) != 3 or shape[1:] != first["initial_positions"].shape or shape[0] < 2:
-        raise store.DataError(
-            f"{path}: positions must be (M, {', '.join(map(str, first['initial_positions'].shape))}"
-            f") with M > 1; got {shape}"
-        )
+        n, d = first["initial_positions"].shape
+        raise store.DataError(f"{path}: positions must be (M, {n}, {d}) with M > 1; got {shape}")
     moved = arrays["positions"] - first["initial_positions"]
     if temperature in WRAPPED:
         moved -= box * np.rint(moved / box)

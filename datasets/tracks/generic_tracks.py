@@ -43,7 +43,9 @@ def load(*, folder: str = "") -> Sample:
         path = Path(folder) / "generic_tracks.npz"
     else:
         path = store.checked("generic_tracks", DATASET)[DATASET.files[0].name]
-    arrays = reading.arrays(path, "measured", "displacement", "hits", "event", "simulated", *COLUMNS)
+    arrays = reading.arrays(
+        path, "measured", "displacement", "hits", "event", "simulated", *COLUMNS
+    )
     with reading.reading(path, "a sample that `data make generic_tracks` wrote"):
         return _sample(path, arrays)
 

@@ -169,7 +169,7 @@ def test_more_scores_than_ranks_cost_nearly_nothing() -> None:
     scores = 1 / (1 + np.exp(-(4 * labels - 2 + 2 * generator.normal(size=100_000))))
     stored = tracking.ranked(scores)
     assert len(np.unique(stored)) <= 2 * tracking.RANKS
-    assert metrics.auc(labels, stored) == pytest.approx(metrics.auc(labels, scores), abs=1e-8)
+    assert metrics.auc(labels, stored) == pytest.approx(metrics.auc(labels, scores), abs=1e-6)
     assert np.isfinite(tracking.ranked(np.array([0.0, 1.0]))).all()
 
 
@@ -305,7 +305,7 @@ def test_a_record_of_the_embedded_board_stays_small(tmp_path: Path) -> None:
         guesses.append({"labels": labels, "edges": pairs, "scores": scores})
     path = tmp_path / "predictions.npz"
     predictions.write(path, predictions.pack(tracking.prepare(test.inputs, guesses)))
-    assert path.stat().st_size < 300_000
+    assert path.stat().st_size < 500_000
 
 
 def test_ranking_is_refused_above_ten_per_cent_fakes() -> None:

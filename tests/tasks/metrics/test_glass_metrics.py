@@ -163,9 +163,14 @@ def test_predictions_are_checked() -> None:
         prepare(inputs, [np.ones(4), np.ones(3)])  # type: ignore[arg-type]
     with pytest.raises(FloatingPointError, match="1 predictions of configuration 0"):
         prepare(inputs, [np.array([1, 2, np.nan, 4]), np.ones(4)])  # type: ignore[arg-type]
-    once = prepare(inputs, [np.arange(4) / 3, np.ones((4, 2))])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="configuration 1 has 2 columns"):
+        prepare(inputs, [np.ones(4), np.ones((4, 2))])  # type: ignore[arg-type]
+    for wrong in (np.ones(4) + 0j, np.array(["1"] * 4), np.ma.masked_equal(np.ones(4), 1)):
+        with pytest.raises(ValueError, match="predictions of configuration 0"):
+            prepare(inputs, [wrong, np.ones(4)])  # type: ignore[arg-type]
+    once = prepare(inputs, [np.arange(4) / 3, np.ones((4, 1))])  # type: ignore[arg-type]
     again = prepare(inputs, once)  # type: ignore[arg-type]
-    assert [o.shape for o in once] == [(4, 1), (4, 2)]
+    assert [o.shape for o in once] == [(4, 1), (4, 1)]
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
     assert np.abs(once[0][:, 0] - np.arange(4) / 3).max() < 1.3e-4
 
