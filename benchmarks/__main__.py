@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import __version__
+from benchmarks import __version__, terminal
 
 STATUS = {"ok": 0, "interrupted": 130}
 
@@ -487,6 +487,7 @@ def new_verb(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; user errors are one line on stderr and exit status 2."""
+    terminal.prepare()
     top = parser()
     options, rest = top.parse_known_args(arguments)
     if rest and getattr(options, "what", "") == "make":
@@ -503,8 +504,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, TypeError, ImportError) as error:
         if options.traceback:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 2
+
+
+def explained(error: BaseException) -> str:
+    """The error in a line, with the command that installs what is missing."""
+    from benchmarks import extras
+
+    advice = extras.advice(error.name) if isinstance(error, ModuleNotFoundError) else ""
+    return f"{error}. {advice}" if advice else str(error)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from physbench.leaderboard import statistics
+from physbench.leaderboard import escaping, statistics
 from physbench.leaderboard.record import Record, canonical, decode
 
 MIN_SEEDS = 3
@@ -312,7 +312,7 @@ def _short(value: float) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(escaping.markdown(cell) for cell in cells) + " |"
 
 
 def table(board: Board) -> str:
@@ -330,7 +330,7 @@ def table(board: Board) -> str:
         numbers = [row.score, row.low, row.high, row.detectable, *others]
         writer.writerow(
             [row.rank or "", row.tied, row.rank_low or "", row.rank_high or ""]
-            + [row.model, row.role, row.note, row.seeds]
+            + [escaping.cell(row.model), row.role, escaping.cell(row.note), row.seeds]
             + ["" if math.isnan(v) else repr(v) for v in numbers]
             + [row.parameters or "", row.train_s, row.units_per_s, " ".join(row.records)]
         )

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from physbench.leaderboard.board import digits
+from physbench.leaderboard.escaping import check_bibtex
+from physbench.leaderboard.escaping import latex as escaped
 from physbench.leaderboard.record import Record
 
-ENTRY = re.compile(r"@(\w+)\s*\{\s*([^,\s]+)\s*,")
+ENTRY = re.compile(r"@(\w+)\s*\{\s*([A-Za-z0-9_:.+/-]+)\s*,")
 SUITE = """@misc{{physbench,
   title = {{Physbench: reproducible benchmarks of machine learning in physics}},
   author = {{{{The Physbench developers}}}},
@@ -30,10 +32,13 @@ def key(entry: str) -> str:
 
 
 def unique(entries: Iterable[str]) -> list[str]:
-    """Entries in order, each work once: same key, or same DOI or eprint under another key."""
+    """Entries in order, each work once: same key, or same DOI or eprint under another key.
+
+    Raises ValueError for an entry whose key or commands could do more than name a work.
+    """
     seen: set[str] = set()
     kept = []
-    for entry in (e.strip() for e in entries if e.strip().startswith("@")):
+    for entry in (check_bibtex(e.strip()) for e in entries if e.strip().startswith("@")):
         names = {key(entry).lower(), *_identifiers(entry)}
         if not names & seen:
             kept.append(entry)
@@ -56,15 +61,6 @@ def suite(version: str, records: Sequence[Record] = ()) -> str:
 def bibtex(entries: Iterable[str]) -> str:
     """A `.bib` file of the works, each once."""
     return "\n\n".join(unique(entries)) + "\n"
-
-
-def escaped(text: str) -> str:
-    r"""Text for LaTeX.
-
-    >>> escaped("a_b & 5 %")
-    'a\\_b \\& 5 \\%'
-    """
-    return re.sub(r"([&%$#_{}])", r"\\\1", text)
 
 
 def latex(rows: Sequence[tuple[Record, Sequence[str]]]) -> str:

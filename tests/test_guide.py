@@ -19,7 +19,9 @@ from distributed import LocalCluster
 
 class SLURMCluster(LocalCluster):
     """Takes what the real one takes."""
-    def __init__(self, *, cores, memory, processes=1, walltime="", queue="", disk=""):
+    def __init__(self, *, cores, memory, protocol, security, processes=1, walltime="", queue="",
+                 disk=""):
+        assert protocol == "tls://" and security is True, "a cluster open to everyone"
         super().__init__(n_workers=0, threads_per_worker=cores, dashboard_address=None)
 
     def scale(self, n=None, *, jobs=None):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.running import stages
 from physbench.leaderboard import board as boards
+from physbench.leaderboard import escaping
 from physbench.leaderboard import record as records
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
 from physbench.tasks import Task
+
+MOST_TOLD = 5  # damaged files of the user that are named one by one
 
 
 def committed_root() -> Path:
@@ -32,7 +36,7 @@ def board(
 ) -> list[Board]:
     """The boards of the tasks (all without a name; names or files), sorted by task and dataset.
 
-    Raises UnknownName for an unknown task and RecordError for a damaged or altered record.
+    Raises UnknownName for an unknown task and RecordError for a damaged committed record.
     """
     chosen = [tasks] if isinstance(tasks, str) else list(tasks or registry.names("task"))
     for name in chosen:
@@ -43,9 +47,17 @@ def board(
 
 
 def gather(runs: str | os.PathLike[str] | None = None) -> tuple[list[Record], frozenset[str]]:
-    """All records, the committed ones first, and the ids of those that are not committed."""
+    """All records, the committed ones first, and the ids of those that are not committed.
+
+    A damaged file of the user's folder is told on stderr and left out; a damaged committed one
+    raises RecordError.
+    """
     committed = records.read_all(committed_root())
-    own = records.read_all(runs_root(runs)) if runs_root(runs).is_dir() else []
+    own, problems = records.read_good(runs_root(runs)) if runs_root(runs).is_dir() else ([], [])
+    for problem in problems[:MOST_TOLD]:
+        print(f"left out: {escaping.visible(problem)}", file=sys.stderr)
+    if len(problems) > MOST_TOLD:
+        print(f"left out: {len(problems) - MOST_TOLD} more files", file=sys.stderr)
     known = {record.id for record in committed}
     local = frozenset(record.id for record in own if record.id not in known)
     return committed + [record for record in own if record.id in local], local

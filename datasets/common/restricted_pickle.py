@@ -24,6 +24,7 @@ from physbench.datasets.common.reading import DataError
 
 # What NumPy itself asks for, under its names before and after version 2.
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+NUMERIC_MODULES = ("numpy.core.numeric", "numpy._core.numeric")  # of protocol 5
 INSTRUCTIONS = 2_000_000
 MEMO = 1_000_000  # the largest place in the memo: one instruction may reserve that much
 DEPTH = 32
@@ -94,6 +95,11 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     return _Array()
 
 
+def _frombuffer(raw: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    content = bytes(raw) if isinstance(raw, bytearray) else raw
+    return _Array(_rebuilt(kind, content, shape, "F" if order == "F" else "C"))
+
+
 def _scalar(kind: Any, raw: Any) -> Any:
     return _rebuilt(kind, raw, (), "C")[()]
 
@@ -106,6 +112,7 @@ def _latin(text: str, encoding: str = "latin1") -> bytes:
 ADMITTED = {
     **{(module, "_reconstruct"): _reconstruct for module in MULTIARRAY},
     **{(module, "scalar"): _scalar for module in MULTIARRAY},
+    **{(module, "_frombuffer"): _frombuffer for module in NUMERIC_MODULES},
     ("numpy", "ndarray"): _Named,
     ("numpy", "dtype"): _type,
     ("_codecs", "encode"): _latin,

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from physbench.leaderboard import escaping
 from physbench.leaderboard.board import Board, Row, badness, shown
 
 Reference = Literal["ceiling", "classical", "floor"]
@@ -106,7 +107,7 @@ def _interval(axes: Axes, place: int, row: Row, kind: str) -> None:
 def _name(row: Row) -> str:
     rank = "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}  "
     label = row.model if len(row.model) <= 34 else row.model[:33] + "…"
-    return rank + label
+    return rank + escaping.picture(label)
 
 
 def _direction(best: str) -> str:
