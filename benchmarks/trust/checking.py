@@ -27,7 +27,7 @@ from benchmarks import registry
 from benchmarks.reports import boards
 from benchmarks.running import environment, scoring, stages
 from benchmarks.running.stages import Cell
-from benchmarks.trust import verifying
+from benchmarks.trust import opening, verifying
 from physbench.datasets import Splits
 from physbench.leaderboard import gate
 from physbench.leaderboard import record as records
@@ -182,14 +182,15 @@ def _references(
     named = {registry.load("model", m).name: str(m) for m in models}
     groups: Groups = {}
     for record in records.read_all(root):
-        task_name = next((t for t in tasks if Path(t).stem == record.task.name), record.task.name)
-        if (tasks and task_name not in tasks) or (named and record.model.name not in named):
+        given = next((t for t in tasks if Path(t).stem == record.task.name), None)
+        if (tasks and given is None) or (named and record.model.name not in named):
             continue
         if record.status != "ok" or not record.metrics or record.metrics[0].value is None:
             continue
-        if not boards.current(record, registry.load("task", task_name).object):
+        task_name, task = opening.task_of(record, given)
+        if not boards.current(record, task):
             continue
-        model = named.get(record.model.name, record.model.name)
+        model = opening.admitted("model", record.model.name, named.get(record.model.name))
         groups.setdefault((task_name, record.dataset.name, model), []).append(record)
     chosen = _affordable(groups) if fast and not models else list(groups)
     kept = {key: own for key in chosen if (own := _own_settings(key, groups[key]))}

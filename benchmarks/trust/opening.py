@@ -22,17 +22,18 @@ WEIGHTS = 2 << 30  # bytes
 
 def task_of(record: Record, given: Named = None) -> tuple[str, Task]:
     """Name (or the file given) and task of a record; RecordError where nobody vouches for it."""
-    name = _admitted("task", record.task.name, given)
+    name = admitted("task", record.task.name, given)
     return name, registry.load("task", name).object
 
 
 def model_of(record: Record, given: Named = None) -> tuple[str, Model]:
     """Name (or the file given) and model of a record; RecordError where nobody vouches for it."""
-    name = _admitted("model", record.model.name, given)
+    name = admitted("model", record.model.name, given)
     return name, registry.load("model", name).object
 
 
-def _admitted(kind: str, name: str, given: Named) -> str:
+def admitted(kind: str, name: str, given: Named = None) -> str:
+    """The name of a registered entry, or the file that the user gave; else RecordError."""
     if given is not None:
         return os.fspath(given)
     if name not in registry.names(kind):
