@@ -24,15 +24,21 @@ _HOME = {
     "cite": "benchmarks.reports.citing",
     "compare": "benchmarks.trust.comparing",
     "dataset": "benchmarks.api",
+    "export": "benchmarks.exporting",
     "model": "benchmarks.api",
     "run": "benchmarks.running.stages",
     "score": "benchmarks.running.scoring",
+    "submit": "benchmarks.submitting",
     "sweep": "benchmarks.sweeping.local",
     "task": "benchmarks.api",
     "verify": "benchmarks.trust.verifying",
 }
 
 __all__ = ["__version__", *_HOME]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

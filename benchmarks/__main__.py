@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
     board.set_defaults(call=board_verb)
     _explain_parser(verbs)
+    _exchange_parsers(verbs)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
     new.add_argument("kind", choices=["model", "task"])
     new.add_argument("name")
@@ -62,6 +63,23 @@ def _list_parser(verbs: Any) -> None:
     info.add_argument("name")
     info.add_argument("--croissant", action="store_true", help="a dataset's card as JSON-LD")
     info.set_defaults(call=info_verb)
+
+
+def _exchange_parsers(verbs: Any) -> None:
+    export = verbs.add_parser("export", help="a task's splits as plain files, for any language")
+    export.add_argument("task", help="a task's name or file")
+    export.add_argument("folder", type=Path, help="a new folder")
+    submit = verbs.add_parser("submit", help="score predictions that were made elsewhere")
+    submit.add_argument("task", help="a task's name or file")
+    submit.add_argument("predictions", type=Path, help=".csv or .npz, as the export's schema says")
+    submit.add_argument("--card", type=Path, required=True, help="card.toml: name, authors, ...")
+    submit.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
+    for verb, call in ((export, export_verb), (submit, submit_verb)):
+        verb.add_argument("--dataset", help="default: the task's first")
+        verb.add_argument(
+            "--protocol", action="append", default=[], metavar="K=V", help="a keyword of the task"
+        )
+        verb.set_defaults(call=call)
 
 
 def _trust_parsers(verbs: Any) -> None:
@@ -292,6 +310,35 @@ def run_verb(options: argparse.Namespace) -> int:
     )
     print(printed.after_run(found, options.runs))
     return max(STATUS.get(record.status, 1) for record in found)
+
+
+def export_verb(options: argparse.Namespace) -> int:
+    """Write the splits and print the files."""
+    from benchmarks import exporting
+
+    protocol = assignments(options.protocol)
+    for path in exporting.export(
+        options.task, options.folder, dataset=options.dataset, protocol=protocol
+    ):
+        print(path)
+    return 0
+
+
+def submit_verb(options: argparse.Namespace) -> int:
+    """Score the predictions, write their record and print it beside the board's references."""
+    from benchmarks import submitting
+    from benchmarks.reports import printed
+
+    record = submitting.submit(
+        options.task,
+        options.predictions,
+        card=options.card,
+        dataset=options.dataset,
+        protocol=assignments(options.protocol),
+        runs=options.runs,
+    )
+    print(printed.after_run([record], options.runs))
+    return 0
 
 
 def sweep_verb(options: argparse.Namespace) -> int:

@@ -204,6 +204,8 @@ def _role(
     good: list[Record], failures: int, reason: str | None
 ) -> tuple[Literal["ranked", "unranked", "oracle"], str]:
     notes = [f"{failures} seed(s) failed"] if failures else []
+    if good[0].model.origin == "submitted":
+        notes.append("submitted by its authors")
     if good[0].model.oracle:
         return "oracle", "; ".join(["oracle: sees the truth", *notes])
     if reason:

@@ -89,7 +89,7 @@ class DatasetPart(Closed):
 class ModelPart(Closed):
     name: Name
     source: Hex
-    origin: Literal["zoo", "file"]
+    origin: Literal["zoo", "file", "submitted"]
     reference: str
     parameters: Count | None = Field(description="number of trained parameters")
     hyper_parameters: dict[str, Any] = Field(description="all keywords of fit, defaults included")

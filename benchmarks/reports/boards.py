@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import registry
 from benchmarks.running import stages
@@ -82,15 +83,25 @@ def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> l
 
 def current(record: Record, task: Task) -> bool:
     """Whether a record belongs on today's board: default protocol, today's definitions."""
-    default = stages.resolve(task.load, {}, "protocol")
     versions = {metric.name: metric.version for metric in task.metrics}
     return (
         record.task.version == task.version
-        and record.task.protocol == default
+        and resolved(task, record.task.protocol) == resolved(task, {})
         and record.dataset.name in task.named
         and record.lineage.reproduces is None
         and {m.name: m.version for m in record.metrics} in (versions, {})
     )
+
+
+def resolved(task: Task, protocol: Mapping[str, Any]) -> dict[str, Any] | None:
+    """All keywords of a protocol; None for one with a keyword that the task no longer has.
+
+    A keyword that came later has its default: an old record followed it too.
+    """
+    try:
+        return stages.resolve(task.load, protocol, "protocol", skip=("fold",))
+    except (registry.UnknownName, TypeError):
+        return None
 
 
 def write(found: Sequence[Board], folder: Path) -> list[Path]:

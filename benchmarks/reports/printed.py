@@ -43,7 +43,7 @@ def _reference(row: Row) -> str:
 
 
 def _board_of(record: Record, runs: str | os.PathLike[str] | None) -> Board | None:
-    if record.model.origin == "file" and record.task.name not in registry.names("task"):
+    if record.task.name not in registry.names("task"):
         return None
     same = [
         b
