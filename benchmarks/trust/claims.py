@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reports import boards
+from physbench.leaderboard import record as records
 
 Value = tuple[float, float, float]  # number, low, high; NaN without an interval
 
@@ -172,6 +173,26 @@ def lorentznet_rejection_50() -> Value:
     return _rejection(0.5)
 
 
+def ratio_methods_order() -> Value:
+    """Kendall's tau of the published and our order by trimmed error, from committed records."""
+    from scipy.stats import kendalltau
+
+    published = {"carl": 0.0026, "rolr": 0.0014, "sally": 0.0005, "rascal": 0.0004}
+    published["cascal"] = 0.0002
+    found: dict[str, list[float]] = {name: [] for name in published}
+    for record in records.read_all(boards.committed_root() / "likelihood_ratio" / "eft_toy"):
+        part = next((m for m in record.metrics if m.name == "trimmed_mse"), None)
+        plain = record.task.protocol.get("events") == 100_000
+        if record.model.name in found and plain and part is not None and part.value is not None:
+            found[record.model.name].append(part.value)
+    if not all(found.values()):
+        raise FileNotFoundError(
+            f"no committed records of {[n for n, v in found.items() if not v]}"
+        )
+    ours = [float(np.mean(found[name])) for name in published]
+    return _exact(kendalltau(list(published.values()), ours).statistic)
+
+
 CHECKS: dict[str, Callable[[], Value]] = {
     function.__name__: function
     for function in (
@@ -183,5 +204,6 @@ CHECKS: dict[str, Callable[[], Value]] = {
         lorentznet_auc,
         lorentznet_rejection_30,
         lorentznet_rejection_50,
+        ratio_methods_order,
     )
 }

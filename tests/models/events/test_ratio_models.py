@@ -28,6 +28,7 @@ from physbench.models.events import (
     no_information,
     nre,
     parton_level,
+    rascal,
     sally,
 )
 from physbench.models.events._ratio_networks import Batch, Batches, Estimate, Network
@@ -280,3 +281,17 @@ def test_events_know_where_they_were_drawn(splits: Splits) -> None:
     batch = _ratio_networks.drawn_at(splits.train.take(range(4)))
     own = splits.train.inputs.theta
     assert batch.theta.tolist() == pytest.approx([own[0], 0, own[2], 0])
+
+
+@pytest.mark.slow
+def test_order_of_the_learned_ladder(splits: Splits) -> None:
+    """One seed at the presets: labels, joint ratio, joint ratio and score; trees between."""
+    found = {}
+    for module in (carl, boosted_coefficients, alice, rascal):
+        fitted = module.fit(
+            splits.train, splits.validation, seed=0, **module.MODEL.presets["eft_toy"]
+        )
+        answer = module.MODEL.predict(fitted, splits.test.inputs)
+        found[module.__name__.rpartition(".")[2]] = error(splits.test, answer)
+    assert 0.118 > found["carl"] > found["boosted_coefficients"] > found["alice"], found
+    assert found["alice"] > 0.8 * found["rascal"], found
