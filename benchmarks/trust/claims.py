@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reports import boards
+from physbench.leaderboard import board as tables
 from physbench.leaderboard import record as records
+from physbench.leaderboard import statistics
+from physbench.leaderboard.record import Record
 
 Value = tuple[float, float, float]  # number, low, high; NaN without an interval
 
@@ -55,11 +58,29 @@ def _judged(entry: dict[str, Any]) -> Claim:
         none = dict.fromkeys(("ours", "low", "high"))
         reason = str(error).partition("\n")[0]
         return Claim(**shared, **none, verdict="not checked", reason=reason)
-    near = abs(ours - entry["value"]) <= entry["tolerance"] * (1 + 1e-9)
-    verdict = "reproduced" if near else "not reproduced"
-    reason = "" if near else f"{ours - entry['value']:+.4g} away, {entry['tolerance']:g} allowed"
+    verdict, reason = _verdict(entry, ours, low, high)
     ends = [None if math.isnan(end) else end for end in (low, high)]
     return Claim(**shared, ours=ours, low=ends[0], high=ends[1], verdict=verdict, reason=reason)
+
+
+def _verdict(entry: dict[str, Any], ours: float, low: float, high: float) -> tuple[str, str]:
+    """A number is reproduced or not; a statement (`expects`) is judged by our interval.
+
+    `more` says that our number is above `value`, `near` that it lies within `tolerance` of it.
+    The statement is supported where the whole interval agrees, contradicted where none of it does.
+    """
+    value, tolerance = entry["value"], entry["tolerance"]
+    if "expects" not in entry:
+        if abs(ours - value) <= tolerance * (1 + 1e-9):
+            return "reproduced", ""
+        return "not reproduced", f"{ours - value:+.4g} away, {tolerance:g} allowed"
+    bounds = {"more": (value, math.inf), "near": (value - tolerance, value + tolerance)}
+    least, most = bounds[entry["expects"]]
+    if least <= low and high <= most:
+        return "supported", ""
+    if high < least or low > most:
+        return "contradicted", "the whole interval disagrees"
+    return "undecided", "the interval holds both"
 
 
 def markdown(claims: list[Claim]) -> str:
@@ -145,10 +166,10 @@ def _lorentznet() -> tuple[Any, Any]:
 
 def lorentznet_auc() -> Value:
     """With the error of DeLong's limit for large samples, sqrt(var over jets)."""
-    from physbench.tasks.metrics import anomaly
+    from physbench.tasks.metrics import ranking
 
     background, signal = _lorentznet()
-    area = anomaly.area_under_curve(background, signal)
+    area = ranking.area_under_curve(background, signal)
     # Variance of a Mann-Whitney statistic from the placements of each side.
     order = np.sort(background)
     placed = np.searchsorted(order, signal) / len(order)
@@ -158,9 +179,9 @@ def lorentznet_auc() -> Value:
 
 
 def _rejection(efficiency: float) -> Value:
-    from physbench.tasks.metrics import anomaly
+    from physbench.tasks.metrics import ranking
 
-    point = anomaly.working_point(*_lorentznet(), efficiency)
+    point = ranking.working_point(ranking.roc(*_lorentznet()), efficiency)
     half = 1.96 * point.sigma
     return point.rejection, point.rejection - half, point.rejection + half
 
@@ -193,11 +214,54 @@ def ratio_methods_order() -> Value:
     return _exact(kendalltau(list(published.values()), ours).statistic)
 
 
+def _dark_jets(model: str) -> list[Record]:
+    """The committed records of a row of the dark-jets board."""
+    everything, local = boards.gather()
+    by_id = {record.id[:12]: record for record in everything}
+    for board in boards.of_task("dark_jets", everything, local):
+        for row in board.rows:
+            if board.dataset == "dark_showers" and row.model == model:
+                return [by_id[one] for one in row.records]
+    raise FileNotFoundError(f"no records of {model} on dark_jets, dark_showers")
+
+
+def darkclr_above_density() -> Value:
+    """DarkCLR minus the Gaussian mixture in the ranking metric, paired by jet."""
+    found = [tables.scores_of(_dark_jets(name)) for name in ("darkclr", "gaussian_mixture")]
+    estimate = statistics.difference(*found)
+    return estimate.value, estimate.low, estimate.high
+
+
+def _mean_metric(model: str, metric: str) -> Value:
+    """A metric's mean over seeds, with half widths of seeds and units added in quadrature."""
+    parts = [m for r in _dark_jets(model) for m in r.metrics if m.name == metric]
+    values = np.array([part.value for part in parts], dtype=float)
+    units = np.mean([((part.high or 0.0) - (part.low or 0.0)) / 2 for part in parts])
+    seeds = 0.0
+    if len(values) > 1:
+        from scipy.stats import t
+
+        seeds = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    half = math.hypot(float(units), float(seeds))
+    return float(values.mean()), float(values.mean()) - half, float(values.mean()) + half
+
+
+def darkclr_control() -> Value:
+    return _mean_metric("darkclr", "control_log_rejection")
+
+
+def darkclr_worst() -> Value:
+    return _mean_metric("darkclr", "worst_log_rejection")
+
+
 CHECKS: dict[str, Callable[[], Value]] = {
     function.__name__: function
     for function in (
         interaction_network_size,
         darkclr_size,
+        darkclr_above_density,
+        darkclr_control,
+        darkclr_worst,
         bapst_size,
         botan_size,
         bapst_pearson,

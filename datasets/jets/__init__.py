@@ -91,29 +91,21 @@ class Jets(_Columns, Described):
 
 @dataclass(frozen=True, eq=False)
 class JetTruth(_Columns):
-    """What a jet is, and the observables that its score must not merely copy.
+    """What a jet is, and the observables that its score must not merely copy."""
 
-    Attributes
-    ----------
-    signal:
-        (n,) int8: 0 is background, k > 0 is `signals[k - 1]`.
-    matched:
-        (n,) bool: the jet is in the pT-matched test set (all background jets are).
-    event:
-        (n,) int64: generator event; jets of one event are never in two splits.
-    pt, mass, multiplicity:
-        As in `Jets`, for the leakage diagnostics.
-    signals:
-        Names of the signals.
-    """
-
-    signal: NDArray[np.int8]
-    matched: NDArray[np.bool_]
-    event: NDArray[np.int64]
-    pt: Floats
-    mass: Floats
-    multiplicity: NDArray[np.int64]
-    signals: tuple[str, ...]
+    signal: NDArray[np.int8] = described(
+        "(n,)", "1", "0 is background, k > 0 is the k-th of `signals`"
+    )
+    weight: Floats = described(
+        "(n,)", "1", "makes the pT spectrum of each signal that of the background; mean 1 a class"
+    )
+    event: NDArray[np.int64] = described(
+        "(n,)", "1", "generator event; the jets of one event are never in two splits"
+    )
+    pt: Floats = described("(n,)", "GeV", "transverse momentum of the jet")
+    mass: Floats = described("(n,)", "GeV", "mass of the jet")
+    multiplicity: NDArray[np.int64] = described("(n,)", "1", "number of constituents")
+    signals: tuple[str, ...] = described("(signals,)", "1", "names of the signals")
 
     def __len__(self) -> int:
         return len(self.signal)
@@ -214,35 +206,36 @@ class Sample:
     files: dict[str, str]
 
 
-def match_pt(
-    pt: NDArray[np.floating[Any]],
-    background: NDArray[np.floating[Any]],
-    generator: np.random.Generator,
-    width: float = 10.0,
-) -> NDArray[np.bool_]:
-    """Which signal jets to keep so that their pT spectrum is the background's.
+def pt_weights(
+    pt: NDArray[np.floating[Any]], background: NDArray[np.floating[Any]], bins: int = 50
+) -> Floats:
+    """Weights (n,) of signal jets, mean 1, that give them the pT spectrum of the background.
 
-    pT is binned in `width` GeV. A jet of bin b is kept with probability (B_b / S_b) /
-    max_c(B_c / S_c), drawn as an exact number of jets a bin, so that the match has no statistical
-    noise of its own. Bins with fewer than 1 in 1000 background jets, or without signal, do not
-    decide the scale.
+    The bins hold equal numbers of background jets; a signal jet weighs the background's share of
+    its bin over the signal's. There are at most `bins`, and fewer where one would hold less than
+    20 jets of a class on average. pT in GeV; signal outside the background's range counts to the
+    outermost bin. Raises ValueError where the ranges of the classes do not overlap.
     """
-    low = np.floor(min(pt.min(), background.min()) / width) * width
-    high = np.ceil((max(pt.max(), background.max()) + 1e-6) / width) * width
-    edges = np.arange(low, high + width / 2, width)
-    signal_bin = np.digitize(pt, edges) - 1
-    n_signal = np.bincount(signal_bin, minlength=len(edges))
-    n_background = np.bincount(np.digitize(background, edges) - 1, minlength=len(edges))
-    deciding = (n_background > 1e-3 * len(background)) & (n_signal > 0)
-    if not deciding.any():
+    if pt.min() > background.max() or pt.max() < background.min():
         raise ValueError(
-            f"signal and background share no bin of pT ({width:g} GeV wide): signal "
-            f"{pt.min():.4g} to {pt.max():.4g} GeV, background {background.min():.4g} to "
-            f"{background.max():.4g} GeV; their pT spectra cannot be matched"
+            f"signal and background share no range of pT: signal {pt.min():.4g} to "
+            f"{pt.max():.4g} GeV, background {background.min():.4g} to {background.max():.4g} "
+            "GeV; their pT spectra cannot be matched"
         )
-    scale = np.min(n_signal[deciding] / n_background[deciding])
-    kept = np.zeros(len(pt), dtype=bool)
-    for b in np.flatnonzero(n_signal):
-        quota = min(round(scale * n_background[b]), int(n_signal[b]))
-        kept[generator.choice(np.flatnonzero(signal_bin == b), quota, replace=False)] = True
-    return kept
+    number = max(1, min(bins, len(pt) // 20, len(background) // 20))
+    inner = np.quantile(background, np.linspace(0, 1, number + 1)[1:-1])
+    place = np.searchsorted(inner, pt, "right")
+    wanted = np.bincount(np.searchsorted(inner, background, "right"), minlength=number)
+    weight = wanted[place] / np.bincount(place, minlength=number)[place]
+    return np.asarray(weight / weight.mean(), dtype=np.float32)
+
+
+def matching_weights(signal: NDArray[np.int8], test: NDArray[np.bool_], pt: Floats) -> Floats:
+    """`JetTruth.weight` of all jets: `pt_weights` for each signal of the test split, else 1."""
+    weight = np.ones(len(signal), dtype=np.float32)
+    background = pt[test & (signal == 0)]
+    for kind in np.unique(signal[test & (signal > 0)]):
+        chosen = test & (signal == kind)
+        if len(background):
+            weight[chosen] = pt_weights(pt[chosen], background)
+    return weight

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Dataset
 from physbench.datasets.common import reading, store
 from physbench.datasets.common.reading import DataError
-from physbench.datasets.jets import TEST, Jets, JetTruth, Sample, match_pt
+from physbench.datasets.jets import TEST, Jets, JetTruth, Sample, matching_weights
 
 MEDIAN_PT = (5.0, 20_000.0)  # GeV of a jet; in MeV or TeV the median is outside
 
@@ -64,24 +64,21 @@ def two_class(
 ) -> Sample:
     """A sample of one background and one signal, label 1 being the signal unless `inverse`.
 
-    The pT-matched test set is drawn with a fixed seed; a jet is its own event.
+    A jet is its own event.
     """
     signal = (1 - label if inverse else label).astype(np.int8)
     background, kind = names[::-1] if inverse else names
     where = " and ".join(files)
-    matched = signal == 0
     test = split == TEST
     for code, kind_of in ((0, background), (1, kind)):
         if not (test & (signal == code)).any():
             raise DataError(f"{where}: the test split has no {kind_of} jet; a score needs both")
     _check_units(jets, where)
     _check_copies(jets, split, where)
-    chosen = np.flatnonzero(test & (signal == 1))
     with reading.reading(Path(where), f"{background} and {kind} jets in the same range of pT"):
-        generator = np.random.default_rng(0)
-        matched[chosen] = match_pt(jets.pt[chosen], jets.pt[test & (signal == 0)], generator)
+        weight = matching_weights(signal, test, jets.pt)
     event = np.arange(len(jets), dtype=np.int64)
-    truth = JetTruth(signal, matched, event, jets.pt, jets.mass, jets.multiplicity, (kind,))
+    truth = JetTruth(signal, weight, event, jets.pt, jets.mass, jets.multiplicity, (kind,))
     ids = tuple(f"{(background, kind)[s]}-{k}" for k, s in enumerate(signal))
     return Sample(jets, truth, split, ids, files)
 

@@ -4,15 +4,21 @@ Jets: anti-kT R = 0.8 of visible particles with |eta| < 4.5, the two leading one
 100 GeV, then smeared (tracks, photon cells, hadron cells; not Delphes) and kept when 150 < pT <
 300 GeV and |eta| < 2 after smearing. sqrt(s) = 14 TeV, MPI, ISR and FSR on, no pile-up.
 
-Frozen: 20,000 QCD jets and 4,000 of each signal, Pythia 8.317, seed 1, setLambda on:
+An event gives one jet, so jets are independent. Frozen: Pythia 8.317, seed 2, 40,000 QCD jets
+(24,000 train, 4,000 validation, 12,000 test) and of the signals, 15 % of them held for
+contamination runs, the rest test:
 
 - `r_inv_0.75` (Aachen-like), `r_inv_0.5`, `r_inv_0.9`: dark mesons of 5 GeV, Lambda 5 GeV,
-  Z' of 2 TeV;
-- `mass_20`: r_inv 0.75 with dark mesons and Lambda of 20 GeV;
-- `r_inv_0` (Heidelberg-like stand-in): all dark mesons decay visibly, Z' of 500 GeV.
+  Z' of 2 TeV, 10,000 jets each;
+- `mass_20`: r_inv 0.75 with dark mesons and Lambda of 20 GeV, 10,000 jets;
+- `r_inv_0` (Heidelberg-like stand-in, a control): all dark mesons decay visibly, Z' of 500 GeV,
+  6,000 jets.
 
-Every Pythia setting, the mean number of dark mesons an event and the event counts stand in the
-file itself (`facts`).
+`HiddenValley:setLambda` is on. Off, the silent behaviour of old cards, is the variant
+`lambda_off` (not frozen, see `make`): there counting constituents is nearly optimal. Every Pythia
+setting, the mean number of dark mesons an event and the event counts stand in the file itself
+(`facts`). What changed since version 1: one jet an event, twice the background, 2.5 times the
+signals, and weights instead of thinning to match the pT spectra.
 """
 
 from __future__ import annotations
@@ -40,7 +46,8 @@ from physbench.datasets.jets import (
     Jets,
     JetTruth,
     Sample,
-    match_pt,
+    _packed,
+    matching_weights,
 )
 from physbench.datasets.jets._dark_shower_generator import (
     SIGNALS,
@@ -51,27 +58,34 @@ from physbench.datasets.jets._dark_shower_generator import (
 from physbench.datasets.jets._smearing import Detector
 
 FILE = "dark_showers.npz"
-SHA256 = "2449ecdebaa29cc0bc5f4f20ea77fe5807264fad93b8a5efb54093e0fad18b91"
+SHA256 = "4888993366e23a3f3880df8c953e2c2de016a647f8720e9ffb47bd687c8e7c1c"
 QCD_PARTS = (0.6, 0.1, 0.3)  # train, validation, test, by generator event
-HELD_PART = 0.2  # of the signal events: for contamination runs, never in the test split
+HELD_PART = 0.15  # of the signal events: for contamination runs, never in the test split
+SHARES = {"qcd": 1.0, "r_inv_0": 0.15}  # of `jets`; the other signals: SHARE
+SHARE = 0.25
 STORED = (
     *("constituents", "stored", "pt", "eta", "mass", "multiplicity"),
-    *("signal", "matched", "event", "rank", "split"),
+    *("signal", "event", "rank", "split"),
 )
 CHUNK = 1000  # jets from one Pythia seed
+VARIANTS = {"": FILE, "lambda_off": "dark_showers_lambda_off.npz"}
 
 
-def load(*, folder: str = "") -> Sample:
+def load(*, folder: str = "", variant: str = "") -> Sample:
     """The frozen sample, or the one that `data make dark_showers` wrote into `folder`.
 
-    Raises DataError when the frozen file was altered, FileNotFoundError when `folder` has no
-    sample.
+    `variant="lambda_off"` is found in a folder alone. Raises DataError when the frozen file was
+    altered, FileNotFoundError when `folder` has no sample.
     """
-    if folder:
-        path = Path(folder).expanduser() / FILE
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {list(VARIANTS)}; got '{variant}'")
+    if folder or variant:
+        path = Path(folder).expanduser() / VARIANTS[variant]
         if not path.exists():
+            off = " --set set_lambda=false" if variant else ""
             raise FileNotFoundError(
                 f"{path} is missing; make it with: python -m benchmarks data make dark_showers"
+                f"{off}, and name its folder"
             )
         return read(path)
     (path,) = store.checked("dark_showers", DATASET).values()
@@ -89,26 +103,25 @@ def _sample(path: Path, columns: dict[str, NDArray[Any]]) -> Sample:
     names = tuple(json.loads(str(columns["facts"]))["signals"])
     reading.check_range(columns["signal"], 0, len(names), "signal", "background or a signal")
     reading.check_range(columns["split"], TRAIN, HELD, "split", "train to held")
-    stored = columns["stored"].astype(np.int64)
-    slots = np.arange(CONSTITUENTS) < stored[:, None]
-    constituents = np.zeros((*slots.shape, 3), dtype=np.float32)
-    constituents[slots] = columns["constituents"]
+    reading.check_range(columns["stored"], 1, CONSTITUENTS, "stored", "slots of a jet")
+    constituents = _packed.unpack(columns["stored"], columns["constituents"], CONSTITUENTS)
     multiplicity = columns["multiplicity"].astype(np.int64)
     jets = Jets(constituents, columns["pt"], columns["eta"], columns["mass"], multiplicity)
-    signal, event = columns["signal"], columns["event"].astype(np.int64)
-    truth = JetTruth(signal, columns["matched"], event, jets.pt, jets.mass, multiplicity, names)
+    signal, split, event = columns["signal"], columns["split"], columns["event"].astype(np.int64)
+    weight = matching_weights(signal, split == TEST, jets.pt)
+    truth = JetTruth(signal, weight, event, jets.pt, jets.mass, multiplicity, names)
     labels = ("qcd", *names)
     ids = tuple(
         f"{labels[s]}-{e}-{r}" for s, e, r in zip(signal, event, columns["rank"], strict=True)
     )
-    return Sample(jets, truth, columns["split"], ids, {path.name: store.digest(path)})
+    return Sample(jets, truth, split, ids, {path.name: store.digest(path)})
 
 
 def make(
     folder: Path,
     *,
-    seed: int = 1,
-    events: int = 20_000,
+    seed: int = 2,
+    jets: int = 40_000,
     processes: int = 1,
     set_lambda: bool = True,
 ) -> None:
@@ -117,36 +130,36 @@ def make(
     Parameters
     ----------
     seed:
-        Decides everything; the frozen sample has seed 1.
-    events:
-        Number of QCD jets kept (one or two an event); a fifth of it for each signal.
+        Decides everything; the frozen sample has seed 2.
+    jets:
+        Number of QCD jets; a quarter of it for each signal, 15 % for the control.
     processes:
         Worker processes; the result does not depend on their number.
     set_lambda:
-        `HiddenValley:setLambda`; off is the silent behaviour of old cards, for study only.
+        `HiddenValley:setLambda`; off makes the variant `lambda_off`.
     """
-    if events < 100:
-        raise ValueError(f"events must be at least 100 to fill all splits; got {events}")
+    if jets < 100:
+        raise ValueError(f"jets must be at least 100 to fill all splits; got {jets}")
     started = time.perf_counter()
-    chunks = list(_chunks(events, seed, set_lambda))
+    chunks = list(_chunks(jets, seed, set_lambda))
     parts = []
     for done, part in enumerate(_generated(chunks, processes), start=1):
         parts.append(part)
-        jets = sum(len(p["jets"]) for p in parts)
-        rate = jets / (time.perf_counter() - started)
-        print(f"{done}/{len(chunks)} {chunks[done - 1].sample}: {jets} jets, {rate:.0f} jets/s")
-    columns = _columns(chunks, parts, seed)
-    np.savez_compressed(Path(folder) / FILE, **columns)
+        made = sum(len(p["jets"]) for p in parts)
+        rate = made / (time.perf_counter() - started)
+        print(f"{done}/{len(chunks)} {chunks[done - 1].sample}: {made} jets, {rate:.0f} jets/s")
+    name = VARIANTS["" if set_lambda else "lambda_off"]
+    np.savez_compressed(Path(folder) / name, **columns(chunks, parts, seed))
 
 
-def _chunks(events: int, seed: int, set_lambda: bool) -> Iterator[Chunk]:
+def _chunks(jets: int, seed: int, set_lambda: bool) -> Iterator[Chunk]:
     """The pieces of all samples; Pythia takes seeds from 1 to 900,000,000."""
     for position, name in enumerate(("qcd", *SIGNALS)):
-        wanted = events if name == "qcd" else events // 5
+        wanted = round(jets * SHARES.get(name, SHARE))
         for number, start in enumerate(range(0, wanted, CHUNK)):
             spawned = np.random.SeedSequence([seed, position, number]).generate_state(1)[0]
-            jets = min(CHUNK, wanted - start)
-            yield Chunk(name, number, jets, int(spawned) % 899_999_999 + 1, set_lambda)
+            size = min(CHUNK, wanted - start)
+            yield Chunk(name, number, size, int(spawned) % 899_999_999 + 1, set_lambda)
 
 
 def _generated(chunks: list[Chunk], processes: int) -> Iterator[dict[str, Any]]:
@@ -161,8 +174,8 @@ def _generate(chunk: Chunk) -> dict[str, Any]:
     return generate(chunk, Detector())
 
 
-def _columns(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """The arrays of the file: flat float16 constituents, and one row a jet for the rest."""
+def columns(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """The arrays of the file: packed constituents, and one row a jet for the rest."""
     names = ("qcd", *SIGNALS)
     order = [names.index(chunk.sample) for chunk in chunks]
     signal = np.repeat(np.array(order, dtype=np.int8), [len(p["jets"]) for p in parts])
@@ -171,20 +184,14 @@ def _columns(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dic
         name: np.concatenate([getattr(j, name) for j in jets])
         for name in ("constituents", "pt", "eta", "mass", "multiplicity")
     }
-    padded = joined.pop("constituents")
-    full = padded[..., 0] > 0
     event = np.concatenate([p["event"] for p in parts])
-    generator = np.random.default_rng([seed, 2])
-    split = _splits(signal, event, generator)
     return {
-        "constituents": padded[full].astype(np.float16),
-        "stored": full.sum(axis=1).astype(np.uint8),
+        **_packed.pack(joined.pop("constituents")),
         **joined | {"multiplicity": joined["multiplicity"].astype(np.uint16)},
         "signal": signal,
         "event": event.astype(np.uint32),
         "rank": np.concatenate([p["rank"] for p in parts]).astype(np.uint8),
-        "split": split,
-        "matched": _matched(signal, split, joined["pt"], generator),
+        "split": _splits(signal, event, np.random.default_rng([seed, 2])),
         "facts": np.array(json.dumps(_facts(chunks, parts, seed), sort_keys=True)),
     }
 
@@ -204,21 +211,6 @@ def _splits(
         else:
             split[chosen] = np.where(share < HELD_PART, HELD, TEST)[inverse]
     return split
-
-
-def _matched(
-    signal: NDArray[np.int8],
-    split: NDArray[np.int8],
-    pt: NDArray[np.float32],
-    generator: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """The pT-matched test sets: all QCD jets, and of each signal as many as the spectrum lets."""
-    matched: NDArray[np.bool_] = np.asarray(signal == 0)
-    test = split == TEST
-    for kind in range(1, int(signal.max()) + 1):
-        chosen = np.flatnonzero((signal == kind) & test)
-        matched[chosen] = match_pt(pt[chosen], pt[test & (signal == 0)], generator)
-    return matched
 
 
 def _facts(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int) -> dict[str, Any]:
@@ -251,7 +243,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 DATASET = Dataset(
     summary="QCD and dark-shower jets from Pythia 8.317 with parametric smearing",
-    version="1",
+    version="2",
     licence="MIT (generated for this suite with Pythia 8, GPL-2.0-or-later)",
     citation="""@article{Bierlich:2022pfr,
   author = {Bierlich, Christian and others},
@@ -261,9 +253,9 @@ DATASET = Dataset(
   year = {2022},
   doi = {10.21468/SciPostPhysCodeb.8}
 }""",
-    source="generated by `python -m benchmarks data make dark_showers --seed 1`",
+    source="generated by `python -m benchmarks data make dark_showers --seed 2`",
     load=load,
-    files=(File(FILE, SHA256, 8881903),),
+    files=(File(FILE, SHA256, 12110324),),
     embedded=True,
     make=make,
 )

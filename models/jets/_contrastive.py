@@ -6,37 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from physbench.models.common.layers import Block
+
 PT_SCALE = 300.0  # GeV
 GROUPS = 4
 FEATURES = {"linear": 3, "log": 6}  # numbers a constituent
-
-
-class Layer(nn.Module):
-    """Post-norm transformer layer: attention, then a feed-forward network, both residual."""
-
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.mixing = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
-        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.expand = nn.Linear(width, feed_forward)
-        self.contract = nn.Linear(feed_forward, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
-        """`x` (n, slots, width); `allowed` (n, 1, 1, slots) marks slots to attend to."""
-        n, slots, width = x.shape
-        parts = self.mixing(x).view(n, slots, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        rate = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=allowed, dropout_p=rate
-        )
-        mixed = self.output(mixed.transpose(1, 2).reshape(n, slots, width))
-        x = self.first(x + self.dropout(mixed))
-        changed = self.contract(self.dropout(torch.relu(self.expand(x))))
-        return self.second(x + self.dropout(changed))  # type: ignore[no-any-return]
 
 
 def constituent_features(jets: Tensor, kind: str) -> Tensor:
@@ -59,8 +33,10 @@ def constituent_features(jets: Tensor, kind: str) -> Tensor:
 class JetEncoder(nn.Module):
     """Jets (n, slots, 3) to h (n, width) and z (n, head): permutation and padding invariant.
 
-    Constituents (`constituent_features`) are embedded linearly, pass the transformer layers and
-    are summed over filled slots to h; two dense layers make z. arXiv:2312.03067.
+    Constituents (`constituent_features`) are embedded linearly, pass post-norm transformer blocks
+    and are summed over filled slots to h; two dense layers make z. arXiv:2312.03067. With
+    `continuous`, as in arXiv:2108.04253, a constituent is attended to in proportion to sqrt(pT)
+    and enters the sum with its share of the pT: soft constituents fade instead of stopping.
     """
 
     def __init__(
@@ -73,19 +49,20 @@ class JetEncoder(nn.Module):
         head: int = 512,
         dropout: float = 0.1,
         features: str = "linear",
+        continuous: bool = False,
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(
-                f"width must be a multiple of heads; got width {width}, heads {heads}"
-            )
         if features not in FEATURES:
             raise ValueError(f"features must be one of {', '.join(FEATURES)}; got '{features}'")
-        self.features = features
+        self.features, self.continuous = features, continuous
         self.embed = nn.Linear(FEATURES[features], width)
-        self.layers = nn.ModuleList(
-            Layer(width, heads, feed_forward, dropout) for _ in range(layers)
-        )
+        self.blocks = nn.ModuleList(
+            Block(
+                width, heads, feed_forward, dropout=dropout, attention_dropout=dropout,
+                activation="relu",
+            )
+            for _ in range(layers)
+        )  # fmt: skip
         self.head = nn.Sequential(nn.Linear(width, head), nn.ReLU(), nn.Linear(head, head))
 
     def forward(self, jets: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,11 +76,13 @@ class JetEncoder(nn.Module):
         return h, self.head(h)
 
     def _pooled(self, jets: Tensor) -> Tensor:
-        filled = jets[..., 0] > 0
+        pt, filled = jets[..., 0], jets[..., 0] > 0
+        allowed = 0.5 * pt.log() if self.continuous else filled  # ln 0 = -inf: not attended to
+        share = pt / pt.sum(1, keepdim=True) if self.continuous else filled
         x = self.embed(constituent_features(jets, self.features))
-        for layer in self.layers:
-            x = layer(x, filled[:, None, None, :])
-        pooled: Tensor = (x * filled[..., None]).sum(1)
+        for block in self.blocks:
+            x = block(x, allowed[:, None, None, :])
+        pooled: Tensor = (x * share[..., None]).sum(1)
         return pooled
 
 
@@ -120,25 +99,47 @@ def contrastive(
 
 
 def anomaly_contrastive(
-    first: Tensor, second: Tensor, anomalous: Tensor, temperature: float
+    first: Tensor, second: Tensor, anomalous: Tensor, temperature: float, *, both: bool = False
 ) -> Tensor:
-    """AnomCLR: as `contrastive` without a+ below, and s(a,a-) subtracted from s(a,a+)."""
+    """AnomCLR: as `contrastive` without a+ below, and s(a,a-) subtracted from s(a,a+).
+
+    As released, s(a,a-) is that of the pair's first member for both; with `both` each member has
+    its own.
+    """
     positive, others = _logits(first, second, temperature, False)
-    away = _away(first, second, anomalous) / temperature
+    away = _away(first, second, anomalous, both) / temperature
     return (others - (positive - away)).mean()
 
 
 def anomaly_contrastive_plus(
-    first: Tensor, second: Tensor, anomalous: Tensor, temperature: float
+    first: Tensor, second: Tensor, anomalous: Tensor, temperature: float, *, both: bool = False
 ) -> Tensor:
-    """AnomCLR+: mean_a (s(a,a-) - s(a,a+)) / tau; needs no negatives from the batch."""
+    """AnomCLR+: mean_a (s(a,a-) - s(a,a+)) / tau; needs no negatives from the batch.
+
+    Bounded by -2/tau. `both` as in `anomaly_contrastive`.
+    """
     near = F.cosine_similarity(first, second)
-    return (_away(first, second, anomalous) - near.repeat(2)).mean() / temperature
+    away = _away(first, second, anomalous, both)
+    return (away - near.repeat(2)).mean() / temperature
 
 
-def _away(first: Tensor, second: Tensor, anomalous: Tensor) -> Tensor:
+def _away(first: Tensor, second: Tensor, anomalous: Tensor, both: bool) -> Tensor:
     """(2n,): similarity of each anchor with its anomalous view."""
-    return torch.cat([F.cosine_similarity(v, anomalous) for v in (first, second)])
+    members = (first, second) if both else (first, first)
+    return torch.cat([F.cosine_similarity(v, anomalous) for v in members])
+
+
+def spread(z: Tensor) -> Tensor:
+    """Variance and covariance terms of VICReg (arXiv:2105.04906): 25 V(z) + C(z) of z (n, k).
+
+    V is the mean over components of max(0, 1 - sqrt(variance + 1e-4)), C the sum of the squared
+    covariances of different components over k. A collapsed representation pays for both.
+    """
+    centred = z - z.mean(0)
+    covariance = centred.T @ centred / (len(z) - 1)
+    variance = covariance.diagonal()
+    mixed = covariance.square().sum() - variance.square().sum()
+    return 25 * F.relu(1 - (variance + 1e-4).sqrt()).mean() + mixed / z.shape[1]
 
 
 def _logits(

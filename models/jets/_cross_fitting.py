@@ -3,16 +3,13 @@ saw its event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import take
 from physbench.datasets.jets import JetTruth
-
-Train = Callable[[Any, NDArray[np.bool_], NDArray[np.float64], int], Callable[[Any], Any]]
 
 
 def folds(truth: JetTruth, number: int, seed: int) -> NDArray[np.int64]:
@@ -26,29 +23,32 @@ def folds(truth: JetTruth, number: int, seed: int) -> NDArray[np.int64]:
     return np.asarray(order[inverse] % number)
 
 
-def balanced(truth: JetTruth) -> NDArray[np.float64]:
-    """Weights (n,): each signal weighs the same, all together as much as the background."""
-    counts = np.bincount(truth.signal, minlength=1)
-    present = max(int(np.count_nonzero(counts[1:])), 1)
-    share = np.where(np.arange(len(counts)) == 0, 1.0, 1.0 / present)
-    weights = (share / np.maximum(counts, 1))[truth.signal]
-    return np.asarray(weights * len(truth) / weights.sum())
-
-
-def out_of_fold(
-    inputs: Any, truth: JetTruth, train: Train, *, number: int, seed: int
-) -> NDArray[np.float64]:
-    """Scores (n,) of `train(inputs, is_signal, weights, seed) -> score` cross-fitted by event.
-
-    `inputs` are jets, or an array with a row of features for each jet.
-    Training uses the pT-matched jets, so that pT cannot help; all jets are scored.
-    """
+def parts(
+    truth: JetTruth, number: int, seed: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(train, score): indices of the jets to learn from and to score, for every fold."""
     fold = folds(truth, number, seed)
-    scores = np.empty(len(truth))
     for k in range(number):
-        chosen = np.flatnonzero((fold != k) & truth.matched)
-        labels = truth.take(chosen)
-        score = train(take(inputs, chosen), labels.signal > 0, balanced(labels), seed)
-        rest = np.flatnonzero(fold == k)
-        scores[rest] = score(take(inputs, rest))
-    return scores
+        yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+
+
+def balanced(signal: NDArray[np.int8], weight: NDArray[Any]) -> NDArray[np.float64]:
+    """Weights (n,) with mean 1 in which every class of `signal` weighs the same.
+
+    `weight` (n,) makes the pT spectra equal, so that pT cannot help a classifier.
+    """
+    sums = np.bincount(signal, weight)
+    given = np.asarray(weight / sums[signal], dtype=np.float64)
+    return np.asarray(given * len(given) / given.sum())
+
+
+def own_columns(scores: NDArray[np.float64], truth: JetTruth) -> NDArray[np.float64]:
+    """Scores (n, signals) with the columns of other signals emptied: nothing compares them.
+
+    Background keeps all its columns, a jet of signal k only the k-th; the rest is the column's
+    lowest value, which takes no room when it is stored.
+    """
+    kept = (truth.signal == 0)[:, None] | (
+        truth.signal[:, None] == np.arange(1, scores.shape[1] + 1)
+    )
+    return np.where(kept, scores, scores.min(axis=0))

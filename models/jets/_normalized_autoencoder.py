@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,13 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from physbench.datasets import Split
+from physbench.datasets.jets import Jets
+from physbench.models import Context
+from physbench.models.common import training
+from physbench.models.jets._batches import Batches
+from physbench.models.jets._jet_observables import images
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,9 @@ class NormalizedAutoencoder(nn.Module):
         if output not in ("linear", "softmax"):
             raise ValueError(f"output must be 'linear' or 'softmax'; got '{output}'")
         self.output, self.amplitude, self.latent = output, amplitude, latent
+        self.options = {
+            "hidden": tuple(hidden), "latent": latent, "output": output, "amplitude": amplitude
+        }  # fmt: skip
         self.encoder = _dense((size, *hidden, latent))
         self.decoder = _dense((latent, *reversed(hidden), size))
         self.register_buffer("mean", torch.zeros(size))
@@ -154,24 +165,21 @@ class NormalizedAutoencoder(nn.Module):
     def reconstruct(
         self,
         data: Tensor,
+        held: Tensor,
         *,
         epochs: int,
         learning_rate: float,
         batch: int,
         clip: float,
         seed: int,
+        context: Context = Context(),
     ) -> None:
-        """Plain autoencoder training: Adam on the mean energy, gradient norm clipped."""
-        generator = torch.Generator().manual_seed(seed)
-        optimiser = torch.optim.Adam(self.parameters(), learning_rate)
-        for _ in range(epochs):
-            for index in torch.split(torch.randperm(len(data), generator=generator), batch):
-                loss = self.energy(data[index]).mean()
-                optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(self.parameters(), clip)
-                optimiser.step()
-                _finite(loss)
+        """Plain autoencoder training on the mean energy; the best weights on `held` are kept."""
+        training.train(
+            self, lambda module, x: module.energy(x).mean(), Batches(batch, seed, data),
+            Batches(batch, seed, held), seed=seed, epochs=epochs, learning_rate=learning_rate,
+            clip=clip, context=context,
+        )  # fmt: skip
 
     def normalize(self, data: Tensor, how: Normalization, seed: int) -> None:
         """The second phase; `gaps` keeps mean E(x) - E(x') of each epoch: near 0 is good."""
@@ -218,6 +226,62 @@ class NormalizedAutoencoder(nn.Module):
     @staticmethod
     def _positive(x: Tensor) -> Tensor:
         return x.clamp(min=0.0)
+
+
+@dataclass(frozen=True)
+class Imaged:
+    """A trained autoencoder of jet images, and how its images are made."""
+
+    network: NormalizedAutoencoder
+    pixels: int
+    blur: float
+
+
+def save_imaged(fitted: Imaged, path: Path) -> None:
+    """Weights and what is needed to build the network again."""
+    extra = {"pixels": fitted.pixels, "blur": fitted.blur, "options": fitted.network.options}
+    training.save(fitted.network, path, extra)
+
+
+def load_imaged(path: Path) -> Imaged:
+    """What `save_imaged` wrote."""
+    state, extra = training.load(path)
+    network = NormalizedAutoencoder(extra["pixels"] ** 2, **extra["options"])
+    network.load_state_dict(state)
+    return Imaged(network.eval(), extra["pixels"], extra["blur"])
+
+
+def trained_on_images(
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    pixels: int,
+    blur: float,
+    hidden: tuple[int, ...],
+    latent: int,
+    learning_rate: float,
+    batch: int,
+    epochs: int,
+    clip: float,
+    context: Context,
+) -> Imaged:
+    """A plain autoencoder on images of pixels x pixels, blurred by `blur` pixels."""
+    torch.manual_seed(seed)
+    data, held = (images(part.inputs, pixels, blur=blur) for part in (train, validation))
+    network = NormalizedAutoencoder(
+        data.shape[1], hidden=tuple(hidden), latent=latent, output="softmax", amplitude=pixels
+    ).standardise(data)
+    network.reconstruct(
+        network.standardised(data), network.standardised(held), epochs=epochs,
+        learning_rate=learning_rate, batch=batch, clip=clip, seed=seed, context=context,
+    )  # fmt: skip
+    return Imaged(network.eval(), pixels, blur)
+
+
+def image_energies(fitted: Imaged, inputs: Jets) -> NDArray[np.float64]:
+    """Mean squared reconstruction error of jets (n,)."""
+    return fitted.network.energies(images(inputs, fitted.pixels, blur=fitted.blur))
 
 
 def _dense(sizes: tuple[int, ...]) -> nn.Sequential:

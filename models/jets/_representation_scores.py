@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+BANK = 5000  # background representations kept for the nearest neighbours
+
 
 def normalised(z: NDArray[np.floating[Any]]) -> Array:
     """Rows of unit length."""
@@ -22,7 +24,7 @@ def normalised(z: NDArray[np.floating[Any]]) -> Array:
 
 @dataclass(frozen=True)
 class Background:
-    """Normalised representations (n, k) of background jets, their mean and inverse covariance."""
+    """Mean (k,) and inverse covariance (k, k) of background representations, and some of them."""
 
     bank: Array
     mean: Array
@@ -30,30 +32,44 @@ class Background:
 
     @classmethod
     def of(cls, z: NDArray[np.floating[Any]], ridge: float = 1e-6) -> Background:
-        """From representations; `ridge` times the mean variance steadies the inverse."""
-        bank = normalised(z)
-        covariance = np.asarray(np.cov(bank, rowvar=False), dtype=np.float64)
+        """From representations (n, k); `ridge` times the mean variance steadies the inverse."""
+        known = np.asarray(z, dtype=np.float64)
+        covariance = np.asarray(np.cov(known, rowvar=False), dtype=np.float64).reshape(
+            known.shape[1], -1
+        )
         size = len(covariance)
         covariance += (ridge * np.trace(covariance) / size + 1e-15) * np.eye(size)
-        return cls(
-            bank,
-            np.asarray(bank.mean(axis=0), dtype=np.float64),
-            np.asarray(np.linalg.inv(covariance), dtype=np.float64),
-        )
+        precision = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+        return cls(known[:BANK], np.asarray(known.mean(axis=0)), precision)
 
     def maha(self, z: NDArray[np.floating[Any]]) -> Array:
-        """Squared Mahalanobis distance of normalised z to the background (n,)."""
-        d = normalised(z) - self.mean
-        return np.asarray(np.einsum("ni,ij,nj->n", d, self.precision, d))
+        """Squared Mahalanobis distance to the background (n,)."""
+        return np.asarray((self.whitened(z) ** 2).sum(axis=1))
+
+    def whitened(self, z: NDArray[np.floating[Any]]) -> Array:
+        """Representations (n, k) in which the background has mean 0 and covariance 1."""
+        values, vectors = np.linalg.eigh(self.precision)
+        return np.asarray((z - self.mean) @ (vectors * np.sqrt(np.maximum(values, 0.0))))
 
     def cos_mean(self, z: NDArray[np.floating[Any]]) -> Array:
-        """Minus the cosine to the mean of the normalised background z (n,)."""
+        """Minus the cosine to the mean of the background (n,)."""
         return np.asarray(-normalised(z) @ self.mean / np.linalg.norm(self.mean))
 
     def knn(self, z: NDArray[np.floating[Any]], neighbours: int = 10) -> Array:
-        """Mean distance to the nearest background z (n,)."""
+        """Mean distance to the nearest background representations (n,)."""
         from sklearn.neighbors import NearestNeighbors
 
         found = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(self.bank)
-        distances, _ = found.kneighbors(normalised(z))
+        distances, _ = found.kneighbors(z)
         return np.asarray(distances.mean(axis=1))
+
+    def tensors(self) -> dict[str, Any]:
+        """As tensors, to store."""
+        import torch
+
+        return {name: torch.from_numpy(np.array(value)) for name, value in vars(self).items()}
+
+    @classmethod
+    def from_tensors(cls, stored: dict[str, Any]) -> Background:
+        """What `tensors` gave."""
+        return cls(**{name: value.numpy() for name, value in stored.items()})

@@ -10,26 +10,14 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.jets import _contrastive_training as training
 from physbench.models.jets import _jet_augmentations as views
 from physbench.models.jets._contrastive import anomaly_contrastive
-
-
-def three_views(
-    jets: Tensor, generator: torch.Generator, *, drop_probability: float = 0.3
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Anchor, positive and anomalous view of recentred jets (n, slots, 3)."""
-    positive = views.collinear_split(views.smeared(jets, generator), generator)
-    positive = views.translated(views.rotated(positive, generator), generator)
-    dropped = views.translated(views.rotated(jets, generator), generator)
-    return jets, positive, views.dark_dropped(dropped, generator, drop_probability)
 
 
 def fit(
@@ -43,26 +31,32 @@ def fit(
     feed_forward: int = 512,
     head: int = 512,
     dropout: float = 0.1,
+    features: str = "linear",
     slots: int = 50,
     temperature: float = 0.1,
-    drop_probability: float = 0.3,
+    drop_probability: views.Probability = 0.3,
+    moved: bool = True,
+    both: bool = False,
     learning_rate: float = 5e-5,
     adam_epsilon: float = 1e-4,
     batch: int = 256,
     epochs: int = 150,
     score: str = "maha",
     representation: str = "head",
+    context: Context = Context(),
 ) -> training.Contrastive:
     """Pre-train on QCD jets; parameters as in `physbench.models.jets.darkclr`."""
     training.check_choice(score, representation)
-    shape = training.Shape(width, layers, heads, feed_forward, head, dropout)
+    shape = training.Shape(width, layers, heads, feed_forward, head, dropout, features)
     return training.fitted(
-        train.inputs,
+        train,
+        validation,
         shape,
-        partial(three_views, drop_probability=drop_probability),
-        partial(anomaly_contrastive, temperature=temperature),
+        partial(views.three_views, probability=drop_probability, resolved=True, moved=moved),
+        partial(anomaly_contrastive, temperature=temperature, both=both),
         training.Training(learning_rate, adam_epsilon, batch, epochs),
         training.Scoring(score, representation, slots, drop_probability, seed),
+        context,
     )
 
 
@@ -84,6 +78,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={"dark_showers": training.PRESET},
+    quick=training.QUICK,
     save=training.save,
     load=training.load,
     parameters=training.parameters,

@@ -6,25 +6,14 @@ well whether they are anomalous or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
-from physbench.models import Model
-from physbench.models.jets._jet_observables import images
-from physbench.models.jets._normalized_autoencoder import NormalizedAutoencoder
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The network and how its images are made."""
-
-    network: NormalizedAutoencoder
-    pixels: int
-    blur: float
+from physbench.models import Context, Model
+from physbench.models.common import training
+from physbench.models.jets import _normalized_autoencoder as networks
 
 
 def fit(
@@ -40,7 +29,8 @@ def fit(
     batch: int = 256,
     epochs: int = 100,
     clip: float = 0.1,
-) -> Fitted:
+    context: Context = Context(),
+) -> networks.Imaged:
     """Train on QCD images of pixels x pixels, blurred by `blur` pixels.
 
     Parameters
@@ -52,29 +42,20 @@ def fit(
     clip:
         Largest norm of the gradient.
     """
-    data = images(train.inputs, pixels, blur=blur)
-    network = NormalizedAutoencoder(
-        data.shape[1], hidden=tuple(hidden), latent=latent, output="softmax", amplitude=pixels
-    ).standardise(data)
-    network.reconstruct(
-        network.standardised(data),
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch=batch,
-        clip=clip,
-        seed=seed,
-    )
-    return Fitted(network.eval(), pixels, blur)
+    return networks.trained_on_images(
+        train, validation, seed=seed, pixels=pixels, blur=blur, hidden=hidden, latent=latent,
+        learning_rate=learning_rate, batch=batch, epochs=epochs, clip=clip, context=context,
+    )  # fmt: skip
 
 
-def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
+def predict(fitted: networks.Imaged, inputs: Jets) -> NDArray[np.float64]:
     """Mean squared reconstruction error."""
-    return fitted.network.energies(images(inputs, fitted.pixels, blur=fitted.blur))
+    return networks.image_energies(fitted, inputs)
 
 
-def parameters(fitted: Fitted) -> int:
+def parameters(fitted: networks.Imaged) -> int:
     """Weights of encoder and decoder."""
-    return sum(p.numel() for p in fitted.network.parameters())
+    return training.parameters(fitted.network)
 
 
 MODEL = Model(
@@ -92,5 +73,8 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={"dark_showers": {"epochs": 30}},
+    quick={"epochs": 1, "pixels": 12},
+    save=networks.save_imaged,
+    load=networks.load_imaged,
     parameters=parameters,
 )

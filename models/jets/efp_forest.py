@@ -77,4 +77,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    presets={"dark_showers": {"degree": 3}},
+    quick={"trees": 20, "degree": 2},
 )

@@ -7,6 +7,7 @@ nearest of them. After Fraser et al. (event-to-ensemble distances for anomaly de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
 from physbench.models import Model
+from physbench.models.jets import _arrays
 from physbench.models.jets._optimal_transport import Cloud, clouds, distances
 
 
@@ -76,6 +78,24 @@ def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
     return np.asarray(distances(clouds(inputs, fitted.hardest), fitted.medoids).min(axis=1))
 
 
+def save(fitted: Fitted, path: Path) -> None:
+    """Weights and angles of the medoids, one after the other."""
+    weights, angles = (list(part) for part in zip(*fitted.medoids, strict=True))
+    sizes = [len(part) for part in weights]
+    _arrays.write(
+        path, weights=np.concatenate(weights), angles=np.concatenate(angles), sizes=sizes,
+        hardest=fitted.hardest,
+    )  # fmt: skip
+
+
+def load(path: Path) -> Fitted:
+    """What `save` wrote."""
+    stored = _arrays.read(path)
+    ends = np.cumsum(stored["sizes"])[:-1]
+    parts = (np.split(stored[name], ends) for name in ("weights", "angles"))
+    return Fitted(list(zip(*parts, strict=True)), int(stored["hardest"]))
+
+
 MODEL = Model(
     tasks=("dark_jets",),
     role="classical",
@@ -92,4 +112,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    quick={"medoids": 2, "sample": 12, "hardest": 10},
+    save=save,
+    load=load,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
 from physbench.models import Model
+from physbench.models.jets import _arrays
 from physbench.models.jets._jet_observables import NAMES, observables
 
 
@@ -53,6 +55,27 @@ def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
     return np.asarray(-fitted.pipeline.score_samples(observables(inputs)))
 
 
+MIXTURE = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+SCALER = ("mean_", "scale_")
+
+
+def save(fitted: Fitted, path: Path) -> None:
+    """The fitted arrays of scaler and mixture."""
+    scaler, mixture = fitted.pipeline
+    found = {name: getattr(scaler, name) for name in SCALER}
+    _arrays.write(path, **found, **{name: getattr(mixture, name) for name in MIXTURE})
+
+
+def load(path: Path) -> Fitted:
+    """What `save` wrote."""
+    stored = _arrays.read(path)
+    scaler, mixture = StandardScaler(), GaussianMixture(len(stored["weights_"]))
+    for part, names in ((scaler, SCALER), (mixture, MIXTURE)):
+        for name in names:
+            setattr(part, name, stored[name])
+    return Fitted(make_pipeline(scaler, mixture))
+
+
 def parameters(fitted: Fitted) -> int:
     """Weights, means and covariances."""
     components, size = fitted.pipeline[-1].n_components, len(NAMES)
@@ -65,5 +88,8 @@ MODEL = Model(
     reference="Baseline without a paper: density estimation on jet observables.",
     fit=fit,
     predict=predict,
+    quick={"restarts": 1, "components": 2},
+    save=save,
+    load=load,
     parameters=parameters,
 )

@@ -1,8 +1,9 @@
 """JetCLR: contrastive learning of jets from symmetries alone, without an anomalous view.
 
-Positives are turned and moved copies with smeared soft constituents and collinear splittings;
-the loss is NT-Xent. The ablation of DarkCLR: same encoder, same scores, nothing signal-motivated.
-Defaults are JetCLR's published size; the preset of the embedded board has 45 k parameters.
+Both views are turned and moved, the second also has smeared soft constituents and collinear
+splittings; the loss is NT-Xent. Soft constituents fade continuously from the attention and from
+the sum. The ablation of DarkCLR: the same scores, nothing signal-motivated. Defaults are JetCLR's
+published size; the preset of the embedded board has 45 k parameters.
 """
 
 from __future__ import annotations
@@ -10,22 +11,14 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.jets import _contrastive_training as training
 from physbench.models.jets import _jet_augmentations as views
 from physbench.models.jets._contrastive import contrastive
-
-
-def two_views(jets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Anchor and positive of recentred jets (n, slots, 3)."""
-    positive = views.collinear_split(views.smeared(jets, generator), generator)
-    return jets, views.translated(views.rotated(positive, generator), generator)
 
 
 def fit(
@@ -39,25 +32,34 @@ def fit(
     feed_forward: int = 1000,
     head: int = 1000,
     dropout: float = 0.1,
+    features: str = "linear",
+    continuous: bool = True,
     slots: int = 50,
     temperature: float = 0.1,
+    moved: bool = True,
     learning_rate: float = 5e-5,
     adam_epsilon: float = 1e-8,
     batch: int = 128,
     epochs: int = 500,
     score: str = "maha",
     representation: str = "head",
+    context: Context = Context(),
 ) -> training.Contrastive:
-    """Pre-train on QCD jets; parameters as in `physbench.models.jets.darkclr`."""
+    """Pre-train on QCD jets; parameters as in `physbench.models.jets.darkclr`.
+
+    `continuous`: attention in proportion to sqrt(pT), and a sum with pT shares.
+    """
     training.check_choice(score, representation)
-    shape = training.Shape(width, layers, heads, feed_forward, head, dropout)
+    shape = training.Shape(width, layers, heads, feed_forward, head, dropout, features, continuous)
     return training.fitted(
-        train.inputs,
+        train,
+        validation,
         shape,
-        two_views,
+        partial(views.two_views, moved=moved),
         partial(contrastive, temperature=temperature),
         training.Training(learning_rate, adam_epsilon, batch, epochs),
         training.Scoring(score, representation, slots, 0.5, seed),
+        context,
     )
 
 
@@ -82,6 +84,7 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={"dark_showers": training.PRESET | {"batch": 256}},
+    quick=training.QUICK,
     save=training.save,
     load=training.load,
     parameters=training.parameters,

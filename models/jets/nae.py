@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
-from physbench.models import Model
-from physbench.models.jets import autoencoder
+from physbench.models import Context, Model
+from physbench.models.common import training
+from physbench.models.jets import _normalized_autoencoder as networks
 from physbench.models.jets._jet_observables import images
 from physbench.models.jets._normalized_autoencoder import Chain, Normalization
-from physbench.models.jets.autoencoder import Fitted, parameters
 
 
 def fit(
@@ -47,7 +47,8 @@ def fit(
     metropolis: bool = True,
     buffer: int = 10_000,
     fresh: float = 0.05,
-) -> Fitted:
+    context: Context = Context(),
+) -> networks.Imaged:
     """Plain autoencoder, then the normalized phase.
 
     Parameters
@@ -63,19 +64,11 @@ def fit(
     buffer, fresh:
         Latent start points kept, and the share of those drawn anew.
     """
-    base = autoencoder.fit(
-        train,
-        validation,
-        seed=seed,
-        pixels=pixels,
-        blur=blur,
-        hidden=tuple(hidden),
-        latent=latent,
-        learning_rate=pretraining_rate,
-        batch=batch,
-        epochs=pretraining_epochs,
-        clip=pretraining_clip,
-    )
+    base = networks.trained_on_images(
+        train, validation, seed=seed, pixels=pixels, blur=blur, hidden=hidden, latent=latent,
+        learning_rate=pretraining_rate, batch=batch, epochs=pretraining_epochs,
+        clip=pretraining_clip, context=context,
+    )  # fmt: skip
     how = Normalization(
         epochs=epochs,
         latent_chain=Chain(
@@ -96,9 +89,14 @@ def fit(
     return base
 
 
-def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
+def predict(fitted: networks.Imaged, inputs: Jets) -> NDArray[np.float64]:
     """Energy: the mean squared reconstruction error."""
-    return autoencoder.predict(fitted, inputs)
+    return networks.image_energies(fitted, inputs)
+
+
+def parameters(fitted: networks.Imaged) -> int:
+    """Weights of encoder and decoder."""
+    return training.parameters(fitted.network)
 
 
 MODEL = Model(
@@ -121,5 +119,8 @@ MODEL = Model(
             "steps": 10,
         }
     },
+    quick={"pretraining_epochs": 1, "epochs": 1, "pixels": 12, "steps": 3, "latent_steps": 3},
+    save=networks.save_imaged,
+    load=networks.load_imaged,
     parameters=parameters,
 )

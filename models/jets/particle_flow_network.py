@@ -8,8 +8,9 @@ view. As signal-motivated as that one.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
-from physbench.models import Model
+from physbench.models import Context, Model
+from physbench.models.common import training
 from physbench.models.jets import _jet_augmentations as views
+from physbench.models.jets._batches import Batches
 from physbench.models.jets._contrastive import PT_SCALE
 from physbench.models.jets._contrastive_training import tensor
 
@@ -56,6 +59,8 @@ class Fitted:
     """The network and the constituents it reads."""
 
     network: Network
+    inner: tuple[int, ...]
+    outer: tuple[int, ...]
     slots: int
 
 
@@ -67,10 +72,11 @@ def fit(
     inner: tuple[int, ...] = (100, 100, 128),
     outer: tuple[int, ...] = (100, 100, 100),
     slots: int = 50,
-    drop_probability: float = 0.5,
+    drop_probability: views.Probability = 0.5,
     learning_rate: float = 1e-3,
     batch: int = 256,
     epochs: int = 20,
+    context: Context = Context(),
 ) -> Fitted:
     """Binary cross-entropy between turned QCD jets and their turned dark-drop copies.
 
@@ -81,23 +87,22 @@ def fit(
     drop_probability:
         Of each constituent of a copy.
     """
+    torch.manual_seed(seed)
     network = Network(tuple(inner), tuple(outer))
-    data = tensor(train.inputs, slots)
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(network.parameters(), learning_rate)
-    for epoch in range(epochs):
-        for index in torch.split(torch.randperm(len(data), generator=generator), batch):
-            jets = views.rotated(data[index], generator)
-            dropped = views.dark_dropped(jets, generator, drop_probability)
-            logits = network(torch.cat([jets, dropped]))
-            label = torch.arange(2).repeat_interleave(len(index)).float()
-            loss = F.binary_cross_entropy_with_logits(logits, label)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"the loss is {loss.item()} in epoch {epoch}")
-    return Fitted(network.eval(), slots)
+    data, held = (tensor(part.inputs, slots) for part in (train, validation))
+
+    def step(module: Any, jets: Tensor) -> Tensor:
+        turned = views.rotated(jets)
+        dropped = views.recentred(views.dark_dropped(turned, None, drop_probability))
+        label = torch.arange(2, device=jets.device).repeat_interleave(len(jets)).float()
+        logits = module(torch.cat([turned, dropped]))
+        return F.binary_cross_entropy_with_logits(logits, label)
+
+    training.train(
+        network, step, Batches(batch, seed, data), Batches(batch, seed, held), seed=seed,
+        epochs=epochs, learning_rate=learning_rate, context=context,
+    )  # fmt: skip
+    return Fitted(network.eval(), tuple(inner), tuple(outer), slots)
 
 
 @torch.no_grad()
@@ -109,7 +114,21 @@ def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
 
 def parameters(fitted: Fitted) -> int:
     """Weights of Phi and F."""
-    return sum(p.numel() for p in fitted.network.parameters())
+    return training.parameters(fitted.network)
+
+
+def save(fitted: Fitted, path: Path) -> None:
+    """Weights and widths."""
+    extra = {"inner": fitted.inner, "outer": fitted.outer, "slots": fitted.slots}
+    training.save(fitted.network, path, extra)
+
+
+def load(path: Path) -> Fitted:
+    """What `save` wrote."""
+    state, extra = training.load(path)
+    network = Network(tuple(extra["inner"]), tuple(extra["outer"]))
+    network.load_state_dict(state)
+    return Fitted(network.eval(), tuple(extra["inner"]), tuple(extra["outer"]), extra["slots"])
 
 
 MODEL = Model(
@@ -127,5 +146,8 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     presets={"dark_showers": {"epochs": 8}},
+    quick={"epochs": 1, "inner": (8, 8), "outer": (8,)},
+    save=save,
+    load=load,
     parameters=parameters,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.decomposition import PCA
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
 from physbench.models import Model
+from physbench.models.jets import _arrays
 from physbench.models.jets._jet_observables import aligned
 
 
@@ -36,6 +38,23 @@ def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
     return np.asarray((fitted.pca.transform(_table(inputs)).astype(np.float64) ** 2).sum(axis=1))
 
 
+PCA_ARRAYS = ("components_", "mean_", "explained_variance_")
+
+
+def save(fitted: Fitted, path: Path) -> None:
+    """The principal components, mean and variances."""
+    _arrays.write(path, **{name: getattr(fitted.pca, name) for name in PCA_ARRAYS})
+
+
+def load(path: Path) -> Fitted:
+    """What `save` wrote."""
+    stored = _arrays.read(path)
+    pca = PCA(len(stored["components_"]), whiten=True, svd_solver="full")
+    for name, value in stored.items():
+        setattr(pca, name, value)
+    return Fitted(pca)
+
+
 MODEL = Model(
     tasks=("dark_jets",),
     role="classical",
@@ -49,5 +68,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    save=save,
+    load=load,
     deterministic=True,
 )

@@ -1,12 +1,7 @@
-"""Oracle: DarkCLR's encoder with one logit, trained with the signal labels.
-
-It embeds logarithms of the momenta: with the published pT/300 it learned little in the same time.
-"""
+"""Oracle: DarkCLR's encoder with an output for each signal, trained with the signal labels."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,33 +13,37 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets, JetTruth
-from physbench.models import Model
+from physbench.models import Context, Model
+from physbench.models.common import training
+from physbench.models.jets import _cross_fitting
 from physbench.models.jets import _jet_augmentations as views
+from physbench.models.jets._batches import Batches
 from physbench.models.jets._contrastive import JetEncoder
-from physbench.models.jets._contrastive_training import PRESET, Shape, tensor
-from physbench.models.jets._cross_fitting import out_of_fold
+from physbench.models.jets._contrastive_training import QUICK, Shape, tensor
 
 TYPICAL = 20.0  # constituents that the sum runs over, in order of magnitude
+HELD = 10  # one jet in so many chooses the epoch
 
 
 class Classifier(nn.Module):
-    """The encoder's sum over constituents and a linear logit."""
+    """The encoder's sum over constituents and a linear output for each class."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
         self.encoder = JetEncoder(**asdict(shape))
-        self.logit = nn.Linear(shape.width, 1)
+        self.output = nn.Linear(shape.width, classes)
 
     def forward(self, jets: Tensor) -> Tensor:
-        """Logits (n,)."""
-        logits: Tensor = self.logit(self.encoder(jets)[0] / TYPICAL).squeeze(1)
+        """Logits (n, classes)."""
+        logits: Tensor = self.output(self.encoder(jets)[0] / TYPICAL)
         return logits
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Settings: an oracle learns where the labels are, when it predicts."""
+    """Settings, and the training background: labels are seen at prediction."""
 
+    background: Tensor
     shape: Shape
     slots: int
     learning_rate: float
@@ -52,6 +51,7 @@ class Fitted:
     epochs: int
     folds: int
     seed: int
+    context: Context
 
 
 def fit(
@@ -71,44 +71,60 @@ def fit(
     batch: int = 256,
     epochs: int = 30,
     folds: int = 3,
+    context: Context = Context(),
 ) -> Fitted:
-    """Nothing is learned from background alone; parameters as in `darkclr`."""
+    """Nothing is learned from background alone; parameters as in `physbench.models.jets.darkclr`.
+
+    `folds` are those of the cross-fitting.
+    """
     shape = Shape(width, layers, heads, feed_forward, head, dropout, features)
-    return Fitted(shape, slots, learning_rate, batch, epochs, folds, seed)
+    background = tensor(train.inputs, slots)
+    return Fitted(background, shape, slots, learning_rate, batch, epochs, folds, seed, context)
 
 
 def predict(fitted: Fitted, inputs: Jets, targets: JetTruth) -> NDArray[np.float64]:
-    """Logit of signal, all signals together; each jet by a network that never saw its event."""
+    """Log odds (n, signals) of each signal; every jet by a network that never saw its event."""
+    data = tensor(inputs, fitted.slots)
+    scores = np.zeros((len(targets), len(targets.signals)))
+    for number, (learn, score) in enumerate(
+        _cross_fitting.parts(targets, fitted.folds, fitted.seed)
+    ):
+        model = _trained(fitted, data[learn], targets.take(learn), number)
+        logits = _logits(model, data[score])
+        scores[score] = logits[:, 1:] - logits[:, :1]
+    return _cross_fitting.own_columns(scores, targets)
 
-    def train(
-        jets: Jets, label: NDArray[np.bool_], weights: NDArray[np.float64], seed: int
-    ) -> Callable[[Jets], Any]:
-        model = _trained(fitted, tensor(jets, fitted.slots), label, weights)
-        return lambda rest: _logits(model, tensor(rest, fitted.slots))
 
-    return out_of_fold(inputs, targets, train, number=fitted.folds, seed=fitted.seed)
-
-
-def _trained(
-    how: Fitted, data: Tensor, label: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> Classifier:
-    """Weighted cross-entropy on turned jets; the rate falls to zero as a cosine."""
-    generator = torch.Generator().manual_seed(how.seed)
-    model = Classifier(how.shape)
-    optimiser = torch.optim.Adam(model.parameters(), how.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.epochs)
-    truth, weight = torch.from_numpy(label).float(), torch.from_numpy(weights).float()
-    for epoch in range(how.epochs):
-        for index in torch.split(torch.randperm(len(data), generator=generator), how.batch):
-            logits = model(views.rotated(data[index], generator))
-            loss = F.binary_cross_entropy_with_logits(logits, truth[index], weight[index])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"the loss is {loss.item()} in epoch {epoch}")
-        schedule.step()
+def _trained(fitted: Fitted, data: Tensor, truth: JetTruth, number: int) -> Classifier:
+    """Cross-entropy of turned jets with all classes weighing the same at one pT spectrum."""
+    extra = len(fitted.background)
+    signal = np.r_[truth.signal, np.zeros(extra, dtype=np.int8)]
+    weight = _cross_fitting.balanced(signal, np.r_[truth.weight, np.ones(extra)])
+    columns = (
+        torch.cat([data, fitted.background]),
+        torch.from_numpy(signal.astype(np.int64)),
+        torch.from_numpy(weight.astype(np.float32)),
+    )
+    torch.manual_seed(fitted.seed)
+    model = Classifier(fitted.shape, len(truth.signals) + 1)
+    order = np.random.default_rng(fitted.seed).permutation(len(signal))
+    held, rest = order[::HELD], np.setdiff1d(order, order[::HELD])
+    batches, held_batches = (
+        Batches(fitted.batch, fitted.seed, *(column[rows] for column in columns))
+        for rows in (rest, held)
+    )
+    training.train(
+        model, _step, batches, held_batches, seed=fitted.seed, epochs=fitted.epochs,
+        learning_rate=fitted.learning_rate, schedule="cosine", context=fitted.context,
+        name=f"fold {number}",
+    )  # fmt: skip
     return model.eval()
+
+
+def _step(module: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    jets, label, weight = batch
+    losses = F.cross_entropy(module(views.rotated(jets)), label, reduction="none")
+    return (weight * losses).mean()
 
 
 @torch.no_grad()
@@ -129,5 +145,17 @@ MODEL = Model(
     fit=fit,
     predict=predict,
     role="oracle",
-    presets={"dark_showers": PRESET | {"learning_rate": 2e-3, "epochs": 10}},
+    presets={
+        "dark_showers": {
+            "width": 48,
+            "layers": 2,
+            "feed_forward": 96,
+            "head": 64,
+            "dropout": 0.0,
+            "learning_rate": 2e-3,
+            "epochs": 8,
+            "folds": 2,
+        }
+    },
+    quick=QUICK | {"folds": 2},
 )

@@ -1,304 +1,260 @@
-"""Anomaly detection: ROC quantities without interpolation, and what a score merely copies.
+"""Anomaly detection with several signals: the ROC of each, and what a score merely copies.
 
-Larger scores are more anomalous; a cut t selects scores >= t, so tied jets enter together. The ROC
-has one point for each distinct score, and (0, 0). The first functions take the scores of the two
-classes; those that follow take `JetTruth` and all scores, and average over its signals.
+Each signal has a ROC of its own against all background. Signal jets weigh `JetTruth.weight`, which
+gives them the pT spectrum of the background (`unmatched_auc` alone leaves the weights out). Means
+run over the ranked signals: all but `r_inv_0`, whose jets lose nothing and which is a control.
+Larger scores are more anomalous. A score (n, signals) has a column for each signal: only an oracle
+knows which one it is compared with.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from physbench.datasets.jets import JetTruth
+from physbench.tasks.metrics import ranking
+from physbench.tasks.metrics.ranking import FEW, Ordered, Roc
 
-Scores = NDArray[Any]
-ROUNDING = 1e-9  # n * w and n * eps are compared with integers
-FEW = 10  # below this many background jets a working point is called bounded
-VISIBLE = "r_inv_0"  # the signal that loses nothing
+Array = NDArray[np.float64]
+Measure = Callable[[Roc], float]
+Combine = Callable[[Mapping[str, float]], float]
 
-
-class WorkingPoint(NamedTuple):
-    """A point of the ROC, with the counts behind it."""
-
-    eps_signal: float
-    eps_background: float
-    passing: int
-    background: int
-
-    @property
-    def bound(self) -> bool:
-        """No background jet passes: `rejection` is then only a lower bound."""
-        return self.passing == 0
-
-    @property
-    def rejection(self) -> float:
-        """1/eps_B, or its lower bound N_B where nothing passes (N_B/3 at 95 % confidence)."""
-        return self.background / max(self.passing, 1)
-
-    @property
-    def sigma(self) -> float:
-        """Statistical error of the rejection, rejection / sqrt(passing); NaN for a bound."""
-        return self.rejection / math.sqrt(self.passing) if self.passing else math.nan
+VISIBLE = "r_inv_0"  # the control: dark mesons all decay visibly
+EFFICIENCY = 0.2  # of the signal, at the working point that ranks
 
 
-def checked(background: ArrayLike, signal: ArrayLike) -> tuple[Scores, Scores]:
-    """Both classes as arrays, neither empty, all finite."""
-    arrays = np.asarray(background), np.asarray(signal)
-    for name, array in zip(("background", "signal"), arrays, strict=True):
-        if array.ndim != 1 or not len(array):
-            raise ValueError(
-                f"{name} scores must be one-dimensional and not empty; got shape {array.shape}. "
-                "A ROC needs both classes"
-            )
-        if not np.isfinite(array).all():
-            raise FloatingPointError(
-                f"{int((~np.isfinite(array)).sum())} of {len(array)} {name} scores are NaN or inf"
-            )
-    return arrays
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One signal and the background in falling score: their indices, and the signal's weights."""
+
+    ordered: Ordered
+    background: NDArray[np.int64]
+    signal: NDArray[np.int64]
+    weight: Array
+
+    def roc(self, counts: NDArray[Any] | None = None) -> Roc | None:
+        """The ROC where unit i was drawn `counts[i]` times; None where a class has no weight."""
+        drawn = (
+            (np.ones(len(self.background)), self.weight)
+            if counts is None
+            else (counts[self.background], counts[self.signal] * self.weight)
+        )
+        return self.ordered.roc(*drawn) if all(w.sum() > 0 for w in drawn) else None
 
 
-def area_under_curve(background: ArrayLike, signal: ArrayLike) -> float:
-    """P(s_sig > s_bkg) + P(s_sig = s_bkg) / 2; never mirrored to above 0.5.
+def comparisons(
+    targets: JetTruth, scores: Any, *, matched: bool = True
+) -> Iterator[tuple[str, Comparison | None]]:
+    """Every signal with its name; None for one of which the targets hold no jet.
 
-    >>> area_under_curve([1, 2, 2, 3], [2, 3, 3, 4])
-    0.8125
+    Raises ValueError unless there is one score a jet (or one a jet and signal), and both classes.
     """
-    bkg, sig = checked(background, signal)
-    ordered = np.sort(bkg)
-    below = np.searchsorted(ordered, sig, "left") + np.searchsorted(ordered, sig, "right")
-    return float(below.mean() / (2 * len(bkg)))
-
-
-def working_point(background: ArrayLike, signal: ArrayLike, eps_signal: float) -> WorkingPoint:
-    """The first point of the ROC, from above, with at least `eps_signal`.
-
-    >>> working_point([1, 2, 2, 3], [2, 3, 3, 4], 0.5).rejection
-    4.0
-    """
-    if not 0 < eps_signal <= 1:
-        raise ValueError(f"eps_signal must be in (0, 1]; got {eps_signal}")
-    bkg, sig = checked(background, signal)
-    place = len(sig) - math.ceil(eps_signal * len(sig) - ROUNDING)
-    cut = np.partition(sig, place)[place]
-    passing = int(np.count_nonzero(bkg >= cut))
-    return WorkingPoint(float(np.mean(sig >= cut)), passing / len(bkg), passing, len(bkg))
-
-
-def roc(background: ArrayLike, signal: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Selected (background, signal) jets at (0, 0) and at every distinct score, from above."""
-    bkg, sig = (np.sort(s) for s in checked(background, signal))
-    cuts = np.unique(np.concatenate([bkg, sig]))[::-1]
-    selected = (np.r_[0, len(s) - np.searchsorted(s, cuts, "left")] for s in (bkg, sig))
-    first, second = selected
-    return first, second
-
-
-def default_floor(background: int) -> int:
-    """Background jets that a SIC point must have selected: 10 for some thousand jets, else 100."""
-    return FEW if background < 10_000 else 100
-
-
-def largest_sic(
-    background: ArrayLike, signal: ArrayLike, floor: int | None = None
-) -> tuple[float, float, float]:
-    """Maximum of eps_S / sqrt(eps_B) and its (eps_S, eps_B).
-
-    Only points with at least `floor` selected background jets (default: `default_floor`) count:
-    without one the maximum is the fluctuation of a single jet. NaN where no point has that many,
-    and where the classes separate entirely, so that the floor alone would decide.
-
-    >>> [round(v, 4) for v in largest_sic([1, 2, 2, 3], [2, 3, 3, 4], floor=1)]
-    [1.5, 0.75, 0.25]
-    """
-    bkg, sig = checked(background, signal)
-    n_bkg, n_sig = roc(bkg, sig)
-    usable = n_bkg >= max(default_floor(len(bkg)) if floor is None else floor, 1)
-    if not usable.any() or sig.min() > bkg.max():
-        return math.nan, math.nan, math.nan
-    eps_b, eps_s = n_bkg[usable] / len(bkg), n_sig[usable] / len(sig)
-    sic = eps_s / np.sqrt(eps_b)
-    best = int(np.argmax(sic))
-    return float(sic[best]), float(eps_s[best]), float(eps_b[best])
-
-
-def efficiency_at(background: ArrayLike, signal: ArrayLike, eps_background: float) -> float:
-    """Largest eps_S with eps_B <= `eps_background`; NaN where N_B < 10 / eps_background.
-
-    The convention of the Dark Machines challenge (arXiv:2105.14027).
-    """
-    bkg, sig = checked(background, signal)
-    if len(bkg) < FEW / eps_background - ROUNDING:
-        return math.nan
-    allowed = math.floor(eps_background * len(bkg) + ROUNDING)
-    if allowed >= len(bkg):
-        return 1.0
-    place = len(bkg) - 1 - allowed
-    return float(np.mean(sig > np.partition(bkg, place)[place]))
-
-
-def spearman(first: ArrayLike, second: ArrayLike) -> float:
-    """Rank correlation with average ranks for ties; NaN where one side is constant."""
-    ranks = [_average_ranks(np.asarray(v)) for v in (first, second)]
-    a, b = (r - r.mean() for r in ranks)
-    norm = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / norm if norm > 0 else math.nan
-
-
-def _average_ranks(values: Scores) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    upper = np.cumsum(counts)
-    return (upper - (counts - 1) / 2)[inverse]
-
-
-Measure = Callable[[Scores, Scores], float]
+    values = np.asarray(scores)
+    allowed = ((len(targets),), (len(targets), len(targets.signals)))
+    if values.shape not in allowed:
+        raise ValueError(
+            f"scores must be one number a jet, shape {allowed[0]}; got {values.shape}"
+        )
+    background = np.flatnonzero(targets.signal == 0)
+    if not len(background) or len(background) == len(targets):
+        raise ValueError(
+            f"a ROC needs both classes; got {len(background)} background and "
+            f"{len(targets) - len(background)} signal jets. Where signal is not to be seen "
+            "(train, validation) choose on quantities of the background alone"
+        )
+    for k, name in enumerate(targets.signals):
+        column = values if values.ndim == 1 else values[:, k]
+        signal = np.flatnonzero(targets.signal == k + 1)
+        if not len(signal):
+            yield name, None
+            continue
+        weight = targets.weight[signal].astype(np.float64) if matched else np.ones(len(signal))
+        ordered = Ordered.of(column[background], column[signal])
+        yield name, Comparison(ordered, background, signal, weight)
 
 
 def each_signal(
     targets: JetTruth, scores: Any, measure: Measure, *, matched: bool = True
 ) -> dict[str, float]:
-    """`measure(background, signal)` for every signal, on the pT-matched jets or on all.
+    """`measure(roc)` of every signal, with the weights of the jets or without.
 
     NaN for a signal without a jet, and so for every mean over signals: never a mean over fewer.
     """
-    values = np.asarray(scores)
-    if values.shape != (len(targets),):
-        raise ValueError(
-            f"scores must be one number a jet, shape ({len(targets)},); got {values.shape}"
-        )
-    chosen = targets.matched if matched else np.ones(len(targets), dtype=bool)
-    codes = np.where(chosen, targets.signal, -1)
-    if not (codes > 0).any() or not (codes == 0).any():
-        raise ValueError(
-            f"a ROC needs both classes; got {int((codes == 0).sum())} background and "
-            f"{int((codes > 0).sum())} signal jets. Where signal is not to be seen (train, "
-            "validation) choose on quantities of the background alone"
-        )
-    background = values[codes == 0]
-    classes = {name: values[codes == k] for k, name in enumerate(targets.signals, start=1)}
-    return {
-        name: measure(background, found) if len(found) else math.nan
-        for name, found in classes.items()
-    }
+    return _measured(dict(comparisons(targets, scores, matched=matched)), measure)
 
 
-def _mean(values: Mapping[str, float]) -> float:
-    return float(np.mean(list(values.values())))
+def _measured(
+    fixed: Mapping[str, Comparison | None], measure: Measure, counts: NDArray[Any] | None = None
+) -> dict[str, float]:
+    curves = {name: c.roc(counts) if c is not None else None for name, c in fixed.items()}
+    return {n: measure(curve) if curve is not None else math.nan for n, curve in curves.items()}
 
 
-def _log_rejections(targets: JetTruth, scores: Any) -> dict[str, float]:
-    return each_signal(targets, scores, lambda b, s: math.log(working_point(b, s, 0.2).rejection))
+def resampled(
+    measure: Measure, combine: Combine, *, matched: bool = True
+) -> Callable[[JetTruth, Any, NDArray[Any]], Array]:
+    """The fast bootstrap of `combine(each_signal(...))`: scores are sorted once for all draws."""
+
+    def replicates(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Array:
+        fixed = dict(comparisons(targets, scores, matched=matched))
+        return np.array([combine(_measured(fixed, measure, drawn)) for drawn in counts])
+
+    return replicates
+
+
+def mean(found: Mapping[str, float]) -> float:
+    """Mean over the ranked signals (over the control where it is alone)."""
+    return float(np.mean(list(ranked(found).values())))
+
+
+def worst(found: Mapping[str, float]) -> float:
+    """The smallest of the ranked signals."""
+    return float(np.min(list(ranked(found).values())))
+
+
+def first(found: Mapping[str, float]) -> float:
+    """The dataset's main signal."""
+    return next(iter(found.values()), math.nan)
+
+
+def control(found: Mapping[str, float]) -> float:
+    """The signal that loses nothing; NaN where there is none."""
+    return found.get(VISIBLE, math.nan)
+
+
+def ranked(found: Mapping[str, float]) -> dict[str, float]:
+    """The signals that count: all but the control."""
+    return {n: v for n, v in found.items() if n != VISIBLE} or dict(found)
+
+
+def log_rejection_of(curve: Roc) -> float:
+    """ln(1/eps_B) at eps_S = 0.2; where nothing passes, of the bound N_B."""
+    return math.log(ranking.working_point(curve, EFFICIENCY).rejection)
 
 
 def log_rejection(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of ln(1/eps_B) at eps_S = 0.2 on the pT-matched jets; ranks the board.
-
-    Where no background jet passes, ln(N_B) stands for the bound ln(1/eps_B) > ln(N_B).
-    """
-    return _mean(_log_rejections(targets, scores))
+    """Mean over the r_inv > 0 signals of ln(1/eps_B) at eps_S = 0.2, pT-weighted."""
+    return mean(log_rejection_slices(targets, scores))
 
 
 def log_rejection_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
-    """ln(1/eps_B) at eps_S = 0.2 of every signal."""
-    return _log_rejections(targets, scores)
+    """ln(1/eps_B) at eps_S = 0.2 of every signal, pT-weighted."""
+    return each_signal(targets, scores, log_rejection_of)
+
+
+def main_log_rejection(targets: JetTruth, scores: Any) -> float:
+    """ln(1/eps_B) at eps_S = 0.2 of the first signal (r_inv 0.75), pT-weighted."""
+    return first(log_rejection_slices(targets, scores))
 
 
 def worst_log_rejection(targets: JetTruth, scores: Any) -> float:
-    """The smallest of the signals' ln(1/eps_B) at eps_S = 0.2, pT-matched."""
-    return float(np.min(list(_log_rejections(targets, scores).values())))
+    """The smallest ln(1/eps_B) at eps_S = 0.2 of the r_inv > 0 signals, pT-weighted."""
+    return worst(log_rejection_slices(targets, scores))
 
 
-def semivisible_log_rejection(targets: JetTruth, scores: Any) -> float:
-    """Mean of ln(1/eps_B) at eps_S = 0.2 over the signals that lose momentum (r_inv > 0)."""
-    found = _log_rejections(targets, scores)
-    return _mean({name: v for name, v in found.items() if name != VISIBLE} or {"none": math.nan})
+def control_log_rejection(targets: JetTruth, scores: Any) -> float:
+    """ln(1/eps_B) at eps_S = 0.2 of r_inv = 0, whose jets lose nothing; chance is ln 5 = 1.61."""
+    return control(log_rejection_slices(targets, scores))
 
 
 def auc(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the area under the ROC curve, pT-matched."""
-    return _mean(auc_slices(targets, scores))
+    """Mean over the r_inv > 0 signals of the area under the ROC curve, pT-weighted."""
+    return mean(auc_slices(targets, scores))
 
 
 def auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
-    """AUC of every signal, pT-matched."""
-    return each_signal(targets, scores, area_under_curve)
+    """AUC of every signal, pT-weighted."""
+    return each_signal(targets, scores, ranking.area)
 
 
 def unmatched_auc(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the AUC on all test jets: here jet pT helps."""
-    return _mean(unmatched_auc_slices(targets, scores))
+    """Mean over the r_inv > 0 signals of the AUC without weights: here jet pT helps."""
+    return mean(unmatched_auc_slices(targets, scores))
 
 
 def unmatched_auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
-    """AUC of every signal on all test jets."""
-    return each_signal(targets, scores, area_under_curve, matched=False)
+    """AUC of every signal without weights."""
+    return each_signal(targets, scores, ranking.area, matched=False)
 
 
-def _rejections(targets: JetTruth, scores: Any, eps_signal: float) -> dict[str, float]:
-    return each_signal(targets, scores, lambda b, s: working_point(b, s, eps_signal).rejection)
+def rejection_at(eps_signal: float) -> Measure:
+    """1/eps_B at `eps_signal`."""
+    return lambda curve: ranking.working_point(curve, eps_signal).rejection
 
 
 def rejection_20(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of 1/eps_B at eps_S = 0.2, pT-matched."""
-    return _mean(_rejections(targets, scores, 0.2))
+    """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.2, pT-weighted."""
+    return mean(each_signal(targets, scores, rejection_at(0.2)))
 
 
 def rejection_30(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of 1/eps_B at eps_S = 0.3, pT-matched."""
-    return _mean(_rejections(targets, scores, 0.3))
+    """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.3, pT-weighted."""
+    return mean(each_signal(targets, scores, rejection_at(0.3)))
 
 
 def rejection_50(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of 1/eps_B at eps_S = 0.5, pT-matched."""
-    return _mean(_rejections(targets, scores, 0.5))
+    """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.5, pT-weighted."""
+    return mean(each_signal(targets, scores, rejection_at(0.5)))
+
+
+def sic_of(curve: Roc) -> float:
+    """Largest eps_S/sqrt(eps_B), see `ranking.largest_sic`."""
+    return ranking.largest_sic(curve)[0]
 
 
 def max_sic(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the largest eps_S/sqrt(eps_B), pT-matched.
+    """Mean over the r_inv > 0 signals of the largest eps_S/sqrt(eps_B), pT-weighted.
 
     A point counts with at least 10 selected background jets of less than 10,000, else with 100.
     """
-    return _mean(each_signal(targets, scores, lambda b, s: largest_sic(b, s)[0]))
+    return mean(each_signal(targets, scores, sic_of))
 
 
-def _efficiency(targets: JetTruth, scores: Any, eps_background: float) -> float:
-    return _mean(each_signal(targets, scores, lambda b, s: efficiency_at(b, s, eps_background)))
+def efficiency_of(eps_background: float) -> Measure:
+    """Largest eps_S with eps_B <= `eps_background`."""
+    return lambda curve: ranking.efficiency_at(curve, eps_background)
 
 
 def efficiency_1e_2(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the largest eps_S with eps_B <= 1e-2, pT-matched."""
-    return _efficiency(targets, scores, 1e-2)
+    """Mean over the r_inv > 0 signals of the largest eps_S with eps_B <= 1e-2, pT-weighted."""
+    return mean(each_signal(targets, scores, efficiency_of(1e-2)))
 
 
 def efficiency_1e_3(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the largest eps_S with eps_B <= 1e-3; needs 10,000 background jets."""
-    return _efficiency(targets, scores, 1e-3)
-
-
-def efficiency_1e_4(targets: JetTruth, scores: Any) -> float:
-    """Mean over signals of the largest eps_S with eps_B <= 1e-4; needs 100,000 background jets."""
-    return _efficiency(targets, scores, 1e-4)
+    """As `efficiency_1e_2` for eps_B <= 1e-3; needs 10,000 background jets."""
+    return mean(each_signal(targets, scores, efficiency_of(1e-3)))
 
 
 def bounded_points(targets: JetTruth, scores: Any) -> float:
     """Signals whose working point eps_S = 0.2 keeps fewer than 10 background jets."""
-    few = each_signal(targets, scores, lambda b, s: working_point(b, s, 0.2).passing < FEW)
-    return float(sum(few.values()))
+    few = each_signal(
+        targets, scores, lambda curve: ranking.working_point(curve, EFFICIENCY).passing < FEW
+    )
+    return float(np.sum(list(few.values())))
 
 
 def pt_leak(targets: JetTruth, scores: Any) -> float:
-    """Largest |AUC - 0.5| of jet pT alone over the pT-matched sets: a property of the data."""
-    found = each_signal(targets, targets.pt, area_under_curve)
+    """Largest |AUC - 0.5| of jet pT alone with the weights: a property of the data."""
+    found = each_signal(targets, targets.pt, ranking.area)
     return float(np.max([abs(value - 0.5) for value in found.values()]))
+
+
+def columns(targets: JetTruth, scores: Any) -> float:
+    """Scores a jet: 1, or as many as there are signals for an oracle."""
+    return float(np.shape(scores)[1] if np.ndim(scores) == 2 else 1)
 
 
 def _on_background(targets: JetTruth, scores: Any, observable: NDArray[Any]) -> float:
     background = targets.signal == 0
-    return spearman(np.asarray(scores)[background], observable[background])
+    values = np.asarray(scores)
+    column = values if values.ndim == 1 else values[:, 0]
+    return ranking.spearman(column[background], observable[background])
 
 
 def spearman_pt(targets: JetTruth, scores: Any) -> float:
@@ -314,3 +270,22 @@ def spearman_mass(targets: JetTruth, scores: Any) -> float:
 def spearman_multiplicity(targets: JetTruth, scores: Any) -> float:
     """Rank correlation of score and number of constituents on the background."""
     return _on_background(targets, scores, targets.multiplicity)
+
+
+def correlation_interval(
+    correlation: Callable[[JetTruth, Any], float],
+) -> Callable[[JetTruth, Any], tuple[float, float]]:
+    """95 % interval of a rank correlation by Fisher's transform.
+
+    tanh(artanh r +- 1.96 sqrt((1 + r^2 / 2) / (n - 3))), Bonett and Wright, Psychometrika 65, 23
+    (2000), with n background jets.
+    """
+
+    def interval(targets: JetTruth, scores: Any) -> tuple[float, float]:
+        r, n = correlation(targets, scores), int((targets.signal == 0).sum())
+        if not math.isfinite(r) or n < 4 or abs(r) >= 1:
+            return r, r
+        half = 1.959964 * math.sqrt((1 + r**2 / 2) / (n - 3))
+        return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
+
+    return interval

@@ -1,47 +1,52 @@
-"""ROC and SIC curves of anomaly scores, a panel for each signal, with 68 % statistical bands."""
+"""Figures of anomaly scores, a panel for each signal: ROC, SIC and distributions of the score.
+
+Signal jets have the weights that give them the background's pT spectrum. An oracle, which has a
+score for each signal, is drawn dashed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from physbench.datasets.jets import JetTruth
-from physbench.tasks.metrics import anomaly
+from physbench.tasks.metrics import anomaly, ranking
+from physbench.tasks.metrics.ranking import Roc
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curve = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 POINTS = 250  # of a drawn curve: more than a panel has pixels in one direction
+BINS = 40  # of a distribution
 
 
-def rejection_curve(background: ArrayLike, signal: ArrayLike) -> Curve:
+def rejection_curve(curve: Roc) -> Curve:
     """(eps_S, 1/eps_B, its error) where at least 10 background jets pass.
 
     The error is Poisson in the n passing background jets: (1/eps_B) / sqrt(n).
     """
-    bkg, sig = anomaly.checked(background, signal)
-    n_bkg, n_sig = anomaly.roc(bkg, sig)
-    usable = n_bkg >= anomaly.FEW
-    rejection = len(bkg) / n_bkg[usable]
-    return n_sig[usable] / len(sig), rejection, rejection / np.sqrt(n_bkg[usable])
+    usable = curve.background >= ranking.FEW
+    rejection = 1 / curve.eps_background[usable]
+    return curve.eps_signal[usable], rejection, rejection / np.sqrt(curve.background[usable])
 
 
-def sic_curve(background: ArrayLike, signal: ArrayLike) -> Curve:
+def sic_curve(curve: Roc) -> Curve:
     """(eps_S, eps_S / sqrt(eps_B), its error) where the maximum is searched (`default_floor`).
 
-    The relative error joins half of the background's 1/sqrt(n) and the binomial one of eps_S.
+    The relative error joins half of the background's 1/sqrt(n) and the binomial one of eps_S,
+    whose n is the signal's weight (mean 1: unequal weights make it somewhat larger).
     """
-    bkg, sig = anomaly.checked(background, signal)
-    n_bkg, n_sig = anomaly.roc(bkg, sig)
-    usable = (n_bkg >= anomaly.default_floor(len(bkg))) & (n_sig > 0)
-    b, s = n_bkg[usable], n_sig[usable]
-    sic = (s / len(sig)) / np.sqrt(b / len(bkg))
-    return s / len(sig), sic, sic * np.sqrt(0.25 / b + (1 - s / len(sig)) / s)
+    least = ranking.default_floor(curve.background[-1])
+    usable = (curve.background >= least) & (curve.signal > 0)
+    b, s, eps_s = curve.background[usable], curve.signal[usable], curve.eps_signal[usable]
+    sic = eps_s / np.sqrt(curve.eps_background[usable])
+    return eps_s, sic, sic * np.sqrt(0.25 / b + (1 - eps_s) / s)
 
 
 def thinned(curve: Curve) -> Curve:
@@ -53,55 +58,96 @@ def thinned(curve: Curve) -> Curve:
     """
     steps = np.linspace(0.0, 1.0, POINTS)
     found = np.unique(np.searchsorted(curve[0], steps).clip(max=max(len(curve[0]) - 1, 0)))
-    return tuple(values[found[: len(values)]] for values in curve)
+    x, y, error = (values[found[: len(values)]] for values in curve)
+    return x, y, error
 
 
-def curves(targets: JetTruth, scores: Any, curve: Any) -> dict[str, Curve]:
-    """A curve for every signal, on the pT-matched jets."""
-    found: list[Curve] = []
-
-    def keep(background: ArrayLike, signal: ArrayLike) -> float:
-        found.append(thinned(curve(background, signal)))
-        return 0.0
-
-    names = list(anomaly.each_signal(targets, scores, keep))
-    return dict(zip(names, found, strict=True))
+def curves(targets: JetTruth, scores: Any, curve: Callable[[Roc], Curve]) -> dict[str, Curve]:
+    """A curve for every signal."""
+    found = {name: c.roc() for name, c in anomaly.comparisons(targets, scores) if c is not None}
+    return {name: thinned(curve(roc)) for name, roc in found.items() if roc is not None}
 
 
-def _figure(targets: JetTruth, predictions: Mapping[str, Any], curve: Any, label: str) -> Figure:
+def _panels(names: list[str], *, share_y: bool) -> tuple[Figure, dict[str, Axes]]:
+    """A figure with a titled panel for each name, two or three in a row."""
     import matplotlib.pyplot as plt
 
-    lines = {model: curves(targets, values, curve) for model, values in predictions.items()}
-    names = list(next(iter(lines.values())))
-    columns = min(len(names), 2)
+    columns = min(len(names), 3 if len(names) > 4 else 2)
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(
-        rows, columns, squeeze=False, sharex=True, sharey=True, layout="constrained",
-        figsize=(1.5 + 3.2 * columns, 1.2 + 2.7 * rows),
+        rows, columns, squeeze=False, sharex=True, sharey=share_y, layout="constrained",
+        figsize=(1.5 + 3.2 * columns, 1.4 + 2.7 * rows),
     )  # fmt: skip
-    for name, axes in zip(names, grid.flat, strict=False):
-        for model, by_signal in lines.items():
-            x, y, error = by_signal[name]
-            (line,) = axes.plot(x, y, label=model, linewidth=1.2)
-            axes.fill_between(x, y - error, y + error, color=line.get_color(), alpha=0.2, lw=0)
-        axes.set(title=name, xlim=(0.0, 1.0))
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize="small")
+    panels = dict(zip(names, grid.flat, strict=False))
+    for name, axes in panels.items():
+        axes.set_title(f"{name} (control)" if name == anomaly.VISIBLE else name)
+    plt.close(figure)
+    return figure, panels
+
+
+def _curve_figure(
+    targets: JetTruth,
+    predictions: Mapping[str, Any],
+    curve: Callable[[Roc], Curve],
+    label: str,
+) -> Figure:
+    lines = {model: curves(targets, values, curve) for model, values in predictions.items()}
+    figure, panels = _panels(list(next(iter(lines.values()))), share_y=True)
+    for name, axes in panels.items():
+        for model, by_signal in lines.items():
+            x, y, error = by_signal[name]
+            style = "--" if np.ndim(predictions[model]) == 2 else "-"
+            (line,) = axes.plot(x, y, style, label=model, linewidth=1.2)
+            axes.fill_between(x, y - error, y + error, color=line.get_color(), alpha=0.2, lw=0)
+        axes.set_xlim(0.0, 1.0)
+    handles, labels = next(iter(panels.values())).get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize="small")
     figure.supxlabel(r"signal efficiency $\epsilon_S$")
     figure.supylabel(label)
-    plt.close(figure)
     return figure
 
 
 def roc_figure(targets: JetTruth, predictions: Mapping[str, Any]) -> Figure:
-    """Background rejection against signal efficiency, 68 % bands, pT-matched jets."""
-    figure = _figure(targets, predictions, rejection_curve, r"background rejection $1/\epsilon_B$")
+    """Background rejection against signal efficiency, 68 % bands, pT-weighted."""
+    label = r"background rejection $1/\epsilon_B$"
+    figure = _curve_figure(targets, predictions, rejection_curve, label)
     figure.axes[0].set_yscale("log")  # shared by all panels
     return figure
 
 
 def sic_figure(targets: JetTruth, predictions: Mapping[str, Any]) -> Figure:
-    """Significance improvement against signal efficiency, 68 % bands, pT-matched jets."""
-    return _figure(targets, predictions, sic_curve, r"$\epsilon_S / \sqrt{\epsilon_B}$")
+    """Significance improvement against signal efficiency, 68 % bands, pT-weighted."""
+    label = r"$\epsilon_S / \sqrt{\epsilon_B}$"
+    return _curve_figure(targets, predictions, sic_curve, label)
+
+
+def background_quantile(targets: JetTruth, scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Score (n,) as the fraction of background jets with a lower one, ties half: any scale."""
+    ordered = np.sort(scores[targets.signal == 0])
+    places = [np.searchsorted(ordered, scores, side) for side in ("left", "right")]
+    return np.asarray((places[0] + places[1]) / (2 * len(ordered)))
+
+
+def score_figure(targets: JetTruth, predictions: Mapping[str, Any]) -> Figure:
+    """Distributions of each score, a panel a model, in quantiles of the background (then flat)."""
+    single = {m: np.asarray(p) for m, p in predictions.items() if np.ndim(p) == 1}
+    figure, panels = _panels(list(single), share_y=True)
+    edges = np.linspace(0.0, 1.0, BINS + 1)
+    for model, axes in panels.items():
+        place = background_quantile(targets, single[model])
+        for code, name in enumerate(("background", *targets.signals)):
+            chosen = targets.signal == code
+            weight = targets.weight[chosen] / max(targets.weight[chosen].sum(), 1e-12) * BINS
+            axes.hist(
+                place[chosen], edges.tolist(), weights=weight, histtype="step", label=name,
+                color="black" if code == 0 else f"C{code - 1}",
+                linestyle="--" if name == anomaly.VISIBLE else "-",
+            )  # fmt: skip
+        axes.set_xlim(0.0, 1.0)
+    handles, labels = next(iter(panels.values())).get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize="small")
+    figure.supxlabel("score as a quantile of the background; anomalous to the right")
+    figure.supylabel("density")
+    return figure

@@ -402,10 +402,26 @@ def test_claims_have_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["interaction-network-size"].verdict == "reproduced"
     assert found["bapst-size"].ours == 70_721
     known = {"reproduced", "not reproduced", "not comparable", "not checked"}
+    known |= {"supported", "contradicted", "undecided"}
     assert {claim.verdict for claim in found.values()} <= known
-    assert all(c.reason for c in found.values() if c.verdict != "reproduced")
+    assert all(c.reason or c.verdict in ("reproduced", "supported") for c in found.values())
     assert main(["claims"]) == 0
     assert "| interaction network | any |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("expects", "low", "high", "verdict"),
+    [
+        ("more", 1.1, 2.0, "supported"), ("more", 0.5, 2.0, "undecided"),
+        ("more", 0.1, 0.9, "contradicted"), ("near", 0.9, 1.1, "supported"),
+        ("near", 0.7, 1.1, "undecided"), ("near", 1.3, 1.5, "contradicted"),
+    ],
+)  # fmt: skip
+def test_a_statement_is_judged_by_its_interval(
+    expects: str, low: float, high: float, verdict: str
+) -> None:
+    entry = {"expects": expects, "value": 1.0, "tolerance": 0.2}
+    assert claims._verdict(entry, (low + high) / 2, low, high)[0] == verdict
 
 
 def test_a_wrong_claim_is_not_reproduced() -> None:

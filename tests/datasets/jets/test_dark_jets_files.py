@@ -16,7 +16,7 @@ from physbench.datasets.common import store
 from physbench.datasets.jets import _jet_tables as jet_tables
 from physbench.datasets.jets import darkclr_zenodo, qg_jets, top_tagging
 from physbench.tasks import dark_jets
-from physbench.tasks.metrics.anomaly import area_under_curve
+from physbench.tasks.metrics.ranking import area_under_curve
 
 
 def momenta(jets: int, constituents: int, seed: int = 0) -> pd.DataFrame:

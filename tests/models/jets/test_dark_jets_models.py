@@ -7,7 +7,7 @@ import itertools
 import math
 import tempfile
 import time
-from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,46 +18,36 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from scipy.optimize import linprog
 
 import benchmarks
+from benchmarks import registry
 from physbench.datasets import Splits
 from physbench.datasets.jets import Jets, from_constituents
 from physbench.models.jets import _contrastive as contrastive
 from physbench.models.jets import _contrastive_training as contrastive_training
 from physbench.models.jets import _energy_flow as energy_flow
+from physbench.models.jets import _features, darkclr, drop_classifier
 from physbench.models.jets import _jet_augmentations as views
 from physbench.models.jets import _optimal_transport as transport
-from physbench.models.jets._cross_fitting import balanced, folds
+from physbench.models.jets import _representation_figures as representations
+from physbench.models.jets._cross_fitting import balanced, folds, own_columns
 from physbench.models.jets._jet_observables import aligned, images, observables
 from physbench.models.jets._normalized_autoencoder import Chain, NormalizedAutoencoder
 from physbench.models.jets._representation_scores import Background
-from physbench.models.jets.darkclr import three_views
 from physbench.models.jets.emd_medoids import k_medoids
 from physbench.tasks import dark_jets
+from physbench.tasks.metrics import anomaly
 
 set_hypothesis_home_dir(tempfile.gettempdir())  # no folder in the checkout
 
-SMALL = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "head": 8, "epochs": 1}
-TINY = {
-    "pt_only": {},
-    "multiplicity": {},
-    "gaussian_mixture": {"restarts": 1, "components": 2},
-    "pca_mahalanobis": {},
-    "efp_forest": {"trees": 20, "degree": 2},
-    "emd_medoids": {"medoids": 2, "sample": 12, "hardest": 10},
-    "autoencoder": {"epochs": 1, "pixels": 12},
-    "nae": {"pretraining_epochs": 2, "epochs": 1, "pixels": 12, "steps": 3, "latent_steps": 3},
-    "particle_flow_network": {"epochs": 1},
-    "jetclr": SMALL,
-    "anomclr": SMALL,
-    "darkclr": SMALL,
-    "supervised_trees": {"trees": 10, "folds": 2},
-    "supervised_transformer": SMALL | {"folds": 2},
-}
+SMALL = contrastive_training.QUICK
+NAMES = registry.models_of("dark_jets")
 
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     whole = dark_jets.TASK.splits("dark_showers")
-    chosen = np.r_[0:200, 6000:6300, 10_000:10_100]
+    chosen = np.r_[
+        0:200, 12_000:12_100, 25_000:25_100, 33_000:33_100, 40_000:40_100, 47_000:47_100
+    ]
     return Splits(
         whole.train.take(range(400)),
         whole.validation.take(range(100)),
@@ -66,14 +56,13 @@ def splits() -> Splits:
     )
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_model_scores_every_jet_and_repeats(name: str, splits: Splits) -> None:
     model = benchmarks.model(name)
     assert "dark_jets" in model.tasks
 
     def scores() -> np.ndarray:  # type: ignore[type-arg]
-        torch.manual_seed(3)
-        fitted = model.fit(splits.train, splits.validation, seed=3, **TINY[name])
+        fitted = model.fit(splits.train, splits.validation, seed=3, **model.quick)
         truth = (splits.test.targets,) if model.oracle else ()
         found: np.ndarray = model.predict(fitted, splits.test.inputs, *truth)  # type: ignore[type-arg]
         return found
@@ -81,22 +70,20 @@ def test_every_model_scores_every_jet_and_repeats(name: str, splits: Splits) -> 
     first = scores()
     ranks = dark_jets.prepare(splits.test.inputs, first)
     assert len(np.unique(ranks)) > 20
+    assert (ranks.ndim == 2) == model.oracle
     assert (scores() == first).all()
 
 
 def test_default_sizes_are_the_published_ones() -> None:
     encoder = contrastive.JetEncoder()
     assert sum(p.numel() for p in encoder.parameters()) == 1_122_304
-    preset = contrastive_training.PRESET
-    shape = {k: v for k, v in preset.items() if k not in ("learning_rate", "epochs")}
-    small = contrastive.JetEncoder(**shape)  # type: ignore[arg-type]
-    assert sum(p.numel() for p in small.parameters()) == 45_408
+    small = contrastive.JetEncoder(**_preset_shape())
+    assert sum(p.numel() for p in small.parameters()) == 45_552
     with pytest.raises(ValueError, match="multiple of heads"):
         contrastive.JetEncoder(width=10, heads=4)
 
 
 def test_unknown_scores_are_refused_before_training(splits: Splits) -> None:
-    darkclr = import_module("physbench.models.jets.darkclr")
     with pytest.raises(ValueError, match="score must be one of maha"):
         darkclr.fit(splits.train, splits.validation, seed=0, score="best")
     with pytest.raises(ValueError, match="'head' or 'encoder'"):
@@ -105,14 +92,12 @@ def test_unknown_scores_are_refused_before_training(splits: Splits) -> None:
 
 @pytest.mark.parametrize("score", contrastive_training.SCORES)
 def test_scores_of_darkclr_survive_storing(score: str, splits: Splits, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    darkclr = import_module("physbench.models.jets.darkclr")
     fitted = darkclr.fit(splits.train, splits.validation, seed=0, score=score, **SMALL)
     jets = splits.test.inputs.take(np.arange(50))
     before = darkclr.predict(fitted, jets)
     contrastive_training.save(fitted, tmp_path / "weights.pt")
     again = darkclr.predict(contrastive_training.load(tmp_path / "weights.pt"), jets)
     assert again == pytest.approx(before, rel=1e-6, abs=1e-9)
-    assert len(fitted.history) == 1
     assert contrastive_training.parameters(fitted) > 0
 
 
@@ -135,16 +120,31 @@ def test_losses_of_the_worked_examples() -> None:
     assert without.item() == pytest.approx(-5.307, abs=5e-4)
     nt_xent = contrastive.contrastive(z[:2], z[2:], 0.1)
     assert nt_xent.item() == pytest.approx(math.log(1 + 2 * math.exp(-6)))
-    opposite = contrastive.anomaly_contrastive(z[:2], z[2:], z[:2], 0.1)
-    assert opposite.item() == pytest.approx(without.item() + (1 + 0.8) / 2 / 0.1)
+    released, both = (
+        contrastive.anomaly_contrastive(z[:2], z[2:], z[:2], 0.1, both=b).item()
+        for b in (False, True)
+    )
+    assert released == pytest.approx(without.item() + 1 / 0.1)  # s(x, x-) = 1 for both members
+    assert both == pytest.approx(without.item() + (1 + 0.8) / 2 / 0.1)
     with pytest.raises(ValueError, match="at least two jets"):
         contrastive.contrastive(z[:1], z[1:2], 0.1, positive_below=False)
+
+
+def test_spread_by_hand() -> None:
+    z = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])  # variances 2, covariance 2
+    assert contrastive.spread(z).item() == pytest.approx((4 + 4) / 2)
+    flat = torch.tensor([[0.5, 0.0], [-0.5, 0.0]])  # variances 0.5 and 0
+    hinge = (1 - math.sqrt(0.5001) + 1 - 0.01) / 2
+    assert contrastive.spread(flat).item() == pytest.approx(25 * hinge, rel=1e-5)
 
 
 def test_plus_loss_is_bounded() -> None:
     z = torch.tensor([[1.0, 0.0]])
     assert contrastive.anomaly_contrastive_plus(z, z, -z, 0.1).item() == pytest.approx(-20)
-    assert contrastive.anomaly_contrastive_plus(z, -z, z, 0.1).item() == pytest.approx(10)
+    assert contrastive.anomaly_contrastive_plus(z, -z, z, 0.1).item() == pytest.approx(20)
+    assert contrastive.anomaly_contrastive_plus(z, -z, z, 0.1, both=True).item() == pytest.approx(
+        10
+    )
 
 
 @st.composite
@@ -175,26 +175,32 @@ def distances(jets: torch.Tensor) -> torch.Tensor:
 @settings(max_examples=40, deadline=None, database=None)
 @given(batches())
 def test_rotation_and_translation_move_jets_rigidly(jets: torch.Tensor) -> None:
-    for moved in (views.rotated(jets, generator()), views.translated(jets, generator())):
+    bounds = views.reach(views.recentred(jets))
+    for moved in (views.rotated(jets, generator()), views.translated(jets, bounds, generator())):
         assert torch.equal(moved[..., 0], jets[..., 0])
         assert torch.allclose(distances(moved), distances(jets), atol=1e-5)
         assert not moved[~views.mask(jets)].any()
-        assert moved[..., 2].abs().max() <= math.pi + 1e-5
+    assert views.translated(jets, bounds)[..., 2].abs().max() <= math.pi + 1e-5
     turned = views.centroid(views.rotated(jets, generator()))
     assert torch.allclose(turned, views.centroid(jets), atol=1e-5)
     assert views.centroid(views.recentred(jets)).abs().max() < 1e-5
 
 
 @settings(max_examples=40, deadline=None, database=None)
-@given(batches(), st.floats(0.0, 0.9))
-def test_dark_drop_conserves_pt_and_never_empties(jets: torch.Tensor, p: float) -> None:
-    dropped = views.dark_dropped(jets, generator(), p)
+@given(
+    batches(),
+    st.one_of(st.floats(0.0, 0.9), st.just((0.1, 0.6))),
+    st.sampled_from(sorted(views.DROPS)),
+)
+def test_drops_conserve_pt_and_never_empty_a_jet(jets: torch.Tensor, p: Any, drop: str) -> None:
+    dropped = views.DROPS[drop](jets, generator(), p)
     assert torch.allclose(dropped[..., 0].sum(1), jets[..., 0].sum(1), rtol=1e-5)
     assert (views.mask(dropped).sum(1) >= 1).all()
     assert (views.mask(dropped).sum(1) <= views.mask(jets).sum(1)).all()
     assert (dropped[:, 1:, 0] <= dropped[:, :-1, 0]).all()
-    assert views.centroid(dropped).abs().max() < 1e-5
     assert not dropped[~views.mask(dropped)].any()
+    places = {tuple(p) for p in jets[..., 1:][views.mask(jets)].tolist()}
+    assert {tuple(p) for p in dropped[..., 1:][views.mask(dropped)].tolist()} <= places
 
 
 @settings(max_examples=40, deadline=None, database=None)
@@ -224,6 +230,34 @@ def test_views_treat_each_jet_on_its_own() -> None:
         views.dark_dropped(torch.zeros(1, 3, 3), generator())
     with pytest.raises(ValueError, match="probability must be in"):
         views.dark_dropped(many, generator(), 1.0)
+    with pytest.raises(ValueError, match="a pair"):
+        views.dark_dropped(many, generator(), (0.6, 0.1))
+
+
+def test_the_chance_to_lose_a_constituent_is_the_one_asked_for() -> None:
+    jets = torch.ones(4000, 30, 3)
+    jets[..., 1:] = torch.randn(4000, 30, 2, generator=generator(1))
+    for drop in views.DROPS.values():
+        kept = views.mask(drop(jets, generator(), 0.3)).float().mean(1)
+        assert kept.mean().item() == pytest.approx(0.7, abs=0.01)
+        ranged = views.mask(drop(jets, generator(), (0.1, 0.6))).float().mean(1)
+        assert ranged.mean().item() == pytest.approx(0.65, abs=0.01)
+        assert ranged.std() > kept.std() * 1.1
+
+
+def test_neighbours_are_lost_together() -> None:
+    """Two far groups of constituents: whole groups vanish far more often than by chance."""
+    jets = torch.ones(2000, 12, 3)
+    jets[:, :6, 1], jets[:, 6:, 1] = 0.0, 50.0
+    jets[..., 2] = 1e-3 * torch.rand(2000, 12, generator=generator(1))
+
+    def one_side(drop: Any) -> float:
+        left = (drop(jets, generator(), 0.5)[..., 1] < 25) & views.mask(
+            drop(jets, generator(), 0.5)
+        )
+        return float((left.sum(1) == 0).float().mean())
+
+    assert one_side(views.subjets_dropped) > 3 * one_side(views.dark_dropped)
 
 
 def test_a_jet_across_the_seam_equals_its_turned_copy() -> None:
@@ -237,8 +271,13 @@ def test_a_jet_across_the_seam_equals_its_turned_copy() -> None:
     assert torch.allclose(z[0], z[1], atol=1e-5)
 
 
-def _shape() -> dict[str, int]:
+def _shape() -> dict[str, Any]:
     return {k: v for k, v in SMALL.items() if k != "epochs"}
+
+
+def _preset_shape() -> dict[str, Any]:
+    known = inspect.signature(contrastive.JetEncoder).parameters
+    return {k: v for k, v in contrastive_training.PRESET.items() if k in known}
 
 
 @pytest.fixture
@@ -246,9 +285,10 @@ def jets(splits: Splits) -> Jets:
     return splits.test.inputs.take(np.arange(80))
 
 
-def test_encoder_is_permutation_and_padding_invariant(jets: Jets) -> None:
+@pytest.mark.parametrize("continuous", [False, True])
+def test_encoder_is_permutation_and_padding_invariant(jets: Jets, continuous: bool) -> None:
     torch.manual_seed(0)
-    encoder = contrastive.JetEncoder(**_shape()).eval()
+    encoder = contrastive.JetEncoder(**_shape(), continuous=continuous).eval()
     data = contrastive_training.tensor(jets, 50)
     h, z = encoder(data)
     count = views.mask(data).sum(1)
@@ -265,6 +305,20 @@ def test_encoder_is_permutation_and_padding_invariant(jets: Jets) -> None:
     assert torch.allclose(alone, z[:5], atol=1e-5)
 
 
+def test_soft_constituents_fade_where_attention_is_continuous(jets: Jets) -> None:
+    """A constituent of 1e-6 GeV changes nothing; without the continuous mask it does."""
+    data = contrastive_training.tensor(jets, 50)[:20, :20]
+    data = torch.cat([data, torch.zeros(20, 5, 3)], dim=1)
+    soft = data.clone()
+    soft[:, 20] = torch.tensor([1e-6, 0.3, -0.2])
+    change = {}
+    for continuous in (False, True):
+        torch.manual_seed(0)
+        encoder = contrastive.JetEncoder(**_shape(), continuous=continuous).eval()
+        change[continuous] = (encoder(soft)[0] - encoder(data)[0]).detach().abs().max().item()
+    assert change[True] < 1e-2 * change[False]
+
+
 def reference_views(jet: torch.Tensor, rng: torch.Generator) -> list[torch.Tensor]:
     """The three views of one jet (m, 3), written plainly."""
 
@@ -272,11 +326,6 @@ def reference_views(jet: torch.Tensor, rng: torch.Generator) -> list[torch.Tenso
         angle = 2 * math.pi * torch.rand(1, generator=rng).item()
         c, s = math.cos(angle), math.sin(angle)
         return torch.stack([x[:, 0], c * x[:, 1] - s * x[:, 2], s * x[:, 1] + c * x[:, 2]], dim=1)
-
-    def moved(x: torch.Tensor) -> torch.Tensor:
-        reach = x[:, 1:].amax(0) - x[:, 1:].amin(0)
-        shift = (2 * torch.rand(2, generator=rng) - 1) * reach
-        return torch.cat([x[:, :1], x[:, 1:] + shift], dim=1)
 
     def dropped(x: torch.Tensor) -> torch.Tensor:
         kept = torch.zeros(len(x), dtype=torch.bool)
@@ -288,19 +337,17 @@ def reference_views(jet: torch.Tensor, rng: torch.Generator) -> list[torch.Tenso
         return y[y[:, 0].argsort(descending=True)]
 
     common = turned(jet)
-    return [moved(common), moved(turned(common)), dropped(moved(common))]
+    return [common, turned(common), dropped(common)]
 
 
 def test_vectorised_step_beats_the_loop_over_jets(splits: Splits) -> None:
     """Views, encoder, loss and gradient of the 45 k network: at least 1.5 times a plain loop."""
     torch.manual_seed(0)
-    preset = contrastive_training.PRESET
-    shape = {k: v for k, v in preset.items() if k not in ("learning_rate", "epochs")}
-    encoder = contrastive.JetEncoder(**shape)  # type: ignore[arg-type]
+    encoder = contrastive.JetEncoder(**_preset_shape())
     data = contrastive_training.tensor(splits.train.inputs, 50)[:256]
 
     def vectorised() -> None:
-        z = [encoder(view)[1] for view in three_views(data, generator())]
+        z = [encoder(view)[1] for view in views.three_views(data, generator(), moved=False)]
         contrastive.anomaly_contrastive_plus(z[0], z[1], z[2], 0.1).backward()
 
     def loop() -> None:
@@ -328,7 +375,11 @@ def test_scores_on_representations() -> None:
     for score in (background.maha, background.cos_mean, background.knn):
         far, near = score(odd)
         assert far > near
-    assert background.maha(3 * odd) == pytest.approx(background.maha(odd))
+    inverse = np.linalg.inv(np.cov(bank, rowvar=False))
+    d = odd - bank.mean(0)
+    assert background.maha(odd) == pytest.approx(np.diag(d @ inverse @ d.T), rel=1e-4)
+    white = background.whitened(bank)
+    assert np.cov(white, rowvar=False) == pytest.approx(np.eye(4), abs=1e-4)
     assert background.cos_mean(odd)[0] == pytest.approx(1, abs=0.01)
 
 
@@ -420,14 +471,101 @@ def test_cross_fitting_keeps_events_together(splits: Splits) -> None:
     for key in {(int(s), int(e)) for s, e in zip(truth.signal, truth.event, strict=True)}:
         same = (truth.signal == key[0]) & (truth.event == key[1])
         assert len(set(fold[same])) == 1
-    weights = balanced(truth)
-    assert weights[truth.signal == 0].sum() == pytest.approx(weights[truth.signal > 0].sum())
+    weights = balanced(truth.signal, truth.weight)
+    sums = np.bincount(truth.signal, weights)
+    assert sums == pytest.approx(np.full(len(sums), sums.mean()))
+    assert weights.mean() == pytest.approx(1)
     with pytest.raises(ValueError, match="at least 2 folds"):
         folds(truth, 1, 0)
 
 
+def test_an_oracle_keeps_only_the_columns_that_are_compared(splits: Splits) -> None:
+    truth = splits.test.targets
+    scores = np.random.default_rng(0).normal(size=(len(truth), 5))
+    kept = own_columns(scores, truth)
+    background = truth.signal == 0
+    assert (kept[background] == scores[background]).all()
+    second = np.flatnonzero(truth.signal == 2)
+    assert (kept[second, 1] == scores[second, 1]).all()
+    assert (kept[second, 0] == scores[:, 0].min()).all()
+    assert anomaly.auc_slices(truth, kept) == anomaly.auc_slices(truth, scores)
+
+
 def test_no_ranked_model_asks_for_targets() -> None:
-    for name in TINY:
+    for name in NAMES:
         model = benchmarks.model(name)
-        assert model.oracle == ("targets" in inspect.signature(model.predict).parameters)
-        assert model.oracle == name.startswith("supervised")
+        assert ("targets" in inspect.signature(model.predict).parameters) == model.oracle
+
+
+def test_features_know_neither_direction_nor_scale(jets: Jets) -> None:
+    data = contrastive_training.tensor(jets, 50)
+    table = _features.table(data)
+    assert table.shape == (len(data), 39)
+    assert _features.table(views.rotated(data, generator())) == pytest.approx(table, abs=2e-3)
+    louder = data * torch.tensor([2.0, 1.0, 1.0])
+    shuffled = views.by_pt(views.shifted(louder, torch.full((len(data), 2), 0.2))).flip(1)
+    assert _features.table(shuffled) == pytest.approx(table, abs=2e-3)
+    one = torch.zeros(1, 3, 3)
+    one[0, 0, 0] = 5.0
+    assert np.isfinite(_features.table(one)).all()
+
+
+def test_features_of_two_constituents_by_hand() -> None:
+    pair = torch.tensor([[[3.0, 0.1, 0.0], [1.0, -0.1, 0.0]]])
+    row = _features.table(pair)[0]
+    z, r = np.array([0.75, 0.25]), np.array([0.05, 0.15])  # the centroid lies at 0.05
+    assert row[-4:] == pytest.approx([0.75, 0.25, 0, 0])
+    log_mass, c2, dispersion, width = row[-8:-4]
+    assert log_mass == pytest.approx(np.log(0.75 * 0.25 * 0.2**2 + 1e-5), abs=1e-4)
+    assert c2 == pytest.approx(0.75 * 0.25 * 0.2**0.2, rel=1e-5)
+    assert dispersion == pytest.approx(np.sqrt((z**2).sum()), rel=1e-5)
+    assert width == pytest.approx((z * r).sum(), rel=1e-5)
+    assert row[:8] == pytest.approx([0, 0, 0, 0, 0, 0, 0, np.sqrt(2)])  # both above 0.2
+
+
+def test_binned_sums_equal_numpy() -> None:
+    rng = np.random.default_rng(0)
+    values, weights = rng.normal(size=(3, 40)), rng.random((3, 40))
+    found = _features.binned(torch.from_numpy(values), torch.from_numpy(weights), (-0.5, 0.0, 1.0))
+    for k in range(3):
+        exact = np.histogram(values[k], [-9, -0.5, 0.0, 1.0, 9], weights=weights[k])[0]
+        assert found[k].numpy() == pytest.approx(exact)
+
+
+@pytest.mark.parametrize(
+    "settings_of", [{}, {"score": "logit"}, {"members": 2, "separate": True}, {"score": "flow"}]
+)
+def test_drop_classifier_survives_storing(settings_of: Any, splits: Splits, tmp_path: Any) -> None:
+    if settings_of.get("score") == "flow":
+        pytest.importorskip("zuko", reason="flows are an extra")
+    quick = drop_classifier.MODEL.quick | settings_of
+    fitted = drop_classifier.fit(splits.train, splits.validation, seed=0, **quick)
+    jets = splits.test.inputs.take(np.arange(50))
+    before = drop_classifier.predict(fitted, jets)
+    drop_classifier.save(fitted, tmp_path / "weights")
+    again = drop_classifier.predict(drop_classifier.load(tmp_path / "weights"), jets)
+    assert again == pytest.approx(before, rel=1e-5, abs=1e-6)
+    with pytest.raises(ValueError, match="kinds must be among"):
+        drop_classifier.fit(splits.train, splits.validation, seed=0, kinds=("all",))
+
+
+def test_figures_of_a_representation(splits: Splits) -> None:
+    fitted = darkclr.fit(splits.train, splits.validation, seed=0, **SMALL)
+    figure = representations.representation_figure(fitted, splits.validation.inputs)
+    assert figure.axes[0].get_xlabel().startswith("first component (")
+    history: Any = fitted.encoder.history
+    assert len(history) == 1
+    lines = representations.loss_figure(history).axes[0].lines
+    assert [line.get_label() for line in lines] == ["training", "held-out background"]
+
+
+def test_leading_components_and_rank_of_a_known_cloud() -> None:
+    rng = np.random.default_rng(0)
+    cloud = rng.normal(size=(4000, 3)) * [3.0, 1.0, 0.0]
+    found, shares = representations.leading(cloud)
+    assert np.abs(np.corrcoef(found[:, 0], cloud[:, 0])[0, 1]) == pytest.approx(1, abs=1e-3)
+    assert shares == pytest.approx([0.9, 0.1], abs=0.01)
+    p = np.array([0.9, 0.1])
+    assert representations.effective_rank(cloud) == pytest.approx(
+        np.exp(-(p * np.log(p)).sum()), rel=0.03
+    )
