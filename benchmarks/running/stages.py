@@ -1,65 +1,55 @@
-"""One run: fit, predict, store the predictions, score them, write a record, whatever happens."""
+"""One run: a process for the model, a judge for its predictions, one record whatever happens."""
 
 from __future__ import annotations
 
 import datetime
-import inspect
 import os
-import resource
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks import registry
-from benchmarks.registry import Entry, UnknownName
-from benchmarks.running import environment, scoring, tracking_wandb
-from physbench.datasets import Dataset, Split, Splits
-from physbench.leaderboard import predictions as stored
+from benchmarks.running import cell as cells
+from benchmarks.running import exchange, guarded, judging, processes, storing, tracking_wandb
+from benchmarks.running.cell import Cell, Question, cell_id
+from benchmarks.running.judging import Outcome
+from benchmarks.running.processes import Attempt
+from benchmarks.running.settings import NO_SETTINGS, resolve
+from benchmarks.running.storing import writable
+from physbench.datasets import Splits
 from physbench.leaderboard import record as records
-from physbench.leaderboard.record import (
-    Cost,
-    DatasetPart,
-    Failure,
-    FilePart,
-    MetricPart,
-    ModelPart,
-    Record,
-    Stage,
-    Status,
-    TaskPart,
-)
-from physbench.models import Context, Model
-from physbench.tasks import Task
+from physbench.leaderboard.record import Record
+from physbench.models import Context
 
-NO_SETTINGS = ("seed", "context")  # keywords of `fit` that are no hyper-parameters
-FULL_DIGESTS = 32  # datasets with more files list 16 digits of each digest, to bound the record
+__all__ = [
+    "NO_SETTINGS",
+    "Cell",
+    "Done",
+    "cell_id",
+    "finished",
+    "prepare",
+    "resolve",
+    "run",
+    "run_seed",
+    "runs_of",
+    "writable",
+]
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A board cell ready to run: objects, not names, with all settings resolved."""
+class Done:
+    """A record, where it lies (None: nowhere could be written), and whether it was run now."""
 
-    task: Entry
-    dataset: str
-    dataset_object: Dataset
-    model: Entry
-    settings: Mapping[str, Any]
-    protocol: Mapping[str, Any]
-    splits: Splits
-    runs: Path
-
-    @property
-    def split(self) -> str:
-        return scoring.split_digest(self.splits)
+    record: Record
+    path: Path | None
+    reused: bool = False
 
 
 def run(
@@ -73,13 +63,18 @@ def run(
     runs: str | os.PathLike[str] | None = None,
     again: bool = False,
     timeout: float | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    track: str = "",
+    checkpoints: str | os.PathLike[str] | None = None,
 ) -> list[Record]:
     """Run a model on a task, once a seed, and return one record a seed.
 
     Parameters
     ----------
     task, model:
-        Registered names, or paths of files that end with `TASK = ...` or `MODEL = ...`.
+        Registered names, or paths of files or package folders that end with `TASK = ...` or
+        `MODEL = ...`.
     dataset:
         One of the task's datasets; the default is the task's first.
     seeds:
@@ -92,24 +87,367 @@ def run(
         Run although a finished record of the same content exists.
     timeout:
         Seconds after which a seed is given up, with status `timeout`.
+    device, threads, track, checkpoints:
+        `auto`, `cpu` or `gpu`; threads of all libraries; `wandb`; a folder from which an
+        interrupted training of the same cell goes on. A `fit` that declares `context` gets them.
 
     Raises
     ------
     UnknownName, FileNotFoundError, DataError, TypeError, OSError
         Before anything is run. What goes wrong later is in the record's `status`.
     """
-    cell = prepare(task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs)
-    tracking_wandb.check()
-    chosen = range(seeds) if isinstance(seeds, int) else seeds
-    if not len(chosen):
+    found = runs_of(
+        task, model, dataset=dataset, seeds=seeds, settings=settings, protocol=protocol,
+        runs=runs, again=again, timeout=timeout,
+        context=asked_context(device, threads, track, checkpoints),
+    )  # fmt: skip
+    return [done.record for done in found]
+
+
+def asked_context(
+    device: str = "auto",
+    threads: int = 1,
+    track: str | None = "",
+    checkpoints: str | os.PathLike[str] | None = None,
+) -> Context:
+    """The context of a run; raises ValueError for what no run can have."""
+    if device not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"device must be auto, cpu or gpu; got '{device}'")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1; got {threads}")
+    tracking_wandb.check(track or "")
+    folder = Path(os.path.abspath(checkpoints)) if checkpoints else None
+    return Context(device=device, threads=threads, tracker=track or "", checkpoints=folder)
+
+
+def runs_of(
+    task: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    *,
+    dataset: str | None = None,
+    seeds: int | Sequence[int] = 1,
+    settings: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    again: bool = False,
+    timeout: float | None = None,
+    context: Context | None = None,
+    memory: int | None = None,
+    say: Say | None = None,
+) -> list[Done]:
+    """As `run`, with the paths of the records and whether they were found."""
+    say = say or _to_stderr
+    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not chosen:
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
-    found = []
-    for seed in chosen:
-        previous = None if again else finished(cell, seed)
-        found.append(previous or run_seed(cell, seed, timeout=timeout))
-        if found[-1].status == "interrupted":
-            break
+    found: list[Done] = []
+    with stoppable() as stop:
+        asked = cells.question(
+            task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
+            context=context,
+        )  # fmt: skip
+        judge = Judge(asked, again, timeout, stop, say, memory)
+        with judge:
+            begin = time.perf_counter()
+            for number, seed in enumerate(chosen):
+                found.append(judge.seed(seed))
+                if found[-1].record.status == "interrupted":
+                    break
+                _estimate(say, begin, number + 1, len(chosen), found[-1])
     return found
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _estimate(say: Say, begin: float, done: int, count: int, last: Done) -> None:
+    """Say how far the seeds are, where that takes long enough to be asked."""
+    gone = time.perf_counter() - begin
+    if count > done and not last.reused and gone > 5:
+        left = gone / done * (count - done)
+        say(f"{done} of {count} seeds after {gone:.0f} s; about {left:.0f} s left")
+
+
+@dataclass
+class Stop:
+    """SIGINT and SIGTERM are remembered; only where it says so they interrupt what is going on."""
+
+    number: int | None = None
+    count: int = 0
+    raising: bool = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.number, self.count = number, self.count + 1
+        if self.raising:
+            self.raising = False
+            raise KeyboardInterrupt(self.reason)
+
+    def __bool__(self) -> bool:
+        return self.number is not None
+
+    @property
+    def reason(self) -> str:
+        """What came, in words."""
+        if self.number is None:
+            return "interrupted"
+        return f"interrupted by {signal.Signals(self.number).name}"
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """A stretch that a signal ends with KeyboardInterrupt."""
+        if self:
+            raise KeyboardInterrupt(self.reason)
+        self.raising = True
+        try:
+            yield
+        finally:
+            self.raising = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Take SIGINT and SIGTERM over, in the main thread; give them back at the end."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class Judge:
+    """Holds the truth of one question, and turns seeds into records."""
+
+    asked: Question
+    again: bool
+    timeout: float | None
+    stop: Stop
+    say: Say
+    memory: int | None = None
+    attempt: Attempt | None = None
+    splits: dict[int | None, Splits] = field(default_factory=dict)
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """End the model's process that waits for a seed."""
+        if self.attempt is not None:
+            self.attempt.close()
+            self.attempt = None
+
+    def summon(self) -> Attempt:
+        """A model's process that has sent its card and waits for a seed.
+
+        Raises what it refused with, before anything is run.
+        """
+        if self.attempt is None:
+            self.attempt = processes.start(
+                cells.request(self.asked, self.memory), self.asked.context.threads, _show
+            )
+            try:
+                with self.stop.breakable():
+                    _introduced(self.attempt, self.timeout)
+            except BaseException:
+                self.dismiss()
+                raise
+        return self.attempt
+
+    def cell(self, seed: int) -> Cell:
+        """The cell of a seed: its data are read once a fold."""
+        model = cells.subject(self.asked, self.summon())
+        fold = self.asked.fold(seed)
+        if fold not in self.splits:
+            self.splits.clear()
+            with self.stop.breakable():
+                self.splits[fold] = cells.loaded(self.asked, fold)
+        return cells.cell(self.asked, model, self.splits[fold], fold)
+
+    def seed(self, seed: int) -> Done:
+        """The record of a seed, found or run now."""
+        cell = self.cell(seed)
+        found = None if self.again else _found(cell, seed)
+        if found is None:
+            found = self._locked(cell, seed)
+        if found.reused:
+            self.say(f"seed {seed}: found, not run again; --again runs it")
+        return found
+
+    def _locked(self, cell: Cell, seed: int) -> Done:
+        """Run it, unless another run makes the same record at this moment."""
+        began = datetime.datetime.now(datetime.UTC)
+        storing.sweep(cell.folder)
+        lock = cell.folder / f".{seed}-{cell_id(cell, seed)[:12]}.lock"
+        with _held(lock, self.stop) as waited:
+            if waited:
+                found = _found(cell, seed, since=began)
+                if found is not None:
+                    return found
+            return self.attempted(cell, seed)
+
+    def attempted(self, cell: Cell, seed: int) -> Done:
+        """Run the seed in a process of its own and judge what it answered."""
+        attempt, self.attempt = self.summon(), None
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        outcome = Outcome(cell, seed, started)
+        job = _job(cell, seed, outcome.nonce)
+        try:
+            exchange.send(attempt.job, job)
+            ended = follow(attempt, self.timeout, self.stop)
+        finally:
+            attempt.close()
+        outcome.take(attempt, ended)
+        judging.score(outcome, self.stop)
+        record, path = judging.write(outcome)
+        with tracking_wandb.tracked(*job["tracking"]) as log:
+            if path is not None:
+                log(record, path)
+        return Done(record, path)
+
+
+def _show(text: str) -> None:
+    """What a model prints goes to stderr: stdout is the result's."""
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+@contextmanager
+def _held(lock: Path, stop: Stop) -> Iterator[bool]:
+    """The lock; without one where no file can be made, the run's results being rescued."""
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        holding = storing.locked(lock, lambda: bool(stop))
+        waited = holding.__enter__()
+    except OSError as error:
+        print(f"no lock for this cell: {error}", file=sys.stderr)
+        yield False
+        return
+    try:
+        yield waited
+    finally:
+        holding.__exit__(None, None, None)
+
+
+def _introduced(attempt: Attempt, timeout: float | None) -> None:
+    """Wait for the card; raises what the import ended with.
+
+    An import that fails is no run: there is nothing that a record could be about.
+    """
+    end = time.monotonic() + (timeout or 0) + processes.STARTUP
+    pause = 0.0005
+    while attempt.find("card") is None:
+        attempt.look(pause)
+        pause = min(pause * 1.5, 0.02)
+        failure = attempt.find("failure")
+        if failure is not None:
+            where = failure["traceback"].rpartition("\n")[2]
+            raise ImportError(f"{failure['type']}: {failure['message']} ({where})")
+        if attempt.exit is not None and attempt.find("card") is None:
+            raise ImportError(
+                f"the model's process ended with {exit_text(attempt.exit)} while it was "
+                f"imported\n{attempt.tail}".strip()
+            )
+        if time.monotonic() > end:
+            attempt.kill()
+            raise ImportError("the model's import took too long and was given up")
+
+
+def exit_text(code: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+def follow(attempt: Attempt, timeout: float | None, stop: Stop) -> str:
+    """Follow a model's process to its end, which is `itself`, `timeout` or `interrupted`."""
+    end = time.monotonic() + timeout if timeout else None
+    pause, patience = 0.001, None
+    ended = "itself"
+    while attempt.exit is None:
+        attempt.look(pause)
+        pause = min(pause * 1.5, 0.05)
+        if attempt.exit is not None:
+            break
+        now = time.monotonic()
+        if stop and patience is None:
+            ended, patience = "interrupted", now + processes.GRACE
+            attempt.signal(signal.SIGINT)
+        if patience is not None and (now > patience or stop.count > 1):
+            attempt.kill()
+        if end is not None and now > end and patience is None:
+            ended = "timeout"
+            attempt.signal(signal.SIGUSR1)  # faulthandler writes down where it hangs
+            attempt.look(processes.DUMP)
+            time.sleep(processes.DUMP)
+            attempt.kill()
+    attempt.look(0)
+    return ended
+
+
+def _job(cell: Cell, seed: int, nonce: str) -> dict[str, Any]:
+    """What the model's process gets; the truth of the test split only for an oracle."""
+    splits, identity = cell.splits, cell_id(cell, seed)
+    folder = cell.context.checkpoints
+    context = asdict(cell.context)
+    context["checkpoints"] = folder / identity[:16] if folder else None
+    name = f"{cell.task.name}/{cell.dataset}/{cell.model.name}/{seed}"
+    config = {"seed": seed, **cell.settings, "protocol": dict(cell.protocol)}
+    return {
+        "train": splits.train,
+        "validation": cells.without_metrics(splits.validation),
+        "inputs": splits.test.inputs,
+        "targets": splits.test.targets if cell.model.card["role"] == "oracle" else None,
+        "seed": seed,
+        "settings": dict(cell.settings),
+        "context": context,
+        "tracking": (name, config, cell.context.tracker, nonce[:12]),
+        "runs": str(cell.runs),
+        "below": str(cell.below),
+        "scratch": f".{seed}-{identity[:12]}-{nonce[:8]}",
+    }
+
+
+def finished(cell: Cell, seed: int) -> Record | None:
+    """A record of the same content with status ok whose predictions are there."""
+    found = _found(cell, seed)
+    return found.record if found else None
+
+
+def _found(cell: Cell, seed: int, since: datetime.datetime | None = None) -> Done | None:
+    """A good record of the same content; with `since`, any that was begun after it."""
+    identity = cell_id(cell, seed)
+    home = storing.rescue(cell.runs)
+    for folder in (cell.folder, home / cell.below):
+        for path in sorted(folder.glob(f"{seed}-*.json")):
+            record = _read(path)
+            if record is None or record.cell != identity:
+                continue
+            if judging.whole(record, folder) or (since and _begun(record) >= since):
+                return Done(record, judging.brought_home(record, path, cell), reused=True)
+    return None
+
+
+def _begun(record: Record) -> datetime.datetime:
+    started = datetime.datetime.fromisoformat(record.started)
+    return started + datetime.timedelta(seconds=1)
+
+
+def _read(path: Path) -> Record | None:
+    """A record, or None and a line on stderr: one damaged file hides nothing else."""
+    try:
+        return records.read(path)
+    except (records.RecordError, OSError) as error:
+        print(f"ignored: {error}", file=sys.stderr)
+        return None
 
 
 def prepare(
@@ -121,425 +459,45 @@ def prepare(
     protocol: Mapping[str, Any] | None = None,
     runs: str | os.PathLike[str] | None = None,
     splits: Splits | None = None,
+    context: Context | None = None,
+    seed: int = 0,
 ) -> Cell:
     """Names to objects, settings to a full configuration, data to checked splits.
 
     `splits` are what the task's load gave for this dataset and protocol, where it is known.
     """
-    the_task, the_model = registry.load("task", task), registry.load("model", model)
-    known = the_task.object.named
-    name = dataset or next(iter(known))
-    if name not in known:
-        raise registry.unknown(f"dataset of task '{the_task.name}'", name, list(known))
-    if the_task.name not in the_model.object.tasks:
-        raise UnknownName(
-            f"model '{the_model.name}' does not do task '{the_task.name}'; "
-            f"its tasks: {', '.join(the_model.object.tasks)}"
-        )
-    preset = the_model.object.presets.get(name, {})
-    configuration = resolve(
-        the_model.object.fit,
-        dict(preset) | dict(settings or {}),
-        f"setting of {the_model.name}",
-        skip=NO_SETTINGS,
-    )
-    options = resolve(the_task.object.load, protocol or {}, f"protocol of {the_task.name}")
-    folder = writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
-    splits = splits or the_task.object.load(known[name], **options)
-    splits = _without_test_metrics(the_task.object, splits)
-    return Cell(the_task, name, known[name], the_model, configuration, options, splits, folder)
-
-
-def _without_test_metrics(task: Task, splits: Splits) -> Splits:
-    """Metrics are bound to validation alone: nothing may be tuned on the test split."""
-    return replace(
-        splits,
-        train=replace(splits.train, metrics={}),
-        validation=replace(splits.validation, metrics=scoring.bind(task, splits.validation)),
-        test=replace(splits.test, metrics={}),
-    )
-
-
-def resolve(
-    function: Any, given: Mapping[str, Any], what: str, skip: Sequence[str] = ()
-) -> dict[str, Any]:
-    """All keyword-only parameters of `function`: defaults, overridden by `given`.
-
-    Raises UnknownName for a parameter that does not exist and TypeError for one whose type
-    differs from its default's.
-    """
-    parameters = {
-        name: p.default
-        for name, p in inspect.signature(function).parameters.items()
-        if p.kind is p.KEYWORD_ONLY and name not in skip
-    }
-    for name, value in given.items():
-        if name not in parameters:
-            raise registry.unknown(what, name, list(parameters))
-        parameters[name] = _typed(name, value, parameters[name], what)
-    missing = [name for name, value in parameters.items() if value is inspect.Parameter.empty]
-    if missing:
-        raise TypeError(f"{what}: {', '.join(missing)} must be set (they have no default)")
-    return {name: _plain(value) for name, value in parameters.items()}
-
-
-def _typed(name: str, value: Any, default: Any, what: str) -> Any:
-    if default is inspect.Parameter.empty or default is None or value is None:
-        return value
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if isinstance(default, list | tuple) and isinstance(value, list | tuple):
-        return value
-    if type(value) is not type(default):
-        raise TypeError(
-            f"{what} '{name}' must be {type(default).__name__} (default {default!r}); "
-            f"got {value!r}"
-        )
-    return value
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def writable(folder: Path) -> Path:
-    """The folder, made if absent; raises OSError before a run that could not be stored."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"0" * 65536)
-            probe.flush()
-    except OSError as error:
-        raise OSError(
-            f"cannot write records into {folder.resolve()}: {error}. Free some space or choose "
-            "another folder with --runs or $PHYSBENCH_RUNS"
-        ) from error
-    return folder
-
-
-def cell_id(cell: Cell, seed: int) -> str:
-    """sha256 of everything that decides the result of this cell."""
-    return records.sha256(
-        {
-            "task": [cell.task.name, cell.task.object.version],
-            "task_source": registry.source_digest(cell.task.path),
-            "protocol": dict(cell.protocol),
-            "dataset": [cell.dataset, _data_digest(cell.splits)],
-            "split": cell.split,
-            "model_source": registry.source_digest(cell.model.path),
-            "settings": dict(cell.settings),
-            "seed": seed,
-            "threads": environment.threads(),
-        }
-    )
-
-
-def _data_digest(splits: Splits) -> str:
-    return records.sha256([f"{name} {digest}" for name, digest in sorted(splits.files.items())])
-
-
-def finished(cell: Cell, seed: int) -> Record | None:
-    """A record of the same content with status ok whose predictions are there."""
-    key = cell_id(cell, seed)
-    folder = cell.runs / cell.task.name / cell.dataset / cell.model.name
-    for path in sorted(folder.glob(f"{seed}-*.json")):
-        try:
-            record = records.read(path)
-        except records.RecordError as error:
-            print(f"ignored: {error}", file=sys.stderr)
-            continue
-        whole = record.predictions and (folder / record.predictions.file).exists()
-        if record.cell == key and record.status == "ok" and whole:
-            return record
-    return None
-
-
-@dataclass
-class Outcome:
-    """What a run has produced so far; whatever happens, the record is made from it."""
-
-    stage: Stage = "fit"
-    cost: dict[str, Cost] = field(default_factory=dict)
-    parameters: int | None = None
-    predictions: FilePart | None = None
-    weights: FilePart | None = None
-    metrics: list[MetricPart] = field(default_factory=list)
-    status: Status = "ok"
-    failure: Failure | None = None
+    asked = cells.question(
+        task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
+        context=context,
+    )  # fmt: skip
+    known = {asked.fold(seed): guarded.guarded(splits)} if splits is not None else {}
+    with stoppable() as stop, Judge(asked, True, None, stop, _to_stderr, splits=known) as judge:
+        return judge.cell(seed)
 
 
 def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
     """One seed of a cell: always returns a record, which has been written."""
-    name = f"{cell.task.name}/{cell.dataset}/{cell.model.name}/{seed}"
-    config = {"seed": seed, **cell.settings, "protocol": dict(cell.protocol)}
-    with tracking_wandb.tracked(name, config) as log:
-        record = _recorded(cell, seed, timeout)
-        log(record, _write(record, cell.runs))
-    return record
+    asked = Question(
+        cell.task, cell.dataset, _where(cell), cell.settings, cell.protocol, cell.runs,
+        cell.context,
+    )  # fmt: skip
+    with stoppable() as stop:
+        known = {asked.fold(seed): cell.splits}
+        with Judge(asked, True, timeout, stop, _to_stderr, splits=known) as judge:
+            return judge.seed(seed).record
 
 
-def _recorded(cell: Cell, seed: int, timeout: float | None) -> Record:
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    outcome = Outcome()
-    try:
-        with environment.seeded(seed), _interruptible(timeout):
-            _execute(cell, seed, outcome)
-    except BaseException as error:
-        outcome.status = status_of(error)
-        text = str(error) or type(error).__name__
-        outcome.failure = Failure(
-            stage=outcome.stage,
-            type=type(error).__name__,
-            message=text[:2000],
-        )
-    return records.sealed(_record(cell, seed, started, outcome))
+def _where(cell: Cell) -> str:
+    return cell.model.name if cell.model.origin == "zoo" else str(cell.model.path)
 
 
-def given_up(cell: Cell, seed: int, started: str, status: Status, message: str) -> Record:
-    """Write the record of a seed whose process was killed and could not do so itself."""
-    failure = Failure(stage="fit", type="Killed", message=message[:2000])
-    record = records.sealed(_record(cell, seed, started, Outcome(status=status, failure=failure)))
-    _write(record, cell.runs)
-    return record
+def context(model: Any) -> dict[str, Context]:
+    """The keyword `context` for a `fit` that declares one, for those who call it themselves."""
+    import inspect
+
+    return {"context": Context()} if "context" in inspect.signature(model.fit).parameters else {}
 
 
-def status_of(error: BaseException) -> Status:
-    """The status that a record gets for an exception.
-
-    >>> status_of(FloatingPointError("loss is NaN")), status_of(MemoryError())
-    ('diverged', 'out_of_memory')
-    """
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return "interrupted"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, FloatingPointError):
-        return "diverged"
-    memory = isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or memory:
-        return "out_of_memory"
-    return "failed"
-
-
-@contextmanager
-def _interruptible(timeout: float | None) -> Iterator[None]:
-    """SIGTERM interrupts like Ctrl-C, SIGALRM ends a run that takes too long."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt("terminated")
-
-    def expire(number: int, frame: Any) -> None:
-        raise TimeoutError(f"gave up after {timeout:g} s")
-
-    before = signal.signal(signal.SIGTERM, terminate), signal.signal(signal.SIGALRM, expire)
-    if timeout:
-        signal.setitimer(signal.ITIMER_REAL, timeout)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGALRM, before[1])
-
-
-def _execute(cell: Cell, seed: int, outcome: Outcome) -> None:
-    """Fit, predict, store, score: each stage leaves its result in `outcome`."""
-    model: Model = cell.model.object
-    with _measured(outcome, "train", len(cell.splits.train)):
-        given = {"seed": seed, **context(model), **cell.settings}
-        fitted = model.fit(cell.splits.train, cell.splits.validation, **given)
-    outcome.parameters = model.parameters(fitted) if model.parameters else None
-    outcome.stage = "predict"
-    test = cell.splits.test
-    with _measured(outcome, "predict", len(test)):
-        predictions = _predict(model, fitted, test)
-    if model.save:
-        outcome.weights = _save_weights(cell, seed, model, fitted)
-    outcome.stage = "prepare"
-    prepared = _store(cell, seed, predictions, outcome)
-    outcome.stage = "score"
-    with _measured(outcome, "metric", len(test)):
-        outcome.metrics = scoring.evaluate(cell.task.object, test, prepared, cell.split)
-    if not model.oracle:
-        outcome.cost["predict"] = _latency(model, fitted, test, outcome.cost["predict"])
-
-
-def context(model: Model) -> dict[str, Context]:
-    """The keyword `context` for a `fit` that declares one."""
-    if "context" not in inspect.signature(model.fit).parameters:
-        return {}
-    device, tracker = (os.environ.get(f"PHYSBENCH_{n}", "") for n in ("DEVICE", "TRACK"))
-    return {"context": Context(device or "auto", threads=environment.threads(), tracker=tracker)}
-
-
-def _predict(model: Model, fitted: Any, test: Split) -> Any:
-    if model.oracle:
-        return model.predict(fitted, test.inputs, test.targets)
-    return model.predict(fitted, test.inputs)
-
-
-def _store(cell: Cell, seed: int, predictions: Any, outcome: Outcome) -> Any:
-    """Write predictions before anything else can fail; those that prepare refuses, as they are."""
-    test = cell.splits.test
-    try:
-        if hasattr(predictions, "__len__") and not isinstance(predictions, Mapping):
-            _check_length(len(predictions), len(test), cell)
-        prepared = cell.task.object.prepare(test.inputs, predictions)
-        # What is scored is what is stored: the same precision, the same digits when re-scored.
-        arrays = stored.pack(prepared)
-    except Exception:
-        try:
-            outcome.predictions = _write_predictions(cell, seed, stored.pack(predictions))
-        except (TypeError, ValueError) as error:
-            print(f"predictions could not be stored: {error}", file=sys.stderr)
-        raise
-    outcome.predictions = _write_predictions(cell, seed, arrays)
-    return cell.task.object.prepare(test.inputs, stored.unpack(arrays))
-
-
-def _check_length(found: int, expected: int, cell: Cell) -> None:
-    if found != expected:
-        raise ValueError(
-            f"model '{cell.model.name}' returned {found} predictions for {expected} "
-            f"{cell.task.object.unit}s of the test split; predict must return one a unit, in order"
-        )
-
-
-def _cell_folder(cell: Cell) -> Path:
-    return cell.runs / cell.task.name / cell.dataset / cell.model.name
-
-
-def _write_predictions(cell: Cell, seed: int, arrays: stored.Arrays) -> FilePart:
-    digest = stored.digest(arrays)
-    path = rescued(_cell_folder(cell)) / f"{seed}-{digest[:12]}.npz"
-    stored.write(path, arrays)
-    return FilePart(file=path.name, sha256=digest, bytes=path.stat().st_size)
-
-
-def rescued(folder: Path) -> Path:
-    """The folder if it can be written, else one in the system's temporary folder."""
-    try:
-        return writable(folder)
-    except OSError as error:
-        other = (
-            Path(tempfile.gettempdir())
-            / "physbench-rescue"
-            / folder.relative_to(folder.parents[2])
-        )
-        print(f"{error}\nresults are kept in {other} instead", file=sys.stderr)
-        return writable(other)
-
-
-def _save_weights(cell: Cell, seed: int, model: Model, fitted: Any) -> FilePart:
-    assert model.save is not None
-    folder = rescued(_cell_folder(cell))
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        path = Path(scratch) / "weights"
-        model.save(fitted, path)
-        digest = records.digest_file(path)
-        target = folder / f"{seed}-{digest[:12]}.weights"
-        os.replace(path, target)
-    return FilePart(file=target.name, sha256=digest, bytes=target.stat().st_size)
-
-
-@contextmanager
-def _measured(outcome: Outcome, name: str, units: int) -> Iterator[None]:
-    """Wall time, CPU time and peak memory of a stage, even when it fails."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    try:
-        yield
-    finally:
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        outcome.cost[name] = Cost(
-            wall_s=round(wall, 4),
-            cpu_s=round(cpu, 4),
-            peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-            peak_gpu_mb=_peak_gpu_mb(),
-            units_per_s=round(units / wall, 3) if wall > 0 else None,
-        )
-
-
-def _peak_gpu_mb() -> float | None:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return None
-    return round(float(torch.cuda.max_memory_allocated()) / 2**20, 1)
-
-
-def _latency(model: Model, fitted: Any, test: Split, cost: Cost) -> Cost:
-    """Median and 95 % latency of single units: 3 to warm up, then at most 20 or 5 s."""
-    times: list[float] = []
-    begin = time.perf_counter()
-    for number in range(min(23, len(test) * 3)):
-        one = test.take([number % len(test)])
-        start = time.perf_counter()
-        model.predict(fitted, one.inputs)
-        if number >= 3:
-            times.append(time.perf_counter() - start)
-        if time.perf_counter() - begin > 5 and times:
-            break
-    if not times:
-        return cost
-    median, p95 = np.quantile(times, [0.5, 0.95]) * 1000
-    return cost.model_copy(
-        update={"median_ms": round(float(median), 3), "p95_ms": round(float(p95), 3)}
-    )
-
-
-def _record(cell: Cell, seed: int, started: str, outcome: Outcome) -> Record:
-    task, model, splits = cell.task.object, cell.model.object, cell.splits
-    files = dict(sorted(splits.files.items()))
-    if len(files) > FULL_DIGESTS:
-        files = {name: digest[:16] for name, digest in files.items()}
-    return Record(
-        status=outcome.status,
-        failure=outcome.failure,
-        cell=cell_id(cell, seed),
-        task=TaskPart(
-            name=cell.task.name,
-            version=task.version,
-            source=registry.source_digest(cell.task.path),
-            protocol=dict(cell.protocol),
-            split=cell.split,
-            unit=task.unit,
-            units={n: len(getattr(splits, n)) for n in ("train", "validation", "test")},
-        ),
-        dataset=DatasetPart(
-            name=cell.dataset,
-            version=cell.dataset_object.version,
-            digest=_data_digest(splits),
-            files=files,
-            counts=dict(splits.counts) or None,
-        ),
-        model=ModelPart(
-            name=cell.model.name,
-            source=registry.source_digest(cell.model.path),
-            origin="zoo" if registry.folder("model") in cell.model.path.parents else "file",
-            reference=model.reference,
-            parameters=outcome.parameters,
-            hyper_parameters=dict(cell.settings),
-            oracle=model.oracle,
-            deterministic=model.deterministic,
-            role=model.role,
-        ),
-        seed=seed,
-        code=environment.code(),
-        environment=environment.environment(),
-        started=started,
-        cost=outcome.cost,
-        predictions=outcome.predictions,
-        weights=outcome.weights,
-        metrics=outcome.metrics,
-        cite=[
-            r for r in (task.reference, cell.dataset_object.citation, model.reference) if "@" in r
-        ],
-    )
-
-
-def _write(record: Record, runs: Path) -> Path:
-    """Write the record, into a rescue folder when the disk is full."""
-    folder = rescued((runs / record.path).parent)
-    return records.write(record, folder.parents[2])
+def _predict(model: Any, fitted: Any, test: Any) -> Any:
+    """Predictions in this process: for those who do not judge them."""
+    return model.predict(fitted, test.inputs, *((test.targets,) if model.oracle else ()))

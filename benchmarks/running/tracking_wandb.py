@@ -19,14 +19,11 @@ from physbench.leaderboard.record import Record
 Log = Callable[[Record, Path], None]
 
 
-def wanted() -> bool:
-    """Whether this run is tracked: `run --track wandb`, or `$PHYSBENCH_TRACK`."""
-    return os.environ.get("PHYSBENCH_TRACK") == "wandb"
-
-
-def check() -> None:
+def check(tracker: str) -> None:
     """Raise ImportError, with the way to install it, when tracking is wanted and absent."""
-    if not wanted():
+    if tracker not in ("", "wandb"):
+        raise ValueError(f"track must be 'wandb' or nothing; got '{tracker}'")
+    if not tracker:
         return
     try:
         import wandb  # noqa: F401
@@ -37,29 +34,29 @@ def check() -> None:
 
 
 @contextlib.contextmanager
-def tracked(name: str, config: dict[str, Any]) -> Iterator[Log]:
+def tracked(name: str, config: dict[str, Any], tracker: str, identity: str) -> Iterator[Log]:
     """A W&B run around one seed; yields the function that logs the record at its end.
 
-    Without an account (no key in `$WANDB_API_KEY` or netrc) and without `$WANDB_MODE`, the run is
-    offline: its files lie in `$WANDB_DIR`, or in `wandb`, and `wandb sync` sends them later.
+    It is opened twice under one `identity`: in the model's process, where the training logs its
+    curves, and by the judge, who adds the record. Without an account (no key in `$WANDB_API_KEY`
+    or netrc) and without `$WANDB_MODE`, the run is offline: its files lie in `$WANDB_DIR`, or in
+    `wandb`, and `wandb sync` sends them later.
     """
-    if not wanted():
-        yield lambda record, path: None
-        return
-    run = _started(name, config)
+    run = _started(name, config, identity) if tracker == "wandb" else None
     if run is None:
         yield lambda record, path: None
         return
+    ends: list[int] = []
+
+    def log(record: Record, path: Path) -> None:
+        ends.append(int(record.status != "ok"))
+        with _harmless():
+            _log(run, record, path)
+
     status = 1
     try:
-
-        def log(record: Record, path: Path) -> None:
-            nonlocal status
-            status = int(record.status != "ok")
-            with _harmless():
-                _log(run, record, path)
-
         yield log
+        status = ends[-1] if ends else 0
     finally:
         with _harmless():
             run.finish(exit_code=status)
@@ -73,13 +70,15 @@ def _harmless() -> Iterator[None]:
         print(f"wandb: {type(error).__name__}: {error}", file=sys.stderr)
 
 
-def _started(name: str, config: dict[str, Any]) -> Any:
+def _started(name: str, config: dict[str, Any], identity: str) -> Any:
     with _harmless():
         import wandb
 
         return wandb.init(
             project=os.environ.get("WANDB_PROJECT", "physbench"),
             name=name,
+            id=identity,
+            resume="allow",
             group=name.rpartition("/")[0],
             config=config,
             dir=os.environ.get("WANDB_DIR"),  # wandb itself reads it once a process

@@ -1,96 +1,81 @@
-"""What runs in a process of its own for `sweep`: a job as JSON on stdin, its result on stdout.
+"""What runs in the model's process: import, fit, predict, store; every step said at once.
 
-Kinds of jobs: `plan` (which cells there are, and which are finished), `run` (one cell) and `lost`
-(the record of a cell whose process had to be killed).
+It holds train, validation, the metrics on validation and the test inputs. Test targets are not in
+it, unless the model is an oracle. No descriptor but the three standard ones is open while the
+model's code runs; answers go into a file that is opened by path for each line.
 """
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import json
+import hashlib
+import inspect
 import os
-import resource
 import signal
 import sys
-from collections.abc import Sequence
+import traceback
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
+from benchmarks import registry, sources
+from benchmarks.running import environment, exchange, measure, scoring, storing, tracking_wandb
+from benchmarks.running.settings import NO_SETTINGS, resolve
+from physbench.leaderboard import predictions as stored
+from physbench.leaderboard import record as records
+from physbench.models import Context, Model
+from physbench.tasks import Task
+
+TEXT = 2000  # characters of a message
+FRAMES = 12  # of a traceback
 
 
-def main() -> int:
-    """Read the job, do it, and write the result as the last thing on stdout."""
-    job = json.load(sys.stdin)
-    _die_with(job["parent"])
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a model prints must not mix with the result
-    result = {"plan": plan, "run": run, "lost": lost}[job["kind"]](job)
-    answer.write(json.dumps(result) + "\n")
-    answer.flush()
-    return 0
+def main(request: dict[str, Any]) -> None:
+    """Do what was asked for and end; never returns."""
+    say = exchange.Lines(request["status"], request["nonce"])
+    stage = ["import"]
+    before = set(sys.modules)
+    try:
+        _alone(request)
+        model: Model = registry.load("model", request["model"]).object
+        say("card", loaded=loaded(before), **card(model, request))
+        job = exchange.receive(request["job"])
+        with tracking_wandb.tracked(*job["tracking"]):
+            _seed(model, request, job, say, stage)
+        say("end", loaded=loaded(before), **environment.measured())
+    except BaseException as error:
+        say("failure", stage=stage[0], **told(error))
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                continue
+        os._exit(0)
 
 
-def _die_with(parent: int) -> None:
-    """End when the sweep is killed: its next start must not meet cells that still run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Run the cell under its limits, or find the record of an earlier run."""
-    from benchmarks.running import stages
-    from benchmarks.running.locking import locked
-
-    cell, seed = _cell(job), job["seed"]
-    folder = stages.writable(cell.runs / cell.task.name / cell.dataset / cell.model.name)
-    with locked(folder / f".{seed}-{stages.cell_id(cell, seed)[:12]}.lock"):
-        found = None if job["again"] else stages.finished(cell, seed)
-        if found is None:
-            limit_memory(job["memory"])
-            if job["timeout"]:
-                # A hang inside C code never sees the signal of the time limit; this thread does.
-                faulthandler.dump_traceback_later(job["timeout"] + job["grace"], exit=True)
-            found = stages.run_seed(cell, seed, timeout=job["timeout"])
-            faulthandler.cancel_dump_traceback_later()
-    return described(found, cell.runs)
-
-
-def lost(job: dict[str, Any]) -> dict[str, Any]:
-    """Write the record of a cell whose process could not do so itself."""
-    from benchmarks.running import stages
-
-    cell = _cell(job)
-    record = stages.given_up(cell, job["seed"], job["started"], job["status"], job["message"])
-    return described(record, cell.runs)
-
-
-def described(record: Any, runs: Path) -> dict[str, Any]:
-    """The part of a record that the sweep reports."""
-    metric = record.metrics[0] if record.metrics else None
-    return {
-        "status": record.status,
-        "record": str(runs / record.path),
-        "metric": metric.name if metric else None,
-        "value": metric.value if metric else None,
-        "message": f"{record.failure.type}: {record.failure.message}" if record.failure else "",
-    }
-
-
-def _cell(job: dict[str, Any], splits: Any = None) -> Any:
-    from benchmarks.running import stages
-
-    return stages.prepare(
-        job["task"],
-        job["model"],
-        dataset=job["dataset"],
-        settings=job["settings"],
-        runs=job["runs"],
-        splits=splits,
-    )
+def _alone(request: dict[str, Any]) -> None:
+    """Standard descriptors of our own and no other, the caller's folder, paths and environment."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(request["output"], os.O_WRONLY | os.O_APPEND)
+    for source, target in ((empty, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    os.chdir(request["cwd"])
+    sys.path[:] = request["path"]
+    faulthandler.enable(sys.stderr)
+    faulthandler.register(signal.SIGUSR1, sys.stderr)
+    limit_memory(request["memory"])
+    # Ours are read-only; torch warns of each, and what it writes is a private copy.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
 
 
 def limit_memory(megabytes: int | None) -> None:
@@ -101,6 +86,8 @@ def limit_memory(megabytes: int | None) -> None:
     """
     if megabytes is None or sys.platform != "linux":
         return
+    import resource
+
     status = dict(
         line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
     )
@@ -109,54 +96,191 @@ def limit_memory(megabytes: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def plan(job: dict[str, Any]) -> dict[str, Any]:
-    """All cells of the sweep, with the records of those that are finished."""
-    cells: list[dict[str, Any]] = []
-    problems: list[str] = []
-    for task in job["tasks"]:
-        try:
-            _plan_task(job, task, cells, problems)
-        except Exception as error:
-            problems.append(f"{task}: {type(error).__name__}: {error}")
-    return {"cells": cells, "problems": problems}
+def card(model: Model, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What the judge needs to know of a model without running it; all of it plain values."""
+    return {
+        "tasks": list(model.tasks),
+        "reference": str(model.reference),
+        "role": model.role,
+        "deterministic": bool(model.deterministic),
+        "settings": _settings(model, request),
+        "device": environment.accelerator(request["libraries"]),
+    }
 
 
-def _plan_task(
-    job: dict[str, Any], task: str, cells: list[dict[str, Any]], problems: list[str]
+def _settings(model: Model, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration, or under `refused` why there is none."""
+    given = dict(model.presets.get(request["dataset"], {})) | dict(request["settings"])
+    name = Path(request["model"]).stem
+    try:
+        found = resolve(model.fit, given, f"setting of {name}", skip=NO_SETTINGS)
+        records.canonical(found)
+    except (TypeError, ValueError) as error:
+        return {"refused": type(error).__name__, "message": str(error)}
+    return {"found": found}
+
+
+def loaded(before: set[str]) -> dict[str, str]:
+    """sha256 of the file of every module of ours and the user's that the model has imported."""
+    modules = [module for name, module in list(sys.modules.items()) if name not in before]
+    files = {getattr(module, "__file__", None) for module in modules}
+    return {
+        str(path): hashlib.sha256(content).hexdigest()
+        for path, content in sources.taken.items()
+        if str(path) in files
+    }
+
+
+def _seed(
+    model: Model, request: Mapping[str, Any], job: dict[str, Any], say: Any, stage: list[str]
 ) -> None:
-    from benchmarks import registry
-
-    entry = registry.load("task", task)
-    known = list(entry.object.named)
-    chosen = [d for d in known if d in job["datasets"]]
-    for dataset in chosen if job["datasets"] else known[:1]:
-        splits = entry.object.splits(dataset)
-        for model in job["models"] or registry.names("model"):
-            try:
-                found = registry.load("model", model).object
-                if entry.name in found.tasks:
-                    seeds = job["seeds"][:1] if found.deterministic else job["seeds"]
-                    cells += _plan_cell(job, task, dataset, model, seeds, splits)
-                elif job["models"]:
-                    problems.append(f"{model} does not do {entry.name}")
-            except Exception as error:
-                problems.append(f"{task} {dataset} {model}: {type(error).__name__}: {error}")
-
-
-def _plan_cell(
-    job: dict[str, Any], task: str, dataset: str, model: str, seeds: Sequence[int], splits: Any
-) -> list[dict[str, Any]]:
-    from benchmarks.running import stages
-
-    names = {"task": task, "model": model, "dataset": dataset}
-    cell = _cell(job | names, splits)
-    planned = []
-    for seed in seeds:
-        done = None if job["again"] else stages.finished(cell, seed)
-        result = described(done, cell.runs) if done else None
-        planned.append(names | {"seed": seed, "result": result})
-    return planned
+    """Fit, predict and store."""
+    task: Task = registry.load("task", request["task"]).object
+    validation = job["validation"]
+    validation = replace(validation, metrics=scoring.bind(task, validation))
+    context = Context(**job["context"])
+    given = {"seed": job["seed"], **job["settings"]}
+    if "context" in inspect.signature(model.fit).parameters:
+        given["context"] = context
+    with environment.seeded(job["seed"], context.threads):
+        _enter("fit", say, stage)
+        with measure.measured("train", len(job["train"]), say):
+            fitted = model.fit(job["train"], validation, **given)
+        _enter("predict", say, stage)
+        more = (job["targets"],) if model.oracle else ()
+        with measure.measured("predict", len(job["inputs"]), say):
+            predictions = model.predict(fitted, job["inputs"], *more)
+        _enter("prepare", say, stage)
+        _store(task, request, job, predictions, say)
+        if model.save:
+            _enter("write", say, stage)
+            _keep_weights(model, fitted, job, say)
+        _enter("predict", say, stage)
+        say("parameters", count=_count(model, fitted))
+        if not model.oracle:
+            say("latency", **measure.latency(model, fitted, job["inputs"]))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _enter(name: str, say: Any, stage: list[str]) -> None:
+    stage[0] = name
+    say("stage", name=name)
+
+
+def _count(model: Model, fitted: Any) -> int | None:
+    if model.parameters is None:
+        return None
+    count = model.parameters(fitted)
+    if int(count) != count:
+        raise TypeError(f"parameters(fitted) must return a whole number; got {count!r}")
+    return int(count)
+
+
+def _store(
+    task: Task, request: Mapping[str, Any], job: dict[str, Any], predictions: Any, say: Any
+) -> None:
+    """Write predictions before anything else can fail; those that prepare refuses, as they are."""
+    try:
+        if hasattr(predictions, "__len__") and not isinstance(predictions, Mapping):
+            check_length(len(predictions), len(job["inputs"]), request["model"], task.unit)
+        arrays = stored.pack(task.prepare(job["inputs"], predictions))
+    except Exception:
+        try:
+            say("predictions", **_write_predictions(stored.pack(predictions), job))
+        except (TypeError, ValueError, OSError) as error:
+            print(f"predictions could not be stored: {error}", file=sys.stderr)
+        raise
+    say("predictions", **_write_predictions(arrays, job))
+
+
+def check_length(found: int, expected: int, model: str, unit: str) -> None:
+    """Raise ValueError unless there is one prediction a unit."""
+    if found != expected:
+        raise ValueError(
+            f"model '{Path(model).stem}' returned {found} predictions for {expected} "
+            f"{unit}s of the test split; predict must return one a unit, in order"
+        )
+
+
+def _write_predictions(arrays: stored.Arrays, job: dict[str, Any]) -> dict[str, Any]:
+    digest = stored.digest(arrays)
+    name = f"{job['seed']}-{digest[:12]}.npz"
+    path = storing.kept(job, name, lambda path: stored.write(path, arrays))
+    return {"path": str(path), "file": name, "sha256": digest, "bytes": path.stat().st_size}
+
+
+def _keep_weights(model: Model, fitted: Any, job: dict[str, Any], say: Any) -> None:
+    """Weights that fit nowhere are lost, but neither the predictions nor their score."""
+    try:
+        say("weights", **_save_weights(model, fitted, job))
+    except OSError as error:
+        print(f"weights could not be stored: {error}", file=sys.stderr)
+
+
+def _save_weights(model: Model, fitted: Any, job: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def write(path: Path) -> None:
+        assert model.save is not None
+        model.save(fitted, path)
+        if not path.is_file():
+            raise ValueError(f"save(fitted, path) wrote no file at the path it was given, {path}")
+        found["sha256"] = records.digest_file(path)
+
+    def name() -> str:
+        return f"{job['seed']}-{found['sha256'][:12]}.weights"
+
+    path = storing.kept(job, name, write)
+    return {"path": str(path), "file": path.name, "bytes": path.stat().st_size, **found}
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """An exception in plain text, also one that cannot be printed."""
+    return {
+        "status": status_of(error),
+        "type": _clean(type(error).__name__),
+        "message": _text(error)[:TEXT],
+        "traceback": _traceback(error),
+    }
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException as second:
+        text = f"(its text cannot be printed: {type(second).__name__})"
+    return _clean(text) or _clean(type(error).__name__)
+
+
+def _clean(text: str) -> str:
+    """Text that can be encoded: lone surrogates are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _traceback(error: BaseException) -> str:
+    """The frames outside of the harness, innermost last: file, line, function, source."""
+    frames = traceback.extract_tb(error.__traceback__)
+    here = str(Path(__file__).parent)
+    users = [frame for frame in frames if not frame.filename.startswith(here)]
+    lines = [
+        f"{Path(f.filename).name}:{f.lineno} in {f.name}" + (f": {f.line}" if f.line else "")
+        for f in users[-FRAMES:]
+    ]
+    return _clean("\n".join(lines))[-TEXT:]
+
+
+def status_of(error: BaseException) -> str:
+    """The status that a record gets for an exception.
+
+    >>> status_of(FloatingPointError("loss is NaN")), status_of(MemoryError())
+    ('diverged', 'out_of_memory')
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, FloatingPointError):
+        return "diverged"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out_of_memory"
+    text = _text(error) if isinstance(error, RuntimeError) else ""
+    return "out_of_memory" if "alloc" in text and "memory" in text else "failed"

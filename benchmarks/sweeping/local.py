@@ -7,7 +7,6 @@ decides their result, and records are whole or absent.
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import signal
@@ -30,7 +29,7 @@ STARTUP = 600.0  # seconds for imports and reading data
 STOP_PATIENCE = 20.0  # seconds that a cell has to write its record after SIGTERM
 TAIL = 2000  # characters of a dead cell's stderr that go into its record
 WATCHDOG = "Timeout ("  # how faulthandler begins the traceback of a cell that hung
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PHYSBENCH_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ def _ask(
     environment = os.environ | dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.running.worker"],
+            [sys.executable, "-m", "benchmarks.sweeping.job"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -290,7 +289,6 @@ def _stoppable() -> Iterator[None]:
 
 def attempt(job: Job) -> Result:
     """Run one cell in a process of its own; whatever happens there, a result comes back."""
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     begin = time.perf_counter()
     limit = None if job.timeout is None else job.timeout + job.grace + STARTUP
     answer, why = _ask({"kind": "run", **asdict(job)}, job.threads, limit)
@@ -299,16 +297,7 @@ def attempt(job: Job) -> Result:
         return Result(job, seconds=seconds, **answer)
     late = WATCHDOG in why or (limit is not None and seconds >= limit)
     status = "interrupted" if _stopped.is_set() else "timeout" if late else "failed"
-    return replace(lost(job, started, status, why), seconds=seconds)
-
-
-def lost(job: Job, started: str, status: str, why: str) -> Result:
-    """The record of a cell that could not write one; without it when that fails as well."""
-    request = {"kind": "lost", "started": started, "status": status, "message": why}
-    answer, _ = _ask(asdict(job) | request, job.threads, STARTUP)
-    if answer is not None:
-        return Result(job, **answer)
-    return Result(job, status, message=f"no record could be written: {why}")
+    return Result(job, status, seconds, message=f"no record could be written: {why}")
 
 
 def engine(on: Any, count: int) -> Local | Dask:
@@ -380,14 +369,13 @@ class Dask:
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """Results as the cells end; cells of a worker that dies are run on another one."""
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._futures = {self._client.submit(remote, job, pure=False): job for job in jobs}
         for future in self._distributed.as_completed(list(self._futures)):
             job = self._futures.pop(future)
             if future.status == "finished":
                 yield placed(future.result())
             else:
-                yield lost(job, started, "failed", f"on the cluster: {future.exception()}")
+                yield Result(job, "failed", message=f"on the cluster: {future.exception()}")
             future.release()
 
     def stop(self) -> list[Result]:

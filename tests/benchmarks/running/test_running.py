@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ import benchmarks
 from benchmarks import registry
 from benchmarks.running import environment, scoring, stages
 from physbench.leaderboard import predictions, record
+
+# In place of a full disk: nothing can be written where the results should go.
+FILL = """    import pathlib, shutil
+    shutil.rmtree(pathlib.Path({runs!r}) / "toy")
+    (pathlib.Path({runs!r}) / "toy").write_text("in the way")
+"""
 
 
 def run(toy: tuple[Path, Path], **settings: Any) -> record.Record:
@@ -164,22 +171,23 @@ def test_full_disk_after_training_loses_nothing(
     toy: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fills while the model trains: results go to the temporary folder."""
-    cell = stages.prepare(*toy)
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "other"))
     (tmp_path / "other").mkdir()
-    monkeypatch.setattr(stages.tempfile, "tempdir", None)
-    real = stages.writable
-
-    def full(folder: Path) -> Path:
-        if "rescue" not in str(folder):
-            raise OSError(28, "No space left on device")
-        return real(folder)
-
-    monkeypatch.setattr(stages, "writable", full)
-    found = stages.run_seed(cell, 0)
-    rescued = list((tmp_path / "other" / "physbench-rescue").rglob("*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "other"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    toy[1].write_text(toy[1].read_text().replace(
+        "    if behaviour ==", FILL.format(runs=str(tmp_path / "runs")) + "    if behaviour ==", 1
+    ))  # fmt: skip
+    found = run(toy)
+    rescued = [p for p in (tmp_path / "other").rglob("*") if p.is_file()]
     assert found.status == "ok"
-    assert {p.suffix for p in rescued if p.is_file()} == {".json", ".npz"}
+    assert {p.suffix for p in rescued} == {".json", ".npz"}
+    (folder,) = (tmp_path / "other").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    # The same command finds it again, and brings it home when there is room.
+    (tmp_path / "runs" / "toy").unlink()
+    assert run(toy) == found
+    assert record.read(tmp_path / "runs" / found.path) == found
+    assert not [p for p in (tmp_path / "other").rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

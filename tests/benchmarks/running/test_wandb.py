@@ -49,7 +49,6 @@ MODEL = Model(tasks=("toy",), reference="none", fit=fit, predict=predict)
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tracking asked for, on a machine without account; returns the folder of the run files."""
-    monkeypatch.setenv("PHYSBENCH_TRACK", "wandb")
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -96,7 +95,7 @@ def test_offline_run_holds_configuration_curves_metrics_and_record(
 ) -> None:
     model = tmp_path / "network.py"
     model.write_text(NETWORK)
-    (found,) = benchmarks.run(toy[0], model, settings={"learning_rate": 0.02})
+    (found,) = benchmarks.run(toy[0], model, settings={"learning_rate": 0.02}, track="wandb")
     assert found.status == "ok"
     items = logged(offline)
     names = [i.run.display_name for i in items if i.WhichOneof("record_type") == "run"]
@@ -125,18 +124,17 @@ def test_tracking_changes_no_result(
     model.write_text(NETWORK)
     digests = []
     for track in ("", "wandb"):
-        monkeypatch.setenv("PHYSBENCH_TRACK", track)
-        (found,) = benchmarks.run(toy[0], model, runs=tmp_path / (track or "plain"))
+        (found,) = benchmarks.run(toy[0], model, runs=tmp_path / (track or "plain"), track=track)
         assert found.predictions is not None
         digests.append((found.cell, found.predictions.sha256, found.metrics))
     assert digests[0] == digests[1]
 
 
 def test_a_failed_run_is_logged_as_failed(toy: tuple[Path, Path], offline: Path) -> None:
-    (found,) = benchmarks.run(*toy, settings={"behaviour": "crash"})
+    (found,) = benchmarks.run(*toy, settings={"behaviour": "crash"}, track="wandb")
     assert found.status == "failed"
     codes = [i.exit.exit_code for i in logged(offline) if i.WhichOneof("record_type") == "exit"]
-    assert codes == [1]
+    assert set(codes) == {1}
 
 
 def test_a_broken_tracker_costs_the_log_and_not_the_run(
@@ -146,7 +144,7 @@ def test_a_broken_tracker_costs_the_log_and_not_the_run(
         raise RuntimeError("no service")
 
     monkeypatch.setattr(wandb, "init", broken)
-    (found,) = benchmarks.run(*toy)
+    (found,) = benchmarks.run(*toy, track="wandb")
     assert found.status == "ok"
     assert "wandb: RuntimeError: no service" in capsys.readouterr().err
 
@@ -156,7 +154,7 @@ def test_missing_package_is_explained_before_the_run(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ImportError, match=r"pip install 'physbench\[wandb\]'"):
-        stages.run(*toy)
+        stages.run(*toy, track="wandb")
     assert not list((tmp_path / "runs").rglob("*.json"))
 
 
