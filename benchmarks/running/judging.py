@@ -151,10 +151,10 @@ def _ending(outcome: Outcome, attempt: Attempt, ended: str) -> None:
         outcome.fail("timeout", attempt.stage, "TimeoutError",
                      f"gave up in {attempt.stage}{_innermost(where)}", where)  # fmt: skip
     elif ended == "interrupted":
-        where = outcome.failure.traceback if outcome.failure else ""
+        told = (outcome.failure and outcome.failure.traceback) or ""
         outcome.failure = None
         outcome.fail("interrupted", attempt.stage, "KeyboardInterrupt",
-                     f"interrupted in {attempt.stage}", where or "")  # fmt: skip
+                     f"interrupted in {attempt.stage}", told)  # fmt: skip
     elif attempt.find("end") is None and outcome.failure is None:
         status = "killed" if (attempt.exit or 0) < 0 else "failed"
         outcome.fail(
