@@ -312,7 +312,8 @@ def run_verb(options: argparse.Namespace) -> int:
     )
     print(printed.after_run(found, options.runs))
     lost = any(done.path is None for done in found)
-    return max(int(lost), *(STATUS.get(done.record.status, 1) for done in found))
+    worst = max(STATUS.get(done.record.status, 1) for done in found)
+    return STATUS["interrupted"] if found.interrupted else max(int(lost), worst)
 
 
 def export_verb(options: argparse.Namespace) -> int:

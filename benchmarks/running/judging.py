@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.running import environment, measure, scoring, storing, worker
 from benchmarks.running.cell import Cell, cell_id, data_digest
-from benchmarks.running.processes import Attempt
+from benchmarks.running.processes import Attempt, exit_text
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import (
@@ -143,8 +143,6 @@ def _file(line: dict[str, Any], cell: Cell) -> tuple[FilePart, Path]:
 
 def _ending(outcome: Outcome, attempt: Attempt, ended: str) -> None:
     """What the end of the process says beyond its own words."""
-    from benchmarks.running.stages import exit_text
-
     if ended == "timeout":
         outcome.failure = None
         where = _dump(attempt.tail)

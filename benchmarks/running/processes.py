@@ -116,6 +116,11 @@ def close_all() -> None:
         close(threads)
 
 
+def exit_text(code: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
 class Refused(Exception):
     """A model's process that could not be started; the text says why."""
 

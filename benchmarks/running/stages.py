@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import signal
@@ -52,6 +53,12 @@ class Done:
     reused: bool = False
 
 
+class Found(list[Done]):
+    """The seeds that were run or found, and whether a signal ended the rest."""
+
+    interrupted = False
+
+
 def run(
     task: str | os.PathLike[str],
     model: str | os.PathLike[str],
@@ -96,12 +103,12 @@ def run(
     UnknownName, FileNotFoundError, DataError, TypeError, OSError
         Before anything is run. What goes wrong later is in the record's `status`.
     """
-    found = runs_of(
+    done = runs_of(
         task, model, dataset=dataset, seeds=seeds, settings=settings, protocol=protocol,
         runs=runs, again=again, timeout=timeout,
         context=asked_context(device, threads, track, checkpoints),
     )  # fmt: skip
-    return [done.record for done in found]
+    return [one.record for one in done]
 
 
 def asked_context(
@@ -134,13 +141,13 @@ def runs_of(
     context: Context | None = None,
     memory: int | None = None,
     say: Say | None = None,
-) -> list[Done]:
+) -> Found:
     """As `run`, with the paths of the records and whether they were found."""
     say = say or _to_stderr
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen:
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
-    found: list[Done] = []
+    found = Found()
     with stoppable() as stop:
         asked = cells.question(
             task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
@@ -150,8 +157,13 @@ def runs_of(
         with judge:
             begin = time.perf_counter()
             for number, seed in enumerate(chosen):
-                found.append(judge.seed(seed))
-                if found[-1].record.status == "interrupted":
+                try:
+                    found.append(judge.seed(seed))
+                except KeyboardInterrupt:
+                    if not found:
+                        raise
+                if stop or found[-1].record.status == "interrupted":
+                    found.interrupted = True
                     break
                 _estimate(say, begin, number + 1, len(chosen), found[-1])
     return found
@@ -230,6 +242,7 @@ class Judge:
     stop: Stop
     say: Say
     memory: int | None = None
+    show: Say | None = None
     attempt: Attempt | None = None
     splits: dict[int | None, Splits] = field(default_factory=dict)
 
@@ -251,9 +264,9 @@ class Judge:
         Raises what it refused with, before anything is run.
         """
         if self.attempt is None:
-            self.attempt = processes.start(
-                cells.request(self.asked, self.memory), self.asked.context.threads, _show
-            )
+            request = cells.request(self.asked, self.memory)
+            threads = self.asked.context.threads
+            self.attempt = processes.start(request, threads, self.show or _show)
             try:
                 with self.stop.breakable():
                     _introduced(self.attempt, self.timeout)
@@ -275,23 +288,22 @@ class Judge:
     def seed(self, seed: int) -> Done:
         """The record of a seed, found or run now."""
         cell = self.cell(seed)
-        found = None if self.again else _found(cell, seed)
-        if found is None:
-            found = self._locked(cell, seed)
-        if found.reused:
+        done = None if self.again else found(cell, seed)
+        if done is None:
+            done = self._locked(cell, seed)
+        if done.reused:
             self.say(f"seed {seed}: found, not run again; --again runs it")
-        return found
+        return done
 
     def _locked(self, cell: Cell, seed: int) -> Done:
         """Run it, unless another run makes the same record at this moment."""
-        began = datetime.datetime.now(datetime.UTC)
+        began = time.time()
         storing.sweep(cell.folder)
         lock = cell.folder / f".{seed}-{cell_id(cell, seed)[:12]}.lock"
         with _held(lock, self.stop) as waited:
-            if waited:
-                found = _found(cell, seed, since=began)
-                if found is not None:
-                    return found
+            done = found(cell, seed, since=began) if waited else None
+            if done is not None:
+                return done
             return self.attempted(cell, seed)
 
     def attempted(self, cell: Cell, seed: int) -> Done:
@@ -316,7 +328,7 @@ class Judge:
 
 def _show(text: str) -> None:
     """What a model prints goes to stderr: stdout is the result's."""
-    if sys.stderr is not None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
@@ -354,17 +366,12 @@ def _introduced(attempt: Attempt, timeout: float | None) -> None:
             raise ImportError(f"{failure['type']}: {failure['message']} ({where})")
         if attempt.exit is not None and attempt.find("card") is None:
             raise ImportError(
-                f"the model's process ended with {exit_text(attempt.exit)} while it was "
+                f"the model's process ended with {processes.exit_text(attempt.exit)} while it was "
                 f"imported\n{attempt.tail}".strip()
             )
         if time.monotonic() > end:
             attempt.kill()
             raise ImportError("the model's import took too long and was given up")
-
-
-def exit_text(code: int) -> str:
-    """How a process ended, in words."""
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
 def follow(attempt: Attempt, timeout: float | None, stop: Stop) -> str:
@@ -418,12 +425,12 @@ def _job(cell: Cell, seed: int, nonce: str) -> dict[str, Any]:
 
 def finished(cell: Cell, seed: int) -> Record | None:
     """A record of the same content with status ok whose predictions are there."""
-    found = _found(cell, seed)
-    return found.record if found else None
+    done = found(cell, seed)
+    return done.record if done else None
 
 
-def _found(cell: Cell, seed: int, since: datetime.datetime | None = None) -> Done | None:
-    """A good record of the same content; with `since`, any that was begun after it."""
+def found(cell: Cell, seed: int, since: float | None = None) -> Done | None:
+    """A good record of the same content; with `since`, any that was written after that time."""
     identity = cell_id(cell, seed)
     home = storing.rescue(cell.runs)
     for folder in (cell.folder, home / cell.below):
@@ -431,14 +438,10 @@ def _found(cell: Cell, seed: int, since: datetime.datetime | None = None) -> Don
             record = _read(path)
             if record is None or record.cell != identity:
                 continue
-            if judging.whole(record, folder) or (since and _begun(record) >= since):
+            new = since is not None and path.stat().st_mtime >= since
+            if new or judging.whole(record, folder):
                 return Done(record, judging.brought_home(record, path, cell), reused=True)
     return None
-
-
-def _begun(record: Record) -> datetime.datetime:
-    started = datetime.datetime.fromisoformat(record.started)
-    return started + datetime.timedelta(seconds=1)
 
 
 def _read(path: Path) -> Record | None:

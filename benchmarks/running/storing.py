@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PROBE = 65536  # bytes that must fit before anything is run
+DAY = 86400.0  # seconds
 PAUSE = 0.02  # seconds between two tries to get a lock
 
 
@@ -100,6 +101,17 @@ def sweep(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in list(folder.glob(".*.lock")):
             _sweep_one(path)
+
+
+def sweep_all(runs: Path) -> None:
+    """Sweep the folders of all cells, and hidden files of other writers that are a day old."""
+    old = time.time() - DAY
+    with contextlib.suppress(OSError):
+        for path in list(runs.glob("*/*/*/.*")):
+            if path.name.endswith(".lock"):
+                _sweep_one(path)
+            elif path.lstat().st_mtime < old:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sweep_one(path: Path) -> None:

@@ -1,35 +1,31 @@
-"""Many cells side by side, each in a process of its own with limits of its own.
+"""Many cells side by side, each with a judge and a model's process of its own.
 
 A cell that fails, hangs, takes too much memory or dies leaves a record and ends no other. A sweep
 that is killed goes on where it was when it is started again: cells are found by the content that
 decides their result, and records are whole or absent.
+
+The sweep's own process loads the data of a board once and forks a judge for each cell, at most
+`jobs` at a time; it runs no thread of its own and no model. Libraries are imported once, by the
+nursery.
 """
 
 from __future__ import annotations
 
+import ctypes
+import datetime
 import json
 import os
+import select
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-GRACE = 10.0  # seconds beyond the time limit that a cell has to give up by itself
-PLAN_TIMEOUT = 1800.0
-STARTUP = 600.0  # seconds for imports and reading data
-STOP_PATIENCE = 20.0  # seconds that a cell has to write its record after SIGTERM
-TAIL = 2000  # characters of a dead cell's stderr that go into its record
-WATCHDOG = "Timeout ("  # how faulthandler begins the traceback of a cell that hung
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+PR_SET_PDEATHSIG = 1
+STOP_PATIENCE = 20.0  # seconds that judges have to write their records after a signal
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,6 @@ class Job:
     timeout: float | None = None
     memory: int | None = None
     threads: int = 1
-    grace: float = GRACE
 
     @property
     def label(self) -> str:
@@ -98,7 +93,6 @@ def sweep(
     threads: int = 1,
     memory: int | None = None,
     timeout: float | None = None,
-    grace: float = GRACE,
     report: Callable[[str], None] = print,
 ) -> Summary:
     """Run every cell of the tasks and models that has no good record yet.
@@ -114,49 +108,62 @@ def sweep(
     jobs, threads, memory, timeout:
         Cells at a time (default: cores / threads); threads, MB (default: an equal share of 90 %
         of the machine's) and seconds for each cell.
-    grace:
-        Seconds beyond `timeout` after which a cell that does not react is ended.
     """
-    root = str(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs").resolve())
+    from benchmarks import registry
+    from benchmarks.running import stages, storing
+    from benchmarks.sweeping import planning
+
     count = jobs or max((os.cpu_count() or 1) // threads, 1)
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen:
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
-    limits = {"timeout": timeout, "memory": memory or _share(count), "threads": threads}
-    common = {"runs": root, "settings": dict(settings or {}), "again": again}
-    cells, problems = planned(tasks, models, datasets, chosen, common, threads)
-    found = [_job(cell, common | limits | {"grace": grace}) for cell in cells]
-    results = [Result(job, skipped=True, **c["result"])
-               for job, c in zip(found, cells, strict=True) if c["result"]]  # fmt: skip
-    todo = [job for job, c in zip(found, cells, strict=True) if not c["result"]]
-    report(f"{len(found)} cells, {len(results)} of them done already")
-    for problem in problems:
-        report(f"cannot run {problem}")
-    interrupted = False
-    with _stoppable(), engine(on, count) as cells_of:
-        try:
-            for result in cells_of.run(todo):
-                results.append(result)
-                report(f"[{len(results)}/{len(found)}] {line(result)}")
-        except KeyboardInterrupt:
-            interrupted = True
-            for result in cells_of.stop():
-                results.append(result)
-                report(f"[{len(results)}/{len(found)}] {line(result)}")
+    common = {
+        "runs": str(storing.runs_root(runs)), "settings": dict(settings or {}), "again": again,
+        "timeout": timeout, "memory": memory or _share(count), "threads": threads,
+    }  # fmt: skip
+    report = _quiet_pipe(report)
+    with stages.stoppable() as stop, engine(on, count) as cells_of:
+        plan = planning.Plan(
+            tasks or registry.names("task"), models, datasets, chosen, common, stop
+        )
+        plan.make()
+        results = [_skipped(job, done) for job, done in plan.cells if done]
+        todo = [job for job, done in plan.cells if not done]
+        report(f"{len(plan.cells)} cells, {len(results)} of them done already")
+        for problem in plan.problems:
+            report(f"cannot run {problem}")
+        begin, before = time.monotonic(), len(results)
+        for result in cells_of.run(todo, plan):
+            results.append(result)
+            report(
+                f"[{len(results)}/{len(plan.cells)}] {line(result)}"
+                + _left(begin, len(results) - before, len(plan.cells) - len(results))
+            )
     counts = Counter(result.status for result in results)
     report(", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do")
-    return Summary(results, problems, interrupted)
+    return Summary(results, plan.problems, bool(stop))
 
 
-def _job(cell: Mapping[str, Any], common: Mapping[str, Any]) -> Job:
-    names = {name: cell[name] for name in ("task", "model", "dataset", "seed")}
-    return Job(**names, **common)
+def _quiet_pipe(report: Callable[[str], None]) -> Callable[[str], None]:
+    """A report whose reader may go away: the sweep goes on, and its exit status tells."""
+
+    def told(text: str) -> None:
+        try:
+            report(text)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return told
 
 
 def _share(count: int) -> int:
     import psutil
 
     return int(psutil.virtual_memory().total * 0.9 / 2**20 / count)
+
+
+def _skipped(job: Job, done: Mapping[str, Any]) -> Result:
+    return Result(job, skipped=True, **done)
 
 
 def line(result: Result) -> str:
@@ -168,245 +175,151 @@ def line(result: Result) -> str:
     return f"{text}  {result.message.splitlines()[0][:120]}" if result.message else text
 
 
-def planned(
-    tasks: Sequence[str],
-    models: Sequence[str],
-    datasets: Sequence[str],
-    seeds: Sequence[int],
-    common: Mapping[str, Any],
-    threads: int,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The cells, with the results of those that are finished, and what cannot be run.
-
-    Planning imports the models, in another process. If that one dies, each model is planned in
-    a process of its own, so that a broken file costs its own cells alone.
-    """
-    from benchmarks import registry
-
-    request = {
-        "kind": "plan",
-        "tasks": list(tasks or registry.names("task")),
-        "models": list(models),
-        "datasets": list(datasets),
-        "seeds": list(seeds),
-        **common,
-    }
-    answer, why = _ask(request, threads, PLAN_TIMEOUT)
-    if answer is not None:
-        return answer["cells"], answer["problems"]
-    every = list(models) or registry.names("model")
-    if len(every) == 1:
-        return [], [f"{every[0]}: {why}"]
-    parts = [planned(tasks, [m], datasets, seeds, common, threads) for m in every]
-    cells = [cell for part, _ in parts for cell in part]
-    refused = () if models else tuple(f"{m} does not do " for m in every)
-    return cells, [p for _, part in parts for p in part if not (refused and p.startswith(refused))]
+def _left(begin: float, done: int, left: int) -> str:
+    """An estimate, once there is something to base it on and to wait for."""
+    gone = time.monotonic() - begin
+    if not left or gone < 5:
+        return ""
+    return f"  (about {gone / done * left:.0f} s left)"
 
 
-def _ask(
-    request: Mapping[str, Any], threads: int, timeout: float | None
-) -> tuple[dict[str, Any] | None, str]:
-    """Send a job to a fresh process; its answer, or None and the reason."""
-    environment = os.environ | dict.fromkeys(THREADS, str(threads))
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.sweeping.job"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            start_new_session=True,
-        )
-        with _alive(child):
-            text, late = _exchange(child, json.dumps({**request, "parent": os.getpid()}), timeout)
-        if text:
-            return json.loads(text), ""
-        if late:
-            return None, f"killed after {timeout:g} s without an answer"
-        errors.seek(max(errors.seek(0, os.SEEK_END) - TAIL, 0))
-        tail = errors.read().decode(errors="replace").strip()
-    return None, f"process ended with {_exit(child.returncode)}\n{tail}".strip()
-
-
-def _exchange(
-    child: subprocess.Popen[bytes], request: str, timeout: float | None
-) -> tuple[bytes, bool]:
-    """The child's answer, and whether it had to be killed; an answer counts even then."""
-    try:
-        return child.communicate(request.encode(), timeout)[0], False
-    except subprocess.TimeoutExpired:
-        _signal(child, signal.SIGKILL)
-        return child.communicate()[0], True
-
-
-def _exit(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-
-
-_children: set[subprocess.Popen[bytes]] = set()
-_stopped = threading.Event()
-
-
-@contextmanager
-def _alive(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Keep the child in the list of those that must end with us."""
-    _children.add(child)
-    if _stopped.is_set():
-        _signal(child, signal.SIGTERM)
-    try:
-        yield
-    finally:
-        _signal(child, signal.SIGKILL)  # what the cell itself started ends with it
-        child.wait()
-        _children.discard(child)
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to the child and to all that it started."""
-    try:
-        os.killpg(child.pid, number)
-    except ProcessLookupError:
-        return
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM stops a sweep like Ctrl-C."""
-    _stopped.clear()
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def attempt(job: Job) -> Result:
-    """Run one cell in a process of its own; whatever happens there, a result comes back."""
-    begin = time.perf_counter()
-    limit = None if job.timeout is None else job.timeout + job.grace + STARTUP
-    answer, why = _ask({"kind": "run", **asdict(job)}, job.threads, limit)
-    seconds = time.perf_counter() - begin
-    if answer is not None:
-        return Result(job, seconds=seconds, **answer)
-    late = WATCHDOG in why or (limit is not None and seconds >= limit)
-    status = "interrupted" if _stopped.is_set() else "timeout" if late else "failed"
-    return Result(job, status, seconds, message=f"no record could be written: {why}")
-
-
-def engine(on: Any, count: int) -> Local | Dask:
+def engine(on: Any, count: int) -> Any:
     """Where the cells run; raises ValueError for an unknown place."""
     if on == "local":
         return Local(count)
     if isinstance(on, str) and not on.startswith("dask://"):
         raise ValueError(f"on must be 'local' or 'dask://HOST:PORT'; got '{on}'")
+    from benchmarks.sweeping.cluster import Dask
+
     return Dask(on)
 
 
+@dataclass
+class Child:
+    """A judge that has been forked: its process, the end of its pipe, what it has said."""
+
+    job: Job
+    process: int
+    pipe: int
+    begin: float
+    started: str
+    heard: bytes = b""
+
+
 class Local:
-    """Cells in processes of this machine, `count` at a time."""
+    """Cells judged in forks of this process, `count` at a time."""
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count)
-        self._pending: dict[Future[Result], Job] = {}
+        self.count = count
+        self.children: dict[int, Child] = {}
 
     def __enter__(self) -> Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
+        for child in self.children.values():
+            _signal(child, signal.SIGKILL)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Results as the cells end."""
-        self._pending = {self._pool.submit(attempt, job): job for job in jobs}
-        for future in as_completed(list(self._pending)):
-            del self._pending[future]
-            yield future.result()
+    def run(self, jobs: Iterable[Job], plan: Any) -> Iterator[Result]:
+        """Results as the cells end; after a signal no new one is begun."""
+        waiting = list(jobs)
+        told = False
+        while self.children or (waiting and not plan.stop):
+            if waiting and not plan.stop and len(self.children) < self.count:
+                job = waiting.pop(0)
+                try:
+                    judge = plan.judge(job)
+                except KeyboardInterrupt:
+                    continue
+                except Exception as error:
+                    yield Result(job, "failed", message=f"{type(error).__name__}: {error}")
+                    continue
+                child = _forked(judge, job)
+                self.children[child.pipe] = child
+                continue
+            if plan.stop and not told:
+                told = True
+                self._stop()
+            yield from self._ended(plan)
 
-    def stop(self) -> list[Result]:
-        """Tell the running cells to write their records and end."""
-        _stopped.set()
-        running = [future for future in self._pending if not future.cancel()]
-        for child in list(_children):
+    def _stop(self) -> None:
+        """Tell the judges to write their records and end; those that do not are killed."""
+        for child in self.children.values():
             _signal(child, signal.SIGTERM)
-        end = time.monotonic() + STOP_PATIENCE
-        while not all(future.done() for future in running):
-            if time.monotonic() > end:
-                for child in list(_children):
-                    _signal(child, signal.SIGKILL)
-            time.sleep(0.05)
-        return [future.result() for future in running]
+        self.until = time.monotonic() + STOP_PATIENCE
+
+    def _ended(self, plan: Any) -> Iterator[Result]:
+        """Results of the judges that end within a moment."""
+        ready, _, _ = select.select(list(self.children), [], [], 0.2)
+        for pipe in ready:
+            child = self.children[pipe]
+            data = os.read(pipe, 1 << 16)
+            child.heard += data
+            if not data:
+                del self.children[pipe]
+                os.close(pipe)
+                _, status = os.waitpid(child.process, 0)
+                yield _result(child, status, plan)
+        if plan.stop and time.monotonic() > getattr(self, "until", float("inf")):
+            for child in self.children.values():
+                _signal(child, signal.SIGKILL)
 
 
-class Dask:
-    """Cells on the workers of a Dask cluster; records come back and are written here alone.
-
-    Workers need the project and the data, but no folder in common with this machine. Start them
-    with one thread each, so that one cell runs at a time.
-    """
-
-    def __init__(self, on: Any) -> None:
-        import distributed
-
-        self._distributed = distributed
-        self._own = isinstance(on, str)
-        self._client = distributed.Client(on.replace("dask://", "tcp://")) if self._own else on
-        self._futures: dict[Any, Job] = {}
-
-    def __enter__(self) -> Dask:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.cancel(list(self._futures))
-        if self._own:
-            self._client.close()
-
-    def run(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Results as the cells end; cells of a worker that dies are run on another one."""
-        self._futures = {self._client.submit(remote, job, pure=False): job for job in jobs}
-        for future in self._distributed.as_completed(list(self._futures)):
-            job = self._futures.pop(future)
-            if future.status == "finished":
-                yield placed(future.result())
-            else:
-                yield Result(job, "failed", message=f"on the cluster: {future.exception()}")
-            future.release()
-
-    def stop(self) -> list[Result]:
-        """Cells that have not come back leave no record; they will be run again."""
-        return []
+def _signal(child: Child, number: int) -> None:
+    try:
+        os.kill(child.process, number)
+    except ProcessLookupError:
+        return
 
 
-def remote(job: Job) -> Result:
-    """Run a cell on a worker, in a scratch folder, and bring home what it wrote."""
-    with tempfile.TemporaryDirectory() as scratch:
-        result = attempt(replace(job, runs=scratch))
-        files = {
-            str(path.relative_to(scratch)): path.read_bytes()
-            for path in sorted(Path(scratch).rglob("*"))
-            if path.is_file() and path.name[0] != "."
-        }
-        record = result.record and str(Path(result.record).relative_to(scratch))
-    return replace(result, job=job, record=record, files=files)
+def _forked(judge: Any, job: Job) -> Child:
+    """A fork of this process that judges one seed, says how it ended, and ends."""
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    ours, theirs = os.pipe()
+    parent, process = os.getpid(), os.fork()
+    if process == 0:
+        try:
+            os.close(ours)
+            _judged(judge, job, theirs, parent)
+        finally:
+            os._exit(1)
+    os.close(theirs)
+    return Child(job, process, ours, time.perf_counter(), started)
 
 
-def placed(result: Result) -> Result:
-    """Write what a cell wrote elsewhere into the folder of the runs, the record last."""
-    root = Path(result.job.runs)
-    for name in sorted(result.files, key=lambda name: (name.endswith(".json"), name)):
-        target = root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
-            stream.write(result.files[name])
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(stream.name, 0o644)
-        os.replace(stream.name, target)
-    record = None if result.record is None else str(root / result.record)
-    return replace(result, record=record, files={})
+def _judged(judge: Any, job: Job, pipe: int, parent: int) -> None:
+    """In the fork: gone with the sweep, signalled by it alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    os.setpgid(0, 0)
+    from benchmarks.running import stages
+
+    with stages.stoppable() as judge.stop:
+        done = judge.seed(job.seed)
+    judge.dismiss()
+    os.write(pipe, json.dumps(described(done)).encode())
+    os._exit(0)
+
+
+def described(done: Any) -> dict[str, Any]:
+    """The part of a record that the sweep reports."""
+    record = done.record
+    metric = record.metrics[0] if record.metrics else None
+    why = f"{record.failure.type}: {record.failure.message}" if record.failure else ""
+    return {
+        "status": record.status if done.path else "failed",
+        "record": str(done.path) if done.path else None,
+        "metric": metric.name if metric else None,
+        "value": metric.value if metric else None,
+        "message": why if done.path else f"the record could not be written; {why}",
+    }
+
+
+def _result(child: Child, status: int, plan: Any) -> Result:
+    seconds = time.perf_counter() - child.begin
+    try:
+        return Result(child.job, seconds=seconds, **json.loads(child.heard))
+    except ValueError:
+        return Result(child.job, seconds=seconds, **plan.lost(child, status))

@@ -67,7 +67,7 @@ def test_a_bad_cell_ends_no_other_and_leaves_a_record(
     lines: list[str] = []
     summary = local.sweep(
         [str(toy[0])], models=models, seeds=1, runs=tmp_path / "runs", jobs=2, memory=1000,
-        timeout=3, grace=1, report=lines.append,
+        timeout=3, report=lines.append,
     )  # fmt: skip
     found = {r.model.name: r for r in results(tmp_path / "runs")}
     assert {name: r.status for name, r in found.items()} == {

@@ -1,0 +1,115 @@
+"""Cells on the workers of a Dask cluster; records come back and are written here alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sweeping.local import Job, Result
+
+TAIL = 2000  # characters of what a judge that died had printed
+SUFFIXES = (".npz", ".weights", ".json")  # of the files of a cell, in the order of writing
+
+
+class Dask:
+    """Workers need the project and the data, but no folder in common with this machine.
+
+    Start them with one thread each, so that one cell runs at a time.
+    """
+
+    def __init__(self, on: Any) -> None:
+        import distributed
+
+        self._distributed = distributed
+        self._own = isinstance(on, str)
+        self._client = distributed.Client(on.replace("dask://", "tcp://")) if self._own else on
+        self._futures: dict[Any, Job] = {}
+
+    def __enter__(self) -> Dask:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.cancel(list(self._futures))
+        if self._own:
+            self._client.close()
+
+    def run(self, jobs: Iterable[Job], plan: Any) -> Iterator[Result]:
+        """Results as the cells end; cells of a worker that dies are run on another one.
+
+        After a signal the cells that have not come back leave no record; they run again.
+        """
+        self._futures = {self._client.submit(remote, job, pure=False): job for job in jobs}
+        try:
+            with plan.stop.breakable():
+                for future in self._distributed.as_completed(list(self._futures)):
+                    yield self._ended(future)
+        except KeyboardInterrupt:
+            return
+
+    def _ended(self, future: Any) -> Result:
+        job = self._futures.pop(future)
+        if future.status == "finished":
+            found = placed(future.result(), job)
+        else:
+            found = Result(job, "failed", message=f"on the cluster: {future.exception()}")
+        future.release()
+        return found
+
+
+def remote(job: Job) -> Result:
+    """Run a cell on a worker, in a scratch folder, and bring home what it wrote."""
+    with tempfile.TemporaryDirectory() as scratch:
+        result = attempt(replace(job, runs=scratch))
+        files = {
+            str(path.relative_to(scratch)): path.read_bytes()
+            for path in sorted(Path(scratch).rglob("*"))
+            if path.is_file() and path.name[0] != "."
+        }
+        record = result.record and str(Path(result.record).relative_to(scratch))
+    return replace(result, job=job, record=record, files=files)
+
+
+def attempt(job: Job) -> Result:
+    """Run one cell in a fresh process; whatever happens there, a result comes back."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sweeping.job"],
+        input=json.dumps({**asdict(job), "parent": os.getpid()}).encode(),
+        capture_output=True,
+    )
+    try:
+        return Result(job, **json.loads(done.stdout))
+    except ValueError:
+        why = done.stderr.decode(errors="replace").strip()[-TAIL:]
+        return Result(job, "failed", message=f"ended with status {done.returncode}\n{why}")
+
+
+def placed(result: Result, job: Job) -> Result:
+    """Write what a cell wrote elsewhere into the folder of the runs, the record last.
+
+    Only files of the kinds that a cell writes, and only below the cell's own folder.
+    """
+    root = Path(job.runs)
+    for name in sorted(result.files, key=lambda name: (name.endswith(".json"), name)):
+        parts = Path(name).parts
+        if len(parts) != 4 or ".." in parts or not name.endswith(SUFFIXES) or name[0] == "/":
+            return Result(job, "failed", message=f"the cluster sent a file named {name!r}")
+        _place(root / name, result.files[name])
+    record = None if result.record is None else str(root / result.record)
+    return replace(result, job=job, record=record, files={})
+
+
+def _place(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.chmod(stream.name, 0o644)
+    os.replace(stream.name, target)
