@@ -69,6 +69,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 def install() -> None:
     """Run every module of ours and of the user's from its digested bytes from now on."""
+    _libraries()  # imports what the finder itself needs
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 
