@@ -331,7 +331,8 @@ def export_verb(options: argparse.Namespace) -> int:
 def submit_verb(options: argparse.Namespace) -> int:
     """Score the predictions, write their record and print it beside the board's references."""
     from benchmarks import submitting
-    from benchmarks.reports import printed
+    from benchmarks.reports import boards, printed
+    from benchmarks.running import stages
 
     record = submitting.submit(
         options.task,
@@ -341,7 +342,8 @@ def submit_verb(options: argparse.Namespace) -> int:
         protocol=assignments(options.protocol),
         runs=options.runs,
     )
-    print(printed.after_run([record], options.runs))
+    path = boards.runs_root(options.runs) / record.path
+    print(printed.after_run([stages.Done(record, path)], options.runs))
     return 0
 
 
