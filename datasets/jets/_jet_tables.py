@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common import restricted_pickle
-from physbench.datasets.common.reading import DataError, reading
+from physbench.datasets.common import hdf5, restricted_pickle
+from physbench.datasets.common.reading import DataError
 from physbench.datasets.jets import CONSTITUENTS, Jets, from_constituents
 from physbench.datasets.jets import _jet_files as jet_files
 
 CHUNK = 20_000  # rows read at a time
-LARGEST_ROW = 1 << 15  # bytes; 200 constituents have 3,200
-LARGEST_CHUNK = 1 << 28
-MOST_ROWS = 20_000_000
+MEMORY = 1 << 28  # bytes of the rows read at a time
 EXPECTED = "a pandas table in HDF5 with E_i, PX_i, PY_i, PZ_i and is_signal_new"
 LABEL = "is_signal_new"
 
@@ -39,11 +36,9 @@ def read_table(
     Rows without any constituent raise DataError naming the row, as does a file whose columns are
     not those described above. Files compressed with blosc need the package hdf5plugin.
     """
-    import h5py
-
     with contextlib.suppress(ImportError):
         importlib.import_module("hdf5plugin")  # registers the blosc filter
-    with reading(path, EXPECTED), h5py.File(path, "r") as archive:
+    with hdf5.opened(path, EXPECTED) as archive:
         table = _table(archive, path)
         blocks = _blocks(table, path)
         label = _label_place(blocks, path)
@@ -57,9 +52,7 @@ def read_table(
 
 def length(path: Path) -> int:
     """Rows of a table."""
-    import h5py
-
-    with reading(path, EXPECTED), h5py.File(path, "r") as archive:
+    with hdf5.opened(path, EXPECTED) as archive:
         return len(_table(archive, path))
 
 
@@ -75,32 +68,15 @@ def join(parts: list[Jets]) -> Jets:
 
 def _table(archive: Any, path: Path) -> Any:
     """The one pandas table of a file, whatever its key."""
-    inside = [key for key in archive if _is_here(archive, key)]
-    found = [f"{key}/table" for key in inside if _is_here(archive[key], "table")]
-    if len(found) != 1:
+    keys = [key for key in archive if f"{key}/table" in archive]
+    if len(keys) != 1:
         raise DataError(
             f"{path} must hold one pandas table (format='table'); it has the keys {list(archive)}"
         )
-    table = archive[found[0]]
-    if table.external or table.is_virtual:
-        raise DataError(f"{path}: its table lies in other files; the rows must be in this one")
-    if not isinstance(table.dtype.names, tuple) or table.ndim != 1:
-        raise DataError(f"{path}: {found[0]} must be a table; it is {table.shape} {table.dtype}")
-    chunk = math.prod(table.chunks or (1,)) * table.dtype.itemsize
-    if table.dtype.itemsize > LARGEST_ROW or chunk > LARGEST_CHUNK or len(table) > MOST_ROWS:
-        raise DataError(
-            f"{path}: {len(table)} rows of {table.dtype.itemsize} bytes in chunks of {chunk}; "
-            f"at most {MOST_ROWS} rows of {LARGEST_ROW} bytes in chunks of {LARGEST_CHUNK}"
-        )
+    table = hdf5.table(archive, f"{keys[0]}/table", path)
+    if not table.dtype.names or table.ndim != 1:
+        raise DataError(f"{path}: {keys[0]} must be a table; it is {table.shape} {table.dtype}")
     return table
-
-
-def _is_here(group: Any, key: str) -> bool:
-    """Whether a member lies in this file; a link that leads to another file is not followed."""
-    import h5py
-
-    is_group = isinstance(group, h5py.Group)
-    return is_group and key in group and isinstance(group.get(key, getlink=True), h5py.HardLink)
 
 
 def _blocks(table: Any, path: Path) -> dict[str, list[str]]:
@@ -130,7 +106,7 @@ def _label_place(blocks: dict[str, list[str]], path: Path) -> tuple[str, int]:
 
 def _rows(table: Any, first: int, last: int | None, path: Path) -> Iterator[Any]:
     end = len(table) if last is None else min(last, len(table))
-    step = max(1, min(CHUNK, LARGEST_CHUNK // table.dtype.itemsize))
+    step = max(1, min(CHUNK, MEMORY // table.dtype.itemsize))
     for start in range(first, end, step):
         try:
             yield table[start : min(start + step, end)]

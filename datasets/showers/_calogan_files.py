@@ -8,10 +8,12 @@ places are then rows and columns, not radii.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from physbench.datasets.common.store import DataError
+from physbench.datasets.common import hdf5
+from physbench.datasets.common.reading import DataError
 from physbench.datasets.showers import Grid, Layer, Showers
 
 SHAPES = {"layer_0": (3, 96), "layer_1": (12, 12), "layer_2": (12, 6)}
@@ -38,17 +40,11 @@ def read(path: Path, start: int = 0, stop: int | None = None) -> Showers:
     Raises DataError for missing arrays, other shapes, NaN, negative deposits, and incident
     energies that are not in GeV.
     """
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            _check(path, file)
-            energy = file[ENERGY][start:stop].reshape(-1)
-            images = [file[name][start:stop].reshape(len(energy), -1) for name in SHAPES]
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DataError(f"{path} is no HDF5 file, or is truncated ({error})") from error
+    with hdf5.opened(path, f"HDF5 with {ENERGY} in GeV and {', '.join(SHAPES)}") as file:
+        arrays = {name: hdf5.table(file, name, path) for name in (ENERGY, *SHAPES)}
+        _check(path, arrays)
+        energy = arrays[ENERGY][start:stop].reshape(-1)
+        images = [arrays[name][start:stop].reshape(len(energy), -1) for name in SHAPES]
     if len(energy) and energy.max() > GEV:
         raise DataError(
             f"{path}: energy must be in GeV, 1 to 100 in CaloGAN's files; got {energy.max():g}"
@@ -61,13 +57,10 @@ def read(path: Path, start: int = 0, stop: int | None = None) -> Showers:
         raise DataError(f"{path}: {error}") from error
 
 
-def _check(path: Path, file: object) -> None:
-    missing = {ENERGY, *SHAPES} - set(file)  # type: ignore[call-overload]
-    if missing:
-        raise DataError(f"{path} has no {', '.join(sorted(missing))}")
+def _check(path: Path, arrays: dict[str, Any]) -> None:
     for name, shape in SHAPES.items():
-        found = file[name].shape  # type: ignore[index]
-        if found[1:] != shape:
+        found = arrays[name].shape
+        if found != (len(arrays[ENERGY]), *shape):
             raise DataError(f"{path}: {name} must have shape (showers, {shape}); got {found}")
 
 

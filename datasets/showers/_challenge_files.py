@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.store import DataError
+from physbench.datasets.common import hdf5
+from physbench.datasets.common.reading import DataError, content, reading
 from physbench.datasets.showers import Conditions, Grid, Layer, Showers
 
 ENERGIES, SHOWERS = "incident_energies", "showers"
 CHUNK = 2000  # showers read at a time
+LARGEST_BINNING = 1 << 24  # bytes
+MOST_ANGLES = 10_000
 
 
 def read_binning(path: Path) -> tuple[Layer, ...]:
@@ -29,10 +32,8 @@ def read_binning(path: Path) -> tuple[Layer, ...]:
 
     Raises DataError for a file that is no binning, naming what is wrong.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise DataError(f"{path} is no binning file of the CaloChallenge ({error})") from error
+    with reading(path, "a binning file of the CaloChallenge"):
+        root = ElementTree.fromstring(content(path, LARGEST_BINNING))
     found = [_layer(node, path) for node in root.iter("Layer")]
     layers = [layer for layer in found if layer is not None]
     if not layers:
@@ -53,8 +54,10 @@ def _layer(node: Any, path: Path) -> tuple[int, tuple[float, ...], int] | None:
         ) from error
     if len(rings) < 2:
         return None
-    if any(b <= a for a, b in itertools.pairwise(rings)) or angles < 1:
-        raise DataError(f"{path}: layer {number} has edges {rings} that do not rise, or no angle")
+    if any(b <= a for a, b in itertools.pairwise(rings)) or not 1 <= angles <= MOST_ANGLES:
+        raise DataError(
+            f"{path}: layer {number} has edges {rings} that do not rise, or {angles} angles"
+        )
     return number, rings, angles
 
 
@@ -74,7 +77,7 @@ def write_binning(path: Path, grid: Grid, particle: str) -> None:
 def count(path: Path) -> int:
     """Number of showers in a file."""
     with _opened(path) as file:
-        return len(file[ENERGIES])
+        return len(hdf5.table(file, ENERGIES, path))
 
 
 def read(path: Path, grid: Grid, start: int = 0, stop: int | None = None) -> Showers:
@@ -98,36 +101,29 @@ def chunks(
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Voxels (<= 2000, voxels) and energies of consecutive slices, in MeV."""
     with _opened(path) as file:
-        _check(path, file, grid)
-        last = min(len(file[ENERGIES]), stop if stop is not None else len(file[ENERGIES]))
+        energies, showers = _arrays(path, file, grid)
+        last = min(len(energies), stop if stop is not None else len(energies))
         for begin in range(start, last, CHUNK):
             end = min(begin + CHUNK, last)
-            voxels = file[SHOWERS][begin:end].astype(np.float32)
+            voxels = showers[begin:end].astype(np.float32)
             voxels[(voxels >= 0) & (voxels < np.float32(grid.threshold))] = 0.0
-            yield voxels, file[ENERGIES][begin:end].reshape(-1).astype(np.float32)
+            yield voxels, energies[begin:end].reshape(-1).astype(np.float32)
 
 
 def _opened(path: Path) -> Any:
-    import h5py
-
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DataError(f"{path} is no HDF5 file, or is truncated ({error})") from error
+    return hdf5.opened(path, f"HDF5 with {ENERGIES} (n, 1) and {SHOWERS} (n, voxels) in MeV")
 
 
-def _check(path: Path, file: Any, grid: Grid) -> None:
-    missing = {ENERGIES, SHOWERS} - set(file)
-    if missing:
-        raise DataError(f"{path} has no {', '.join(sorted(missing))}; it holds {sorted(file)}")
-    shapes = file[ENERGIES].shape, file[SHOWERS].shape
-    expected = (shapes[0][0], grid.voxels)
-    if shapes[1] != expected:
+def _arrays(path: Path, file: Any, grid: Grid) -> tuple[Any, Any]:
+    """Energies and showers of an open file, not read yet; DataError for other shapes."""
+    energies, showers = (hdf5.table(file, name, path) for name in (ENERGIES, SHOWERS))
+    expected = (len(energies), grid.voxels)
+    if showers.shape != expected:
         raise DataError(
-            f"{path}: {SHOWERS} must have shape {expected} (grid '{grid.name}'); got {shapes[1]}"
+            f"{path}: {SHOWERS} must have shape {expected} (grid '{grid.name}'); got "
+            f"{showers.shape}"
         )
+    return energies, showers
 
 
 def write(path: Path, showers: Showers) -> Path:
@@ -145,5 +141,5 @@ def write(path: Path, showers: Showers) -> Path:
 def conditions(path: Path, grid: Grid) -> Conditions:
     """The incident energies of a file alone."""
     with _opened(path) as file:
-        _check(path, file, grid)
-        return Conditions(file[ENERGIES][:].reshape(-1).astype(np.float32), grid)
+        energies, _ = _arrays(path, file, grid)
+        return Conditions(energies[:].reshape(-1).astype(np.float32), grid)

@@ -26,5 +26,4 @@ def arrays(file: File, origin: str) -> dict[str, NDArray[np.float32]]:
             "--set weights="
         )
     store.check(path, file, f"get it again: {origin}")
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return store.load_arrays(path)

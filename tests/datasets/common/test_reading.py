@@ -240,7 +240,7 @@ def external(path: Path) -> None:
         (lambda p: table(p, 10**12, chunks=(1000,)), "at most 20000000 rows"),
         (lambda p: table(p, 10**8, chunks=(10**8,)), "rows"),
         (lambda p: table(p, external=[("raw.bin", 0, 4 * 32)]), "lies in other files"),
-        (external, "one pandas table"),
+        (external, "lies in another file"),
         (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "cannot be read"),
         (lambda p: p.write_bytes(b""), "cannot be read"),
     ],

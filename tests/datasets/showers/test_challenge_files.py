@@ -91,7 +91,7 @@ def test_wrong_files_are_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no incident_energies"):
         files.read(tmp_path / "d", TWO)
     (tmp_path / "e").write_bytes((tmp_path / "a").read_bytes()[:700])
-    with pytest.raises(DataError, match="no HDF5 file, or is truncated"):
+    with pytest.raises(DataError, match="expected HDF5 with .* truncated"):
         files.read(tmp_path / "e", TWO)
     with pytest.raises(FileNotFoundError):
         files.read(tmp_path / "none", TWO)
@@ -100,7 +100,7 @@ def test_wrong_files_are_refused_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<Bins", "no binning file"),
+        ("<Bins", "expected a binning file"),
         ("<Bins><Bin/></Bins>", "no layer with rings"),
         ('<B><Layer id="0" r_edges="0,x" n_bin_alpha="1"/></B>', "as numbers"),
         ('<B><Layer id="0" r_edges="0,5,3" n_bin_alpha="1"/></B>', "do not rise"),
