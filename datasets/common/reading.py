@@ -147,8 +147,8 @@ def content(path: Path, most: int = MOST) -> bytes:
     return found
 
 
-def check_disjoint(parts: dict[str, list[bytes]], what: str) -> None:
-    """Raise DataError where two splits hold the same data.
+def check_disjoint(parts: dict[str, list[bytes]], what: str, where: str) -> None:
+    """Raise DataError where two splits of the files `where` hold the same data.
 
     `parts` has for each split the digests of its units. Single equal units may be chance; from
     1 % of the smaller split on they are a copy.
@@ -160,6 +160,6 @@ def check_disjoint(parts: dict[str, list[bytes]], what: str) -> None:
             smaller = min(len(parts[first]), len(parts[second]))
             if shared and shared >= 0.01 * smaller:
                 raise DataError(
-                    f"{shared} {what} of {second} are also in {first}: a file was copied; "
-                    "train, validation and test need data of their own"
+                    f"{where}: {shared} {what} of {second} are also in {first}, as if a file was "
+                    "copied; train, validation and test need data of their own"
                 )

@@ -99,4 +99,4 @@ def _check_copies(jets: Jets, split: NDArray[np.int8], where: str) -> None:
                for row in jets.constituents[chosen]]
         for name, chosen in (("the test split", split == TEST), ("the others", split != TEST))
     }  # fmt: skip
-    reading.check_disjoint(rows, f"jets of {where}: those")
+    reading.check_disjoint(rows, "jets", where)

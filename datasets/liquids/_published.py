@@ -130,4 +130,4 @@ def check_apart(configurations: Sequence[Configuration], split: NDArray[Any]) ->
         "the test split": [d for d, part in zip(digests, split, strict=True) if part == 2],
         "the others": [d for d, part in zip(digests, split, strict=True) if part != 2],
     }
-    reading.check_disjoint(rows, "configurations")
+    reading.check_disjoint(rows, "configurations", "the files of train and test")

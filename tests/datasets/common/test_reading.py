@@ -106,9 +106,13 @@ def test_splits_that_share_data_are_refused() -> None:
     def units(*numbers: int) -> list[bytes]:
         return [bytes([n]) for n in numbers]
 
-    reading.check_disjoint({"train": units(*range(200)), "test": units(*range(200, 256))}, "jets")
+    reading.check_disjoint(
+        {"train": units(*range(200)), "test": units(*range(200, 256))}, "jets", "f"
+    )
     with pytest.raises(DataError, match="2 jets of test are also in train"):
-        reading.check_disjoint({"train": units(*range(200)), "test": units(198, 199, 201)}, "jets")
+        reading.check_disjoint(
+            {"train": units(*range(200)), "test": units(198, 199, 201)}, "jets", "f"
+        )
 
 
 # --- pins -------------------------------------------------------------------------------------
