@@ -91,7 +91,7 @@ def test_wrong_files_are_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no incident_energies"):
         files.read(tmp_path / "d", TWO)
     (tmp_path / "e").write_bytes((tmp_path / "a").read_bytes()[:700])
-    with pytest.raises(DataError, match=r"expected HDF5 with .* truncated"):
+    with pytest.raises(DataError, match=r"expected HDF5 with .*truncated"):
         files.read(tmp_path / "e", TWO)
     with pytest.raises(FileNotFoundError):
         files.read(tmp_path / "none", TWO)
