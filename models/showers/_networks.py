@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.showers import Conditions, Grid, Layer, Showers
+from physbench.datasets.showers import Conditions, Grid, Layer
 from physbench.models import Context
 from physbench.models.common import training
 from physbench.models.showers import _normal_scores as normal_scores
@@ -51,11 +51,16 @@ class Prepared:
     train: list[Batch]
     validation: list[Batch]
 
+    @property
+    def size(self) -> int:
+        """How many numbers describe a shower."""
+        return self.train[0][0].shape[1]
 
-def prepare(train: Split, validation: Split, *, seed: int, batch: int) -> Prepared:
+
+def prepare(train: Split, validation: Split, *, seed: int, sums: bool, batch: int) -> Prepared:
     """Fit the transformation on the training showers and cut both splits into batches."""
     generator = np.random.default_rng([seed, 0])
-    scores, values = normal_scores.fitted(train.targets, generator)
+    scores, values = normal_scores.fitted(train.targets, generator, sums=sums)
     held = scores.forward(validation.targets, generator)
     order = generator.permutation(len(values))
     return Prepared(
@@ -145,7 +150,7 @@ def parameters(fitted: Fitted) -> int:
 
 def save(fitted: Fitted, path: Path) -> None:
     """Weights, transformation, grid and seed."""
-    tensors = {k: torch.from_numpy(v) for k, v in fitted.scores.state().items()}
+    tensors = {k: torch.as_tensor(v) for k, v in fitted.scores.state().items()}
     extra = {
         "seed": fitted.seed,
         "settings": fitted.settings,
@@ -163,9 +168,3 @@ def load(path: Path, build: Callable[..., nn.Module]) -> Fitted:
     network = build(**extra["settings"])
     network.load_state_dict(state)
     return Fitted(network.eval(), scores, extra["seed"], extra["settings"])
-
-
-def voxels(split: Split) -> int:
-    """Number of voxels of a shower of this split."""
-    showers: Showers = split.targets
-    return showers.grid.voxels

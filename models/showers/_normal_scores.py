@@ -2,13 +2,15 @@
 
 1. Voxels below threshold get fresh noise, threshold e^(-1.5 U), and every other one is spread over
    the step of its code, so that the logarithms have densities. The way back cuts and rounds again.
-2. ln v minus a quadratic in ln E - 2, over the residual spread: the trend with energy.
-3. Normal scores: in each of 8 bins of energy a residual is replaced by the quantile of the normal
+2. With `sums` the energies of the layers and of the whole shower are numbers of their own, and on
+   the way back voxels are scaled to them: the sum of fifty voxels is a hard thing to learn.
+3. Logarithms, minus a quadratic in ln E - 2, over the residual spread: the trend with energy.
+4. Normal scores: in each of 8 bins of energy a residual is replaced by the quantile of the normal
    distribution at its rank. A generator then starts from the right marginal distributions.
 
-Measured on photons, VAE of 20 CPU seconds, validation, judge_jsd: 0.19 with these coordinates;
-0.33 with shares of total, layers and rings, 0.35 with layer energies and the voxels of the outer
-rings. They hold the energy of a shower in one number, but lose where empty voxels begin.
+Measured on photons, validation, judge_jsd: flow matching of 25 CPU seconds 0.182 without the sums
+and 0.151 with them; an autoencoder of 20 CPU seconds 0.19, against 0.33 with shares of total,
+layers and rings in place of voxels, which lose the edge where voxels become empty.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ BINS = 8  # of energy
 PER_BIN = 50  # showers a bin holds at least, where there are enough for one
 KNOTS = np.linspace(-3.75, 3.75, 301)  # normal scores at which the quantiles are kept
 NOISE = 1.5  # e-folds below the threshold that noise reaches
+SCALED = 2.0  # largest factor, and inverse of the least, by which voxels are scaled to a sum
 LOWEST = -10.0  # ln v/MeV that a generator may reach; the largest is that of the grid
 
 
@@ -38,6 +41,8 @@ class NormalScores:
 
     Attributes
     ----------
+    sums:
+        Whether layers and total are numbers of their own: voxels + layers + 1 columns.
     centre:
         (2,): mean and standard deviation of ln E/GeV of the training showers.
     curve:
@@ -51,6 +56,7 @@ class NormalScores:
     """
 
     grid: Grid
+    sums: bool
     centre: Floats
     curve: Floats
     spread: Floats
@@ -58,9 +64,9 @@ class NormalScores:
     quantiles: Floats
 
     def forward(self, showers: Showers, generator: np.random.Generator) -> Floats:
-        """Normal scores of showers, (n, voxels)."""
+        """Normal scores of showers, (n, columns)."""
         logs = _logs(showers)
-        x = np.log(filled(showers, generator))
+        x = logarithms(showers, generator, self.sums)
         return self.ranked((x - _powers(logs) @ self.curve) / self.spread, logs)
 
     def ranked(self, residuals: Floats, log_energy: Floats) -> Floats:
@@ -80,8 +86,13 @@ class NormalScores:
         logs = _logs(conditions)
         residuals = self.unranked(np.asarray(scores, dtype=np.float64), logs)
         x = residuals * self.spread + _powers(logs) @ self.curve
-        voxels = np.exp(np.clip(x, LOWEST, np.log(self.grid.largest)))
-        return np.where(voxels < self.grid.threshold, 0.0, voxels).astype(np.float32)
+        energies = np.exp(np.clip(x, LOWEST, np.log(self.grid.largest)))
+        voxels, grid = energies[:, : self.grid.voxels], self.grid
+        voxels = np.where(voxels < grid.threshold, 0.0, voxels)
+        if self.sums:
+            response = np.exp(np.clip(x[:, -1], -5.0, 5.0))
+            voxels = scaled(voxels, energies[:, grid.voxels : -1], response, conditions)
+        return np.minimum(voxels, grid.largest).astype(np.float32)
 
     def unranked(self, scores: Floats, log_energy: Floats) -> Floats:
         """The inverse of `ranked`: linear between the quantiles, which are equally spaced."""
@@ -108,13 +119,15 @@ class NormalScores:
         """Plain arrays from which `restored` makes it again."""
         return {
             name: getattr(self, name)
-            for name in ("centre", "curve", "spread", "edges", "quantiles")
+            for name in ("sums", "centre", "curve", "spread", "edges", "quantiles")
         }
 
 
-def fitted(showers: Showers, generator: np.random.Generator) -> tuple[NormalScores, Floats]:
-    """The transformation of training showers, and their scores (n, voxels)."""
-    x, logs = np.log(filled(showers, generator)), _logs(showers)
+def fitted(
+    showers: Showers, generator: np.random.Generator, *, sums: bool
+) -> tuple[NormalScores, Floats]:
+    """The transformation of training showers, and their scores (n, columns)."""
+    x, logs = logarithms(showers, generator, sums), _logs(showers)
     curve = np.asarray(np.linalg.lstsq(_powers(logs), x, rcond=None)[0], np.float64)
     centre = np.array([logs.mean(), logs.std() or 1.0])
     residuals = x - _powers(logs) @ curve
@@ -129,13 +142,14 @@ def fitted(showers: Showers, generator: np.random.Generator) -> tuple[NormalScor
     quantiles = np.stack(
         [np.quantile(residuals[place == k], ndtr(KNOTS), axis=0) for k in range(len(edges) + 1)]
     )
-    scores = NormalScores(showers.grid, centre, curve, spread, edges, quantiles)
+    scores = NormalScores(showers.grid, sums, centre, curve, spread, edges, quantiles)
     return scores, scores.ranked(residuals, logs)
 
 
 def restored(state: Mapping[str, Any], grid: Grid) -> NormalScores:
     """The transformation from `NormalScores.state`."""
-    return NormalScores(grid, **{key: np.asarray(value) for key, value in state.items()})
+    arrays = {key: np.asarray(value) for key, value in state.items() if key != "sums"}
+    return NormalScores(grid, bool(state["sums"]), **arrays)
 
 
 def _logs(of: Conditions | Showers) -> Floats:
@@ -154,3 +168,33 @@ def filled(showers: Showers, generator: np.random.Generator) -> Floats:
     noise = grid.threshold * np.exp(-NOISE * uniform)
     spread = np.maximum(voxels * np.exp(step * (uniform - 0.5)), grid.threshold)
     return np.where(voxels > 0, spread, noise)
+
+
+def logarithms(showers: Showers, generator: np.random.Generator, sums: bool) -> Floats:
+    """ln of the voxels and, with `sums`, ln of each layer in MeV and of E_tot/E: (n, columns)."""
+    grid, voxels = showers.grid, filled(showers, generator)
+    if not sums:
+        return np.log(voxels)
+    kept = np.where(showers.voxels > 0, voxels, 0.0)
+    layers = grid.by_layer(kept)
+    noise = grid.threshold * np.exp(-NOISE * generator.random(layers.shape))
+    response = np.maximum(kept.sum(1), grid.threshold) / showers.energy
+    return np.log(np.column_stack([voxels, np.where(layers > 0, layers, noise), response]))
+
+
+def scaled(voxels: Floats, layers: Floats, response: Floats, conditions: Conditions) -> Floats:
+    """Voxels scaled to the energies of their layers, then to the total; by a factor 2 at most.
+
+    An empty layer stays empty, and one whose energy is below threshold stays as it is.
+    """
+    grid = conditions.grid
+    found = grid.by_layer(voxels)
+    usable = (found > 0) & (layers >= grid.threshold)
+    factor = np.where(usable, layers / np.where(usable, found, 1.0), 1.0)
+    voxels = voxels * np.repeat(_bounded(factor), np.diff(grid.starts), axis=1)
+    total = np.maximum(voxels.sum(1), grid.threshold)
+    return np.asarray(voxels * _bounded(conditions.energy * response / total)[:, None])
+
+
+def _bounded(factor: Floats) -> Floats:
+    return np.clip(factor, 1 / SCALED, SCALED)

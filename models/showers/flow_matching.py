@@ -29,6 +29,7 @@ def fit(
     *,
     seed: int,
     context: Context = HERE,
+    sums: bool = True,
     width: int = 256,
     layers: int = 3,
     steps: int = 20,
@@ -40,12 +41,14 @@ def fit(
 
     Parameters
     ----------
+    sums:
+        Generate the energies of layers and shower beside the voxels, and scale to them.
     steps:
         Midpoint steps of a sample; each evaluates the network twice.
     """
-    data = networks.prepare(train, validation, seed=seed, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, sums=sums, batch=batch)
     torch.manual_seed(seed)
-    settings = {"size": networks.voxels(train), "width": width, "layers": layers}
+    settings = {"size": data.size, "width": width, "layers": layers}
     network = networks.trained(
         TimedPerceptron(**settings),
         loss,
@@ -74,7 +77,7 @@ def predict(fitted: Fitted, inputs: Conditions) -> NDArray[np.float32]:
     def draw(noise: Tensor, condition: Tensor) -> Tensor:
         return midpoint(lambda x, t: fitted.network(x, condition, t), noise, steps)
 
-    return networks.generate(fitted, inputs, draw, inputs.grid.voxels)
+    return networks.generate(fitted, inputs, draw, fitted.settings["size"])
 
 
 def midpoint(field: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int) -> Tensor:

@@ -30,7 +30,7 @@ class Fitted:
 def fit(train: Split, validation: Split, *, seed: int) -> Fitted:
     """Correlation of the normal scores in each bin of energy."""
     generator = np.random.default_rng([seed, 0])
-    scores, values = normal_scores.fitted(train.targets, generator)
+    scores, values = normal_scores.fitted(train.targets, generator, sums=False)
     place = scores.place(train.inputs)
     roots = [root(np.corrcoef(values[place == k].T)) for k in range(len(scores.quantiles))]
     return Fitted(scores, np.stack(roots), seed)

@@ -31,6 +31,7 @@ def fit(
     *,
     seed: int,
     context: Context = HERE,
+    sums: bool = False,
     transforms: int = 4,
     bins: int = 8,
     width: int = 64,
@@ -44,6 +45,8 @@ def fit(
 
     Parameters
     ----------
+    sums:
+        Generate the energies of layers and shower beside the voxels, and scale to them.
     transforms:
         Spline transforms, one after the other.
     bins:
@@ -51,10 +54,10 @@ def fit(
     passes:
         2 for couplings, 0 for autoregressive transforms.
     """
-    data = networks.prepare(train, validation, seed=seed, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, sums=sums, batch=batch)
     torch.manual_seed(seed)
     settings = {
-        "size": networks.voxels(train), "transforms": transforms, "bins": bins, "width": width,
+        "size": data.size, "transforms": transforms, "bins": bins, "width": width,
         "layers": layers, "passes": passes,
     }  # fmt: skip
     network = networks.trained(
@@ -100,7 +103,7 @@ def predict(fitted: Fitted, inputs: Conditions) -> NDArray[np.float32]:
         scores: Tensor = fitted.network(condition).transform.inv(noise)
         return scores
 
-    return networks.generate(fitted, inputs, draw, inputs.grid.voxels)
+    return networks.generate(fitted, inputs, draw, fitted.settings["size"])
 
 
 def load(path: Path) -> Fitted:

@@ -51,6 +51,7 @@ def fit(
     *,
     seed: int,
     context: Context = HERE,
+    sums: bool = True,
     latent: int = 12,
     width: int = 256,
     layers: int = 2,
@@ -62,10 +63,12 @@ def fit(
 
     Parameters
     ----------
+    sums:
+        Generate the energies of layers and shower beside the voxels, and scale to them.
     """
-    data = networks.prepare(train, validation, seed=seed, batch=batch)
+    data = networks.prepare(train, validation, seed=seed, sums=sums, batch=batch)
     torch.manual_seed(seed)
-    size = networks.voxels(train)
+    size = data.size
     settings = {"size": size, "latent": latent, "width": width, "layers": layers}
     network = networks.trained(
         Autoencoder(**settings),
@@ -101,7 +104,7 @@ def predict(fitted: Fitted, inputs: Conditions) -> NDArray[np.float32]:
         mean, log_width = network.decode(latent, condition)
         return mean + log_width.exp() * local
 
-    return networks.generate(fitted, inputs, draw, network.latent + inputs.grid.voxels)
+    return networks.generate(fitted, inputs, draw, network.latent + fitted.settings["size"])
 
 
 def load(path: Path) -> Fitted:

@@ -69,6 +69,7 @@ def fit(
     *,
     seed: int,
     context: Context = HERE,
+    sums: bool = True,
     latent: int = 50,
     width: int = 128,
     layers: int = 3,
@@ -83,6 +84,8 @@ def fit(
 
     Parameters
     ----------
+    sums:
+        Generate the energies of layers and shower beside the voxels, and scale to them.
     constraint:
         `gradient` (a penalty) or `spectral` (normalised layers).
     penalty:
@@ -94,10 +97,12 @@ def fit(
     """
     if constraint not in CONSTRAINTS:
         raise ValueError(f"constraint must be one of {', '.join(CONSTRAINTS)}; got '{constraint}'")
-    data = networks.prepare(train, validation, seed=seed, batch=batch * (critic_steps + 1))
+    data = networks.prepare(
+        train, validation, seed=seed, sums=sums, batch=batch * (critic_steps + 1)
+    )
     torch.manual_seed(seed)
     settings: dict[str, Any] = {
-        "size": networks.voxels(train), "latent": latent, "width": width, "layers": layers,
+        "size": data.size, "latent": latent, "width": width, "layers": layers,
         "constraint": constraint,
     }  # fmt: skip
     network = Adversaries(**settings)

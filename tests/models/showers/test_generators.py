@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import registry
 from physbench.datasets import Split
-from physbench.datasets.showers import PARAMETRISED, encode
+from physbench.datasets.showers import PARAMETRISED, Conditions, encode
 from physbench.models import Model
 from physbench.models.showers import _networks as networks
 from physbench.models.showers import _normal_scores as normal_scores
@@ -53,11 +53,12 @@ def test_two_calls_agree_and_another_seed_does_not(name: str, few: Any) -> None:
     assert np.array_equal(once, other) == model.deterministic
 
 
-def test_normal_scores_are_normal_and_invertible(splits: Any) -> None:
+@pytest.mark.parametrize("sums", [False, True])
+def test_normal_scores_are_normal_and_invertible(sums: bool, splits: Any) -> None:
     showers = splits.train.targets.take(np.arange(10_000))
-    scores, values = normal_scores.fitted(showers, np.random.default_rng(0))
-    assert values.mean(0) == pytest.approx(np.zeros(50), abs=0.02)
-    assert values.std(0) == pytest.approx(np.ones(50), abs=0.02)
+    scores, values = normal_scores.fitted(showers, np.random.default_rng(0), sums=sums)
+    assert values.mean(0) == pytest.approx(np.zeros(61 if sums else 50), abs=0.02)
+    assert values.std(0) == pytest.approx(np.ones(61 if sums else 50), abs=0.02)
     back = scores.inverse(values, showers.conditions())
     wrong = encode(back, PARAMETRISED) != encode(showers.voxels, PARAMETRISED)
     assert wrong.mean() < 0.002  # only values beyond the outermost quantiles
@@ -66,16 +67,30 @@ def test_normal_scores_are_normal_and_invertible(splits: Any) -> None:
 def test_discrete_energies_leave_no_bin_empty(splits: Any) -> None:
     showers = splits.train.targets.take(np.arange(3000))
     steps = (2 ** np.round(np.log2(showers.energy / 1e3)) * 1e3).astype(np.float32)
-    scores, values = normal_scores.fitted(replace(showers, energy=steps), np.random.default_rng(0))
+    scores, values = normal_scores.fitted(
+        replace(showers, energy=steps), np.random.default_rng(0), sums=True
+    )
     assert np.isfinite(scores.quantiles).all()
     assert np.isfinite(values).all()
 
 
 def test_nothing_is_generated_above_the_largest_energy(splits: Any) -> None:
     showers = splits.train.targets.take(np.arange(1000))
-    scores, values = normal_scores.fitted(showers, np.random.default_rng(0))
+    scores, values = normal_scores.fitted(showers, np.random.default_rng(0), sums=True)
     wild = scores.inverse(np.full_like(values, 1e6), showers.conditions())
     assert wild.max() <= np.float32(5e4)
+
+
+def test_voxels_are_scaled_to_the_sums_by_hand() -> None:
+    voxels = np.zeros((1, 50))
+    voxels[0, [0, 5, 6]] = 100, 200, 200
+    layers = np.zeros((1, 10))
+    layers[0, :3] = 150, 4000, 30  # the second is bounded, the third is empty
+    conditions = Conditions(np.array([1000.0], dtype=np.float32))
+    found = normal_scores.scaled(voxels, layers, np.array([0.76]), conditions)
+    # 150 + 2 * 400 = 950 MeV, then times 760/950
+    assert found[0, [0, 5, 6]] == pytest.approx([120, 320, 320])
+    assert found.sum() == pytest.approx(760)
 
 
 def test_noise_below_threshold_is_cut_again(few: Any) -> None:
@@ -93,8 +108,8 @@ def test_batching_changes_nothing(few: Any) -> None:
     def draw(noise: Any, condition: Any) -> Any:
         return flow_matching.midpoint(lambda x, t: fitted.network(x, condition, t), noise, 2)
 
-    whole = networks.generate(fitted, test.inputs, draw, 50)
-    parts = networks.generate(fitted, test.inputs, draw, 50, chunk=7)
+    whole = networks.generate(fitted, test.inputs, draw, 61)
+    parts = networks.generate(fitted, test.inputs, draw, 61, chunk=7)
     assert parts == pytest.approx(whole, rel=1e-3)
     first = flow_matching.predict(fitted, test.inputs.take(np.arange(50)))
     assert first == pytest.approx(whole[:50], rel=1e-3)
