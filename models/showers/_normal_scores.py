@@ -197,4 +197,4 @@ def scaled(voxels: Floats, layers: Floats, response: Floats, conditions: Conditi
 
 
 def _bounded(factor: Floats) -> Floats:
-    return np.clip(factor, 1 / SCALED, SCALED)
+    return np.asarray(np.clip(factor, 1 / SCALED, SCALED))
