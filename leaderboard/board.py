@@ -55,8 +55,12 @@ class Board:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the metrics beside the ranking one, in the task's order."""
-        return list(dict.fromkeys(name for row in self.rows for name in row.others))
+        """Names of the metrics beside the ranking one, in the task's order.
+
+        Those that are undefined in every row (of another of the task's datasets) are left out.
+        """
+        known = (item for row in self.rows for item in row.others.items())
+        return list(dict.fromkeys(name for name, value in known if not math.isnan(value)))
 
 
 Admit = Callable[[Mapping[str, float]], str | None]

@@ -51,7 +51,7 @@ def fit(
     *,
     seed: int,
     context: Context = HERE,
-    sums: bool = True,
+    sums: bool = False,
     latent: int = 12,
     width: int = 256,
     layers: int = 2,

@@ -34,8 +34,13 @@ def judge_jsd(truth: Any, table: Table, weights: Weights = None) -> float:
     """1 - BCE/ln 2 in bits of the judge that sees high-level columns and all voxels.
 
     0 where it cannot tell generated from simulated showers (a little less, since it over-fits), 1
-    where it always can. The interval takes the judge as it is; grown on other pairs it gives other
-    values, with a spread that the documentation of the task states.
+    where it always can. It depends on the number of pairs, which the task fixes.
+
+    The interval takes the judge as it is. Over 12 fresh sets of 5,000 pairs, with judges grown
+    anew, the standard deviation is 0.003 for a second draw of the simulation, 0.007 for the
+    Gaussian copula and 0.005 for independent voxels; the pairs' own error, which the interval
+    holds, is 0.002, 0.006 and 0.004 of it. Differences below 0.01 on one test sample are not to
+    be trusted.
     """
     return jensen_shannon(table.joint, _weights(table, weights))
 

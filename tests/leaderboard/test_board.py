@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +111,11 @@ def test_csv_is_read_by_pandas(some: list[Record], tmp_path: Path) -> None:
     table = pd.read_csv(path)
     assert list(table["rank"]) == [1, 1, 3]
     assert table["mean_squared_error"].iloc[0] == board.build(some).rows[0].score
+
+
+def test_metrics_that_no_row_defines_have_no_column(some: list[Record]) -> None:
+    whole = board.build(some)
+    others = {"known": 1.0, "undefined": math.nan}
+    partly = replace(whole, rows=tuple(replace(row, others=others) for row in whole.rows))
+    assert partly.columns == ["known"]
+    assert "undefined" not in board.markdown(partly) + board.table(partly)
