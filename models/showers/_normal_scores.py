@@ -174,12 +174,13 @@ def logarithms(showers: Showers, generator: np.random.Generator, sums: bool) -> 
     """ln of the voxels and, with `sums`, ln of each layer in MeV and of E_tot/E: (n, columns)."""
     grid, voxels = showers.grid, filled(showers, generator)
     if not sums:
-        return np.log(voxels)
+        return np.asarray(np.log(voxels))
     kept = np.where(showers.voxels > 0, voxels, 0.0)
     layers = grid.by_layer(kept)
     noise = grid.threshold * np.exp(-NOISE * generator.random(layers.shape))
     response = np.maximum(kept.sum(1), grid.threshold) / showers.energy
-    return np.log(np.column_stack([voxels, np.where(layers > 0, layers, noise), response]))
+    columns = [voxels, np.where(layers > 0, layers, noise), response]
+    return np.asarray(np.log(np.column_stack(columns)))
 
 
 def scaled(voxels: Floats, layers: Floats, response: Floats, conditions: Conditions) -> Floats:
