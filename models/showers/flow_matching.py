@@ -115,7 +115,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={"parametrised_showers": {"epochs": 100}},
+    presets={"parametrised_showers": {"batch": 128, "epochs": 24}},
     quick={"width": 16, "layers": 2, "epochs": 1, "steps": 2},
     save=networks.save,
     load=load,

@@ -126,7 +126,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={"parametrised_showers": {"epochs": 100}},
+    presets={"parametrised_showers": {"batch": 128, "epochs": 20}},
     quick={"width": 16, "latent": 4, "epochs": 1},
     save=networks.save,
     load=load,
