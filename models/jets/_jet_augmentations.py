@@ -13,7 +13,7 @@ that alone is exactly centred, or moved less far, would tell a network which vie
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -163,13 +163,21 @@ def _dropped(
     return by_pt(_joined(pt[..., None], jets[..., 1:]))
 
 
-def _chances(number: int, probability: Probability, generator: Generator) -> Tensor:
+def probability(each: float, between: Sequence[float]) -> Probability:
+    """The pair `between` where it is given, else `each`; ValueError unless it has two numbers."""
+    if not between:
+        return each
+    if len(between) != 2:
+        raise ValueError(f"drop_range must be (low, high), or empty; got {tuple(between)}")
+    return float(between[0]), float(between[1])
+
+
+def _chances(number: int, chance: Probability, generator: Generator) -> Tensor:
     """(n, 1): the drop probability of each jet."""
-    low, high = probability if isinstance(probability, tuple | list) else (probability,) * 2
+    low, high = chance if isinstance(chance, tuple | list) else (chance,) * 2
     if not 0 <= low <= high < 1:
         raise ValueError(
-            f"the drop probability must be in [0, 1), or a pair (low, high) of such; got "
-            f"{probability}"
+            f"the drop probability must be in [0, 1), or a pair (low, high) of such; got {chance}"
         )
     return low + (high - low) * torch.rand(number, 1, generator=generator)
 

@@ -34,7 +34,7 @@ def fit(
     features: str = "linear",
     slots: int = 50,
     temperature: float = 0.1,
-    drop_probability: views.Probability = 0.3,
+    drop_probability: float = 0.3,
     moved: bool = True,
     both: bool = False,
     learning_rate: float = 5e-5,

@@ -43,7 +43,8 @@ def fit(
     slots: int = 50,
     temperature: float = 0.1,
     drop: str = "constituents",
-    drop_probability: views.Probability = 0.5,
+    drop_probability: float = 0.5,
+    drop_range: tuple[float, ...] = (),
     resolved: bool = False,
     moved: bool = True,
     both: bool = False,
@@ -69,7 +70,9 @@ def fit(
         What the anomalous view loses: `constituents`, each on its own, or `subjets`, neighbours
         together.
     drop_probability:
-        Of each of them; a pair (low, high) draws it for each jet; 0 switches the dark drop off.
+        Of each of them; 0 switches the dark drop off.
+    drop_range:
+        (low, high): the probability is drawn for each jet, uniformly between them, instead.
     resolved:
         The positive is also smeared and split collinearly.
     moved:
@@ -84,13 +87,14 @@ def fit(
         `head` (z) or `encoder` (h).
     """
     training.check_choice(score, representation)
+    chance = views.probability(drop_probability, drop_range)
     shape = training.Shape(width, layers, heads, feed_forward, head, dropout, features)
     return training.fitted(
         train,
         validation,
         shape,
         partial(
-            views.three_views, drop=drop, probability=drop_probability, resolved=resolved,
+            views.three_views, drop=drop, probability=chance, resolved=resolved,
             moved=moved,
         ),
         partial(anomaly_contrastive_plus, temperature=temperature, both=both),
@@ -98,7 +102,7 @@ def fit(
             learning_rate, adam_epsilon, batch, epochs, norm_weight, spread_weight,
             bound=-2 / temperature,
         ),
-        training.Scoring(score, representation, slots, drop_probability, seed),
+        training.Scoring(score, representation, slots, chance, seed),
         context,
     )  # fmt: skip
 
@@ -125,7 +129,7 @@ MODEL = Model(
     predict=predict,
     presets={
         "dark_showers": training.PRESET
-        | {"resolved": True, "drop_probability": (0.1, 0.6), "moved": False}
+        | {"resolved": True, "drop_range": (0.1, 0.6), "moved": False}
     },
     quick=training.QUICK,
     save=training.save,

@@ -72,7 +72,7 @@ def fit(
     inner: tuple[int, ...] = (100, 100, 128),
     outer: tuple[int, ...] = (100, 100, 100),
     slots: int = 50,
-    drop_probability: views.Probability = 0.5,
+    drop_probability: float = 0.5,
     learning_rate: float = 1e-3,
     batch: int = 256,
     epochs: int = 20,

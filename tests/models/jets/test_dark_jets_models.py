@@ -232,6 +232,10 @@ def test_views_treat_each_jet_on_its_own() -> None:
         views.dark_dropped(many, generator(), 1.0)
     with pytest.raises(ValueError, match="a pair"):
         views.dark_dropped(many, generator(), (0.6, 0.1))
+    assert views.probability(0.5, ()) == 0.5
+    assert views.probability(0.5, [0.1, 0.6]) == (0.1, 0.6)
+    with pytest.raises(ValueError, match=r"drop_range must be \(low, high\)"):
+        views.probability(0.5, [0.1])
 
 
 def test_the_chance_to_lose_a_constituent_is_the_one_asked_for() -> None:
