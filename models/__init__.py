@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from physbench.datasets import in_wing
 
-__all__ = ["Context", "Model", "Role"]
+__all__ = ["RENAMED", "Context", "Model", "Role", "renamed"]
+
+# Names that parameters had once, as committed records and weights still spell them.
+RENAMED = {
+    "lr": "learning_rate",
+    "hidden": "width",
+    "model_dim": "width",
+    "channels": "width",
+}
 
 Role = Literal["learned", "classical", "floor", "oracle"]
 
@@ -98,3 +106,12 @@ class Model:
     def oracle(self) -> bool:
         """Whether the model sees what no real model can."""
         return self.role == "oracle"
+
+
+def renamed(settings: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Settings with the names of today: an old one counts where `known` lacks it.
+
+    >>> renamed({"lr": 0.1, "hidden": 8}, ["learning_rate", "hidden"])
+    {'learning_rate': 0.1, 'hidden': 8}
+    """
+    return {k if k in known else RENAMED.get(k, k): value for k, value in settings.items()}

@@ -82,6 +82,18 @@ def choose(
     return Pipeline(windows, score, builder, -cut, -hits)
 
 
+def classified(classifier: Any) -> Any:
+    """The probability of an edge to be true that a scikit-learn classifier gives."""
+
+    def probability(event: Event, edges: Integers) -> Floats:
+        if not len(edges):
+            return np.zeros(0)
+        found: Floats = classifier.predict_proba(graphs.hand_features(event, edges))[:, 1]
+        return found
+
+    return probability
+
+
 def predict(pipeline: Pipeline, events: Sequence[Event]) -> list[Prediction]:
     """Labels, edges and scores of each event."""
     build = track_building.builder(pipeline.builder)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from physbench.datasets import Split
-from physbench.datasets.hits import Event
 from physbench.models import Model
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _graphs as graphs
@@ -25,8 +21,6 @@ def fit(
     """Fit on all edges of the training graphs; the threshold is chosen on validation."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    from physbench.models.hits.logistic_edges import score
-
     windows = graphs.windows_for(train.inputs, train.targets)
     x, y = edge_pipeline.features(train, windows)
     classifier = HistGradientBoostingClassifier(
@@ -37,17 +31,13 @@ def fit(
         random_state=seed,
     )
     classifier.fit(x, y)
-    return edge_pipeline.choose(validation, windows, score(classifier), builder)
-
-
-def predict(pipeline: edge_pipeline.Pipeline, events: Sequence[Event]) -> Any:
-    """Labels, edges and scores of each event."""
-    return edge_pipeline.predict(pipeline, events)
+    return edge_pipeline.choose(validation, windows, edge_pipeline.classified(classifier), builder)
 
 
 MODEL = Model(
     tasks=("tracking",),
     reference="histogram gradient boosting on geometric edge features (scikit-learn)",
     fit=fit,
-    predict=predict,
+    predict=edge_pipeline.predict,
+    quick={"trees": 5},
 )

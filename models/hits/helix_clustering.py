@@ -151,5 +151,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    quick={"curvatures": 5, "vertices": 3},
     deterministic=True,
 )

@@ -21,8 +21,9 @@ from torch_geometric.nn import MessagePassing
 
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, Floats, Integers
-from physbench.models import Model
+from physbench.models import Context, Model, renamed
 from physbench.models.common import training
+from physbench.models.common.training import HERE
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _graphs as graphs
 
@@ -38,28 +39,28 @@ def all_features(event: Event, edges: Integers) -> NDArray[np.float32]:
 
 Features = Callable[[Event, Integers], NDArray[np.float32]]
 FEATURES: dict[str, Features] = {"paper": graphs.edge_features, "all": all_features}
-WIDTH = {"paper": 4, "all": 18}
+FEATURE_COUNT = {"paper": 4, "all": 18}
 
 
-def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
     """Two hidden layers with ReLU."""
     return nn.Sequential(
-        nn.Linear(inputs, hidden),
+        nn.Linear(inputs, width),
         nn.ReLU(),
-        nn.Linear(hidden, hidden),
+        nn.Linear(width, width),
         nn.ReLU(),
-        nn.Linear(hidden, outputs),
+        nn.Linear(width, outputs),
     )
 
 
 class InteractionNetwork(MessagePassing):
     """See the module's docstring. Input: x (n, 3), edge_index (2, m), edge_attr (m, edge)."""
 
-    def __init__(self, hidden: int = 40, edge: int = 4) -> None:
+    def __init__(self, width: int = 40, edge: int = 4) -> None:
         super().__init__(aggr="add", flow="source_to_target")
-        self.relation = mlp(2 * NODE + edge, hidden, EFFECT)
-        self.update_node = mlp(NODE + EFFECT, hidden, NODE)
-        self.classify = mlp(2 * NODE + EFFECT, hidden, 1)
+        self.relation = mlp(2 * NODE + edge, width, EFFECT)
+        self.update_node = mlp(NODE + EFFECT, width, NODE)
+        self.classify = mlp(2 * NODE + EFFECT, width, 1)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Logit of each edge, shape (m,)."""
@@ -110,7 +111,7 @@ class Fitted:
     """The network, its inputs and the pipeline around it."""
 
     network: InteractionNetwork
-    hidden: int
+    width: int
     scaling: Scaling
     pipeline: edge_pipeline.Pipeline
 
@@ -120,11 +121,12 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    hidden: int = 40,
+    context: Context = HERE,
+    width: int = 40,
     features: str = "paper",
     standardise: bool = False,
     epochs: int = 50,
-    lr: float = 0.005,
+    learning_rate: float = 0.005,
     schedule: str = "step",
     step_size: int = 5,
     gamma: float = 0.9,
@@ -140,7 +142,7 @@ def fit(
     rows = edge_pipeline.labelled(train, windows)
     scaled = scaling(features, standardise, rows)
     torch.manual_seed(seed)
-    network = InteractionNetwork(hidden, WIDTH[features])
+    network = InteractionNetwork(width, FEATURE_COUNT[features])
     training.train(
         network,
         loss,
@@ -148,21 +150,22 @@ def fit(
         [data(scaled, *row) for row in edge_pipeline.labelled(validation, windows)],
         seed=seed,
         epochs=epochs,
-        learning_rate=lr,
+        learning_rate=learning_rate,
         schedule=schedule,
         step_size=step_size,
         gamma=gamma,
         patience=patience,
+        context=context,
     )
     pipeline = edge_pipeline.choose(validation, windows, score(network, scaled), builder)
-    return Fitted(network, hidden, scaled, pipeline)
+    return Fitted(network, width, scaled, pipeline)
 
 
 def data(scaled: Scaling, event: Event, edges: Integers, labels: Any = None) -> Data:
     """A PyG graph of an event."""
     return Data(
         x=torch.from_numpy(graphs.node_features(event)),
-        edge_index=torch.from_numpy(np.ascontiguousarray(edges.T)),
+        edge_index=torch.tensor(edges.T).contiguous(),
         edge_attr=torch.from_numpy(scaled(event, edges)),
         y=None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.float32)),
     )
@@ -196,7 +199,7 @@ def save(fitted: Fitted, path: Path) -> None:
     """Weights, scaling, windows and thresholds."""
     windows, pipeline = fitted.pipeline.windows, fitted.pipeline
     extra = {
-        "hidden": fitted.hidden,
+        "width": fitted.width,
         "scaling": _plain(vars(fitted.scaling)),
         "windows": None if windows is None else _plain(vars(windows)),
         "pipeline": {"builder": pipeline.builder, "cut": pipeline.cut, "hits": pipeline.hits},
@@ -214,15 +217,16 @@ def _arrays(values: dict[str, Any]) -> dict[str, Any]:
 
 def load(path: Path) -> Fitted:
     """The inverse of `save`."""
-    state, extra = training.load(path)
+    state, stored = training.load(path)
+    extra = renamed(stored, ("width", *stored.keys() - {"hidden"}))
     scaled = Scaling(**_arrays(extra["scaling"]))
-    network = InteractionNetwork(extra["hidden"], WIDTH[scaled.features])
+    network = InteractionNetwork(extra["width"], FEATURE_COUNT[scaled.features])
     network.load_state_dict(state)
     network.eval()
     limits = extra["windows"]
     windows = None if limits is None else graphs.Windows(**_arrays(limits))
     pipeline = edge_pipeline.Pipeline(windows, score(network, scaled), **extra["pipeline"])
-    return Fitted(network, extra["hidden"], scaled, pipeline)
+    return Fitted(network, extra["width"], scaled, pipeline)
 
 
 MODEL = Model(
@@ -241,7 +245,7 @@ MODEL = Model(
     predict=predict,
     presets={
         "generic_detector": {
-            "hidden": 64,
+            "width": 64,
             "features": "all",
             "standardise": True,
             "epochs": 20,
@@ -249,6 +253,7 @@ MODEL = Model(
         },
         "trackml_graphs": {"epochs": 40, "schedule": "cosine"},
     },
+    quick={"width": 8, "epochs": 2},
     save=save,
     load=load,
     parameters=lambda fitted: training.parameters(fitted.network),

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from physbench.datasets import Split
-from physbench.datasets.hits import Event, Floats, Integers
 from physbench.models import Model
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _graphs as graphs
@@ -41,29 +37,13 @@ def fit(
         LogisticRegression(C=c, max_iter=2000, tol=1e-3),
     )
     classifier.fit(x[chosen], y[chosen])
-    return edge_pipeline.choose(validation, windows, score(classifier), builder)
-
-
-def score(classifier: Any) -> Any:
-    """Probability of an edge to be true, as the pipeline calls it."""
-
-    def probability(event: Event, edges: Integers) -> Floats:
-        if not len(edges):
-            return np.zeros(0)
-        found: Floats = classifier.predict_proba(graphs.hand_features(event, edges))[:, 1]
-        return found
-
-    return probability
-
-
-def predict(pipeline: edge_pipeline.Pipeline, events: Sequence[Event]) -> Any:
-    """Labels, edges and scores of each event."""
-    return edge_pipeline.predict(pipeline, events)
+    return edge_pipeline.choose(validation, windows, edge_pipeline.classified(classifier), builder)
 
 
 MODEL = Model(
     tasks=("tracking",),
     reference="logistic regression on geometric edge features (scikit-learn)",
     fit=fit,
-    predict=predict,
+    predict=edge_pipeline.predict,
+    quick={"edges": 2000},
 )

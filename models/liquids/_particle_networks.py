@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.liquids import A, Configuration, Mobility
-from physbench.models.common import training
+from physbench.models import Context
+from physbench.models.common import training, variants
+from physbench.models.common.training import HERE
 from physbench.models.liquids._neighbours import pairs
 from physbench.models.liquids._structure import potential_energy
 
-Build = Callable[..., nn.Module]
-
 
 class Graph(NamedTuple):
-    """A configuration for a network; a tuple, which Lightning can move between devices.
+    """A configuration for a network; a tuple, which moves between devices as a whole.
 
     `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `sender`,
     `receiver` (e,) int64; `vector` (e, 3) float32 from sender to receiver.
@@ -35,13 +35,20 @@ class Graph(NamedTuple):
     vector: Tensor
 
 
-@dataclass(frozen=True)
-class View:
-    """How a configuration becomes a graph."""
+Batch = tuple[Graph, Tensor, Tensor]
 
-    positions: str
-    cutoff: float
-    energies: bool
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How a configuration becomes a graph.
+
+    `positions` are `thermal`, `inherent` or `cage`, pairs are closer than `cutoff` (sigma_AA), and
+    with `energies` the potential energies are node features.
+    """
+
+    positions: str = "inherent"
+    cutoff: float = 2.0
+    energies: bool = False
     self_pairs: bool = False
 
 
@@ -52,7 +59,7 @@ def graph(configuration: Configuration, view: View) -> Graph:
     own = np.arange(count if view.self_pairs else 0)
     vector = np.concatenate([near.vector, np.zeros((len(own), near.vector.shape[1]))])
     return Graph(
-        types=torch.from_numpy(configuration.types),
+        types=torch.tensor(configuration.types),
         energy=torch.from_numpy(_energy(configuration, view)).float(),
         sender=torch.from_numpy(np.concatenate([near.centre, own])),
         receiver=torch.from_numpy(np.concatenate([near.other, own])),
@@ -90,23 +97,23 @@ class Fitted:
     settings: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Settings of a training: those of `physbench.models.common.training.train`, and two more.
+    """How a network is trained: as `physbench.models.common.training.train`, and two more.
 
     `augment` permutes and reflects the axes of every step. `per_configuration` standardises the
     targets within each configuration, which is all that a score per configuration asks for: how
     mobile a configuration is as a whole is then not learned.
     """
 
-    epochs: int
-    lr: float
+    learning_rate: float = 1e-3
     optimiser: str = "adam"
     weight_decay: float = 0.0
     schedule: str = "constant"
     clip: float | None = 1.0
-    augment: bool = False
     per_configuration: bool = False
+    epochs: int = 200
+    augment: bool = False
 
 
 def scales(targets: Sequence[Mobility], *, per_configuration: bool) -> tuple[Tensor, Tensor]:
@@ -123,7 +130,44 @@ def scales(targets: Sequence[Mobility], *, per_configuration: bool) -> tuple[Ten
     )
 
 
-def fit(
+def fits(
+    build: type[nn.Module],
+    *,
+    self_pairs: bool = False,
+    augment: bool = False,
+    hidden: tuple[str, ...] = (),
+    **defaults: Any,
+) -> Callable[..., Fitted]:
+    """The `fit` of a network: its sizes, the view and the recipe, with these defaults.
+
+    `energies` and `weight_decay` are settings of the entries that name them; `hidden` are sizes
+    that are none.
+    """
+
+    def fit(
+        train: Split, validation: Split, *, seed: int, context: Context = HERE, **settings: Any
+    ) -> Fitted:
+        """Train on type A, all times at once, one configuration a step."""
+        view = View(**variants.part_of(settings, View), self_pairs=self_pairs)
+        recipe = Recipe(**variants.part_of(settings, Recipe), augment=augment)
+        sizes = sizes_of(build, settings, view, train)
+        torch.manual_seed(seed)
+        return trained(build(**sizes), train, validation, view, recipe, sizes, seed, context)
+
+    unnamed = {"energies", "weight_decay"} - set(defaults)
+    without = (*hidden, "self_pairs", "augment", *unnamed)
+    return variants.declared(fit, build, View, Recipe, hidden=without, **defaults)
+
+
+def sizes_of(
+    build: type[nn.Module], settings: Mapping[str, Any], view: View, train: Split
+) -> dict[str, Any]:
+    """What a network is built of: its settings, and what view and targets say."""
+    outputs = len(train.targets[0].times)
+    return variants.part_of({**vars(view), "outputs": outputs, **settings}, build)
+
+
+def trained(
     network: nn.Module,
     train: Split,
     validation: Split,
@@ -131,6 +175,7 @@ def fit(
     recipe: Recipe,
     settings: Mapping[str, Any],
     seed: int,
+    context: Context,
 ) -> Fitted:
     """Mean squared error of the standardised propensities of type A, all times together.
 
@@ -140,19 +185,11 @@ def fit(
         raise ValueError("a network needs a validation split; this dataset has none")
     mean, scale = scales(train.targets, per_configuration=recipe.per_configuration)
 
-    def batches(split: Split) -> list[tuple[Graph, Tensor, Tensor]]:
-        found = []
-        for configuration, mobility in zip(split.inputs, split.targets, strict=True):
-            middle, spread = mean, scale
-            if recipe.per_configuration:
-                middle, spread = scales([mobility], per_configuration=True)
-            wanted = (torch.from_numpy(mobility.propensity.T) - middle) / spread
-            found.append(
-                (graph(configuration, view), wanted, torch.from_numpy(mobility.types) == A)
-            )
-        return found
+    def batches(split: Split) -> list[Batch]:
+        own, both = recipe.per_configuration, zip(split.inputs, split.targets, strict=True)
+        return [_batch(one, its, view, own, (mean, scale)) for one, its in both]
 
-    def loss(module: nn.Module, batch: tuple[Graph, Tensor, Tensor]) -> Tensor:
+    def loss(module: nn.Module, batch: Batch) -> Tensor:
         sample, wanted, kept = batch
         vector = turned(sample.vector) if recipe.augment and module.training else sample.vector
         predicted: Tensor = module(sample, vector)
@@ -165,13 +202,27 @@ def fit(
         batches(validation),
         seed=seed,
         epochs=recipe.epochs,
-        learning_rate=recipe.lr,
+        learning_rate=recipe.learning_rate,
         optimiser=recipe.optimiser,
         weight_decay=recipe.weight_decay,
         schedule=recipe.schedule,
         clip=recipe.clip,
+        context=context,
     )
-    return Fitted(network.eval(), mean, scale, view, settings)
+    return Fitted(network, mean, scale, view, settings)
+
+
+def _batch(
+    configuration: Configuration,
+    mobility: Mobility,
+    view: View,
+    own_scale: bool,
+    scale: tuple[Tensor, Tensor],
+) -> Batch:
+    """Graph, standardised propensities (n, t) and the mask of type A."""
+    middle, spread = scales([mobility], per_configuration=True) if own_scale else scale
+    wanted = (torch.tensor(mobility.propensity.T) - middle) / spread
+    return graph(configuration, view), wanted, torch.tensor(mobility.types) == A
 
 
 @torch.no_grad()
@@ -187,7 +238,7 @@ def predict(fitted: Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.
 
 def parameters(fitted: Fitted) -> int:
     """Trained numbers."""
-    return sum(p.numel() for p in fitted.network.parameters())
+    return training.parameters(fitted.network)
 
 
 def save(fitted: Fitted, path: Any) -> None:
@@ -204,10 +255,10 @@ def save(fitted: Fitted, path: Any) -> None:
     )
 
 
-def load(build: Build, path: str | Path) -> Fitted:
+def load(build: type[nn.Module], path: str | Path) -> Fitted:
     """What `save` wrote, for a network that `build(**settings)` makes."""
     stored = torch.load(path, weights_only=True)
-    network = build(**stored["settings"])
+    network = variants.rebuilt(build, stored["settings"])
     network.load_state_dict(stored["network"])
     view = View(**stored["view"])
     return Fitted(network.eval(), stored["mean"], stored["scale"], view, stored["settings"])

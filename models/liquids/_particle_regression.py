@@ -13,6 +13,7 @@ from physbench.datasets import Split
 from physbench.datasets.liquids import Configuration
 
 Array = NDArray[np.float64]
+PENALTIES = (1e1, 1e2, 1e3, 1e4, 1e5)
 Describe = Callable[[Configuration], Array]
 
 
@@ -58,7 +59,19 @@ class Ridge:
         return found
 
 
-def fit(splits: Sequence[Split], describe: Describe, penalties: Sequence[float]) -> Ridge:
+def predict(fitted: Ridge, inputs: Sequence[Configuration]) -> list[Array]:
+    """(n, t) a configuration."""
+    return [fitted(configuration) for configuration in inputs]
+
+
+def parameters(fitted: Ridge) -> int:
+    """Weights and intercepts of all types and times."""
+    return sum(w.size + b.size for _, w, b, _ in fitted.by_type.values())
+
+
+def fit(
+    splits: Sequence[Split], describe: Describe, penalties: Sequence[float] = PENALTIES
+) -> Ridge:
     """Ridge on all configurations of `splits`, with the penalty of least error on left-out ones.
 
     Columns are standardised with the training particles of the type. The penalty is chosen by

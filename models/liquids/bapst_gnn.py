@@ -12,17 +12,16 @@ the propensity at IS = 0.9.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import File, Split
-from physbench.datasets.liquids import Configuration
-from physbench.models import Model
+from physbench.models import Context, Model
+from physbench.models.common import variants
+from physbench.models.common.training import HERE
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids import _published_weights as published_weights
 from physbench.models.liquids._graph_network import BapstNetwork
@@ -51,7 +50,13 @@ class Network(nn.Module):
     """The graph network on a `Graph`; the type is one number, the energy a second one."""
 
     def __init__(
-        self, *, energies: bool, width: int, steps: int, outputs: int, spare: bool
+        self,
+        *,
+        energies: bool,
+        outputs: int,
+        width: int = 64,
+        steps: int = 7,
+        spare: bool = False,
     ) -> None:
         super().__init__()
         self.energies = energies
@@ -72,62 +77,41 @@ class Network(nn.Module):
         return found
 
 
-def fit(
+def _fit(
     train: Split,
     validation: Split,
     *,
     seed: int,
-    positions: str = "thermal",
-    cutoff: float = 2.0,
-    energies: bool = False,
-    width: int = 64,
-    steps: int = 7,
-    learning_rate: float = 1e-4,
-    optimiser: str = "adam",
-    schedule: str = "constant",
-    clip: float = 1.0,
-    per_configuration: bool = False,
-    epochs: int = 1000,
+    context: Context = HERE,
     weights: str = "",
     targets: int = 1,
+    **settings: Any,
 ) -> networks.Fitted:
     """Train on type A, one configuration a step, axes permuted and reflected at random.
 
     Parameters
     ----------
-    positions, cutoff, energies:
-        What the graph is made of; with `energies` potential energies are node features.
-    width, steps:
-        Of the network.
     weights:
         Empty to train, or `published`.
     targets:
         With published weights: the number of target times to answer.
     """
-    view = networks.View(positions, cutoff, energies, self_pairs=True)
-    if weights == "published":
-        return published(view, targets)
-    if weights:
+    if weights not in ("", "published"):
         raise ValueError(f"weights must be empty or 'published'; got '{weights}'")
-    settings = {
-        "energies": energies,
-        "width": width,
-        "steps": steps,
-        "outputs": len(train.targets[0].times),
-        "spare": False,
-    }
-    torch.manual_seed(seed)
-    recipe = networks.Recipe(
-        epochs,
-        learning_rate,
-        optimiser,
-        schedule=schedule,
-        clip=clip,
-        augment=True,
-        per_configuration=per_configuration,
-    )
-    network = Network(**settings)  # type: ignore[arg-type]
-    return networks.fit(network, train, validation, view, recipe, settings, seed)
+    if not weights:
+        return _trained(train, validation, seed=seed, context=context, **settings)
+    view = networks.View(**variants.part_of(settings, networks.View), self_pairs=True)
+    return published(view, targets)
+
+
+PAPER: dict[str, Any] = {
+    "positions": "thermal",
+    "energies": False,
+    "learning_rate": 1e-4,
+    "epochs": 1000,
+}
+_trained = networks.fits(Network, self_pairs=True, augment=True, hidden=("spare",), **PAPER)
+fit = variants.declared(_fit, _trained, hidden=("seed", "context"))
 
 
 def published(view: networks.View, targets: int) -> networks.Fitted:
@@ -152,10 +136,17 @@ def published(view: networks.View, targets: int) -> networks.Fitted:
     return networks.Fitted(network.eval(), zero, one, view, settings)
 
 
-def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
-    """(n, t) a configuration."""
-    return networks.predict(fitted, inputs)
-
+SMALL = {
+    "positions": "inherent",
+    "energies": True,
+    "cutoff": 1.5,
+    "width": 32,
+    "steps": 3,
+    "learning_rate": 3e-3,
+    "optimiser": "adamw",
+    "schedule": "onecycle",
+    "per_configuration": True,
+}
 
 MODEL = Model(
     tasks=("glass_mobility",),
@@ -171,34 +162,13 @@ MODEL = Model(
   doi = {10.1038/s41567-020-0842-8}
 }""",
     fit=fit,
-    predict=predict,
+    predict=networks.predict,
     presets={
-        "kob_andersen": {
-            "positions": "inherent",
-            "energies": True,
-            "cutoff": 1.5,
-            "width": 32,
-            "steps": 3,
-            "learning_rate": 3e-3,
-            "optimiser": "adamw",
-            "schedule": "onecycle",
-            "per_configuration": True,
-            "epochs": 30,
-        },
-        "botan_ka3d": {
-            "positions": "inherent",
-            "energies": True,
-            "cutoff": 1.5,
-            "width": 32,
-            "steps": 3,
-            "learning_rate": 3e-3,
-            "optimiser": "adamw",
-            "schedule": "onecycle",
-            "per_configuration": True,
-            "epochs": 80,
-        },
+        "kob_andersen": SMALL | {"epochs": 30},
+        "botan_ka3d": SMALL | {"epochs": 80},
         "bapst2020": {"weights": "published", "targets": 10},
     },
+    quick={"cutoff": 1.5, "width": 8, "steps": 2, "epochs": 2},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

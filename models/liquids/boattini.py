@@ -7,19 +7,12 @@ training configurations. With ten configurations it matches networks of fifty th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from physbench.datasets import Split
-from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids import _particle_regression as particle_regression
 from physbench.models.liquids import _structure as structure
-
-PENALTIES = (1e1, 1e2, 1e3, 1e4, 1e5)
 
 
 def fit(
@@ -52,19 +45,7 @@ def fit(
         generations=generations,
         shell=shell,
     )
-    return particle_regression.fit([train, validation], describe, PENALTIES)
-
-
-def predict(
-    fitted: particle_regression.Ridge, inputs: Sequence[Configuration]
-) -> list[NDArray[np.float64]]:
-    """(n, t) a configuration."""
-    return [fitted(configuration) for configuration in inputs]
-
-
-def parameters(fitted: particle_regression.Ridge) -> int:
-    """Weights and intercepts of all types and times."""
-    return sum(w.size + b.size for _, w, b, _ in fitted.by_type.values())
+    return particle_regression.fit([train, validation], describe)
 
 
 MODEL = Model(
@@ -80,8 +61,9 @@ MODEL = Model(
   doi = {10.1103/PhysRevLett.127.088007}
 }""",
     fit=fit,
-    predict=predict,
+    predict=particle_regression.predict,
     presets={"kob_andersen": {"radial_last": 4.5}},
-    parameters=parameters,
+    quick={"radial_last": 2.4, "degrees": 3, "generations": 1},
+    parameters=particle_regression.parameters,
     deterministic=True,
 )

@@ -8,17 +8,16 @@ type A where they use both. `weights="published"` loads their first pre-trained 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import File, Split
-from physbench.datasets.liquids import Configuration
-from physbench.models import Model
+from physbench.models import Context, Model
+from physbench.models.common import variants
+from physbench.models.common.training import HERE
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids import _published_weights as published_weights
 from physbench.models.liquids._graph_network import BotanNetwork
@@ -42,7 +41,7 @@ BLOCKS = {
 class Network(nn.Module):
     """The graph network on a `Graph`; the type is one number, the energy a second one."""
 
-    def __init__(self, *, energies: bool, width: int, steps: int, outputs: int) -> None:
+    def __init__(self, *, energies: bool, outputs: int, width: int = 64, steps: int = 7) -> None:
         super().__init__()
         self.energies = energies
         self.inner = BotanNetwork(
@@ -67,71 +66,52 @@ class Network(nn.Module):
         return found
 
 
-def fit(
+def _fit(
     train: Split,
     validation: Split,
     *,
     seed: int,
-    positions: str = "thermal",
-    cutoff: float = 2.0,
-    energies: bool = False,
-    width: int = 64,
-    steps: int = 7,
-    learning_rate: float = 1e-4,
-    optimiser: str = "adam",
-    schedule: str = "constant",
-    clip: float = 1.0,
-    per_configuration: bool = False,
-    epochs: int = 1000,
+    context: Context = HERE,
     weights: str = "",
+    **settings: Any,
 ) -> networks.Fitted:
     """Train on type A, one configuration a step, axes permuted and reflected at random.
 
     Parameters
     ----------
-    positions, cutoff, energies:
-        What the graph is made of; with `energies` potential energies are node features.
-    width, steps:
-        Of the network.
     weights:
         Empty to start from random weights, `start` from the published ones (width 64, 7 steps,
         no energies, one target time), `published` to train nothing.
     """
     if weights not in ("", "start", "published"):
         raise ValueError(f"weights must be empty, 'start' or 'published'; got '{weights}'")
-    view = networks.View(positions, cutoff, energies)
+    if not weights:
+        return _trained(train, validation, seed=seed, context=context, **settings)
+    view = networks.View(**variants.part_of(settings, networks.View))
     if weights == "published":
-        return networks.Fitted(published(), torch.zeros(1), torch.ones(1), view, _settings())
-    outputs = len(train.targets[0].times)
-    settings = _settings(energies, width, steps, outputs)
-    torch.manual_seed(seed)
-    network = Network(**settings)  # type: ignore[arg-type]
-    if weights == "start":
-        if settings != _settings():
-            raise ValueError(f"the published weights need {_settings()}; got {settings}")
-        network = published()
-    recipe = networks.Recipe(
-        epochs,
-        learning_rate,
-        optimiser,
-        schedule=schedule,
-        clip=clip,
-        augment=True,
-        per_configuration=per_configuration,
-    )
-    return networks.fit(network, train, validation, view, recipe, settings, seed)
+        return networks.Fitted(published(), torch.zeros(1), torch.ones(1), view, AUTHORS)
+    sizes = networks.sizes_of(Network, settings, view, train)
+    if sizes != AUTHORS:
+        raise ValueError(f"the published weights need {AUTHORS}; got {sizes}")
+    recipe = networks.Recipe(**variants.part_of(settings, networks.Recipe), augment=True)
+    return networks.trained(published(), train, validation, view, recipe, sizes, seed, context)
 
 
-def _settings(
-    energies: bool = False, width: int = 64, steps: int = 7, outputs: int = 1
-) -> dict[str, int]:
-    return {"energies": energies, "width": width, "steps": steps, "outputs": outputs}
+AUTHORS: dict[str, Any] = {"energies": False, "width": 64, "steps": 7, "outputs": 1}
+PAPER: dict[str, Any] = {
+    "positions": "thermal",
+    "energies": False,
+    "learning_rate": 1e-4,
+    "epochs": 1000,
+}
+_trained = networks.fits(Network, augment=True, **PAPER)
+fit = variants.declared(_fit, _trained, hidden=("seed", "context"))
 
 
 def published() -> Network:
     """The first of the authors' eight edge-trained networks."""
     arrays = published_weights.arrays(PUBLISHED, ORIGIN)
-    network = Network(**_settings())  # type: ignore[arg-type]
+    network = Network(**AUTHORS)
     with torch.no_grad():
         for block, name in BLOCKS.items():
             layers = [m for m in getattr(network.inner, block) if isinstance(m, nn.Linear)]
@@ -139,11 +119,6 @@ def published() -> Network:
                 layer.weight.copy_(torch.from_numpy(arrays[f"{name}.fc{number}.weight"]))
                 layer.bias.copy_(torch.from_numpy(arrays[f"{name}.fc{number}.bias"]))
     return network.eval()
-
-
-def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
-    """(n, t) a configuration."""
-    return networks.predict(fitted, inputs)
 
 
 SMALL = {
@@ -171,11 +146,12 @@ MODEL = Model(
   doi = {10.1063/5.0129791}
 }""",
     fit=fit,
-    predict=predict,
+    predict=networks.predict,
     presets={
         "kob_andersen": SMALL | {"epochs": 30},
         "botan_ka3d": SMALL | {"epochs": 80},
     },
+    quick={"cutoff": 1.5, "width": 8, "steps": 2, "epochs": 2},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

@@ -10,18 +10,13 @@ its description.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
-from physbench.datasets import Split
-from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids._particle_networks import Graph
@@ -71,18 +66,22 @@ class Convolution(nn.Module):
 
 
 class Network(nn.Module):
-    """Embedding of type and energy, convolutions, a dense decoder of the scalars."""
+    """Embedding of type and energy, convolutions, a dense decoder of the scalars.
+
+    `width` channels of each degree, `layers` convolutions, the largest `degree`, and `radial`
+    functions.
+    """
 
     def __init__(
         self,
         *,
         energies: bool,
-        channels: int,
-        layers: int,
-        degree: int,
-        radial: int,
         cutoff: float,
         outputs: int,
+        width: int = 16,
+        layers: int = 8,
+        degree: int = 3,
+        radial: int = 16,
     ) -> None:
         super().__init__()
         from e3nn import o3
@@ -91,12 +90,10 @@ class Network(nn.Module):
         irreps = o3.Irreps([(3 + energies, "0e")])
         self.layers = nn.ModuleList()
         for _ in range(layers):
-            self.layers.append(Convolution(irreps, channels, degree, radial))
+            self.layers.append(Convolution(irreps, width, degree, radial))
             irreps = self.layers[-1].irreps_out
-        self.channels = channels
-        self.decode = nn.Sequential(
-            nn.Linear(channels, channels), nn.SiLU(), nn.Linear(channels, outputs)
-        )
+        self.width = width
+        self.decode = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
 
     def forward(self, sample: Graph, vector: Tensor) -> Tensor:
         """(n, outputs)."""
@@ -117,69 +114,15 @@ class Network(nn.Module):
         lengths = lengths * math.sqrt(self.radial) * fade[:, None]
         for layer in self.layers:
             nodes = layer(nodes, harmonics, lengths, sample)
-        found: Tensor = self.decode(nodes[:, : self.channels])
+        found: Tensor = self.decode(nodes[:, : self.width])
         return found
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    positions: str = "inherent",
-    cutoff: float = 2.0,
-    energies: bool = True,
-    channels: int = 16,
-    layers: int = 8,
-    degree: int = 3,
-    radial: int = 16,
-    learning_rate: float = 1e-3,
-    optimiser: str = "adam",
-    schedule: str = "constant",
-    clip: float = 1.0,
-    per_configuration: bool = False,
-    epochs: int = 1000,
-) -> networks.Fitted:
-    """Train on type A, all times at once, one configuration a step.
-
-    Parameters
-    ----------
-    positions, cutoff, energies:
-        What the graph is made of; with `energies` potential energies are node features.
-    channels, layers, degree, radial:
-        Channels of each degree, convolutions, the largest degree, and radial functions.
-    """
-    settings = {
-        "energies": energies,
-        "channels": channels,
-        "layers": layers,
-        "degree": degree,
-        "radial": radial,
-        "cutoff": cutoff,
-        "outputs": len(train.targets[0].times),
-    }
-    torch.manual_seed(seed)
-    recipe = networks.Recipe(
-        epochs,
-        learning_rate,
-        optimiser,
-        schedule=schedule,
-        clip=clip,
-        per_configuration=per_configuration,
-    )
-    view = networks.View(positions, cutoff, energies)
-    network = Network(**settings)  # type: ignore[arg-type]
-    return networks.fit(network, train, validation, view, recipe, settings, seed)
-
-
-def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
-    """(n, t) a configuration."""
-    return networks.predict(fitted, inputs)
-
+fit = networks.fits(Network, energies=True, epochs=1000)
 
 SMALL = {
     "cutoff": 1.5,
-    "channels": 8,
+    "width": 8,
     "layers": 3,
     "degree": 2,
     "radial": 8,
@@ -202,11 +145,12 @@ MODEL = Model(
   archiveprefix = {arXiv}
 }""",
     fit=fit,
-    predict=predict,
+    predict=networks.predict,
     presets={
         "kob_andersen": SMALL | {"epochs": 12},
         "botan_ka3d": SMALL | {"epochs": 60},
     },
+    quick={"cutoff": 1.5, "width": 2, "layers": 2, "degree": 1, "radial": 4, "epochs": 2},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

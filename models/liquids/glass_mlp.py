@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.liquids import A, B, Configuration, Mobility
-from physbench.models import Model
+from physbench.models import Context, Model
 from physbench.models.common import training
+from physbench.models.common.training import HERE
 from physbench.models.liquids._coarse_graining import features
 from physbench.models.liquids._particle_regression import Standard
 
@@ -65,6 +66,7 @@ def fit(
     positions: str = "inherent",
     learning_rate: float = 5e-4,
     epochs: int = 300,
+    context: Context = HERE,
 ) -> Fitted:
     """Train a network for each type, one configuration a step.
 
@@ -97,9 +99,16 @@ def fit(
             for part, split in zip(tables, (train, validation), strict=True)
         ]
         training.train(
-            network, _loss, *batches, seed=seed, epochs=epochs, learning_rate=learning_rate
+            network,
+            _loss,
+            *batches,
+            seed=seed,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            context=context,
+            name=f"type-{kind}",
         )
-        by_type[kind] = (standard, network.eval(), mean, spread)
+        by_type[kind] = (standard, network, mean, spread)
     return Fitted(by_type, positions)
 
 
@@ -131,7 +140,7 @@ def predict(fitted: Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.
 
 def parameters(fitted: Fitted) -> int:
     """Trained numbers of all types and times."""
-    return sum(p.numel() for _, net, _, _ in fitted.by_type.values() for p in net.parameters())
+    return sum(training.parameters(network) for _, network, _, _ in fitted.by_type.values())
 
 
 def save(fitted: Fitted, path: Any) -> None:
@@ -180,6 +189,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    quick={"epochs": 2},
     save=save,
     load=load,
     parameters=parameters,

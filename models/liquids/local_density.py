@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from physbench.datasets.liquids import Configuration
 from physbench.models import Model
-from physbench.models.liquids._order_parameters import OrderParameter, coarse_grained, density
-from physbench.models.liquids.potential_energy import fit
+from physbench.models.liquids._order_parameters import (
+    OrderParameter,
+    coarse_grained,
+    density,
+    fit,
+)
 
 
 def predict(fitted: OrderParameter, inputs: Sequence[Configuration]) -> list[NDArray[np.float64]]:

@@ -7,17 +7,12 @@ minutes on ten configurations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
-from physbench.datasets import Split
-from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids._particle_networks import Graph
@@ -31,10 +26,17 @@ def _dense(inputs: int, width: int, outputs: int) -> nn.Sequential:
 
 
 class Network(nn.Module):
-    """Encoders, `layers` rounds of messages, a decoder of the nodes."""
+    """Encoders, `layers` rounds of messages, a decoder of the nodes; `radial` Gaussians."""
 
     def __init__(
-        self, *, energies: bool, width: int, layers: int, radial: int, cutoff: float, outputs: int
+        self,
+        *,
+        energies: bool,
+        cutoff: float,
+        outputs: int,
+        width: int = 32,
+        layers: int = 3,
+        radial: int = 16,
     ) -> None:
         super().__init__()
         self.energies, self.step = energies, (cutoff - NEAREST) / radial
@@ -65,63 +67,17 @@ class Network(nn.Module):
         return found
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    positions: str = "inherent",
-    cutoff: float = 1.5,
-    energies: bool = True,
-    width: int = 32,
-    layers: int = 3,
-    radial: int = 16,
-    learning_rate: float = 3e-3,
-    optimiser: str = "adamw",
-    weight_decay: float = 1e-2,
-    schedule: str = "onecycle",
-    clip: float = 1.0,
-    per_configuration: bool = True,
-    epochs: int = 80,
-) -> networks.Fitted:
-    """Train on type A, all times at once, one configuration a step.
-
-    Parameters
-    ----------
-    positions, cutoff, energies:
-        What the graph is made of; with `energies` potential energies are node features.
-    width, layers, radial:
-        Of the network; `radial` Gaussians of the distance.
-    per_configuration:
-        Standardise the targets within each configuration.
-    """
-    settings = {
-        "energies": energies,
-        "width": width,
-        "layers": layers,
-        "radial": radial,
-        "cutoff": cutoff,
-        "outputs": len(train.targets[0].times),
-    }
-    torch.manual_seed(seed)
-    recipe = networks.Recipe(
-        epochs,
-        learning_rate,
-        optimiser,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        clip=clip,
-        per_configuration=per_configuration,
-    )
-    view = networks.View(positions, cutoff, energies)
-    network = Network(**settings)  # type: ignore[arg-type]
-    return networks.fit(network, train, validation, view, recipe, settings, seed)
-
-
-def predict(fitted: networks.Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.float32]]:
-    """(n, t) a configuration."""
-    return networks.predict(fitted, inputs)
-
+fit = networks.fits(
+    Network,
+    cutoff=1.5,
+    energies=True,
+    learning_rate=3e-3,
+    optimiser="adamw",
+    weight_decay=1e-2,
+    schedule="onecycle",
+    per_configuration=True,
+    epochs=80,
+)
 
 MODEL = Model(
     tasks=("glass_mobility",),
@@ -135,8 +91,9 @@ MODEL = Model(
   archiveprefix = {arXiv}
 }""",
     fit=fit,
-    predict=predict,
+    predict=networks.predict,
     presets={"kob_andersen": {"epochs": 30}},
+    quick={"width": 8, "layers": 1, "epochs": 2},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.liquids import _particle_networks as networks
-from physbench.models.liquids.schnet import SMALL, Network, predict, trained
+from physbench.models.liquids import _schnetpack as schnetpack
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    positions: str = "inherent",
-    cutoff: float = 2.0,
-    width: int = 64,
-    layers: int = 3,
-    radial: int = 20,
-    learning_rate: float = 1e-3,
-    optimiser: str = "adam",
-    schedule: str = "constant",
-    clip: float = 1.0,
-    per_configuration: bool = False,
-    epochs: int = 200,
-) -> networks.Fitted:
-    """Train PaiNN; parameters as in `physbench.models.liquids.schnet`."""
-    view = networks.View(positions, cutoff, energies=False)
-    recipe = networks.Recipe(
-        epochs,
-        learning_rate,
-        optimiser,
-        schedule=schedule,
-        clip=clip,
-        per_configuration=per_configuration,
-    )
-    sizes = {"width": width, "layers": layers, "radial": radial}
-    return trained("PaiNN", train, validation, view, recipe, sizes, seed)
+class Network(schnetpack.Network):
+    """PaiNN and a dense output."""
 
+    def __init__(
+        self, *, cutoff: float, outputs: int, width: int = 64, layers: int = 3, radial: int = 20
+    ) -> None:
+        super().__init__("PaiNN", cutoff, outputs, width, layers, radial)
+
+
+fit = networks.fits(Network)
 
 MODEL = Model(
     tasks=("glass_mobility",),
@@ -53,11 +32,12 @@ MODEL = Model(
   archiveprefix = {arXiv}
 }""",
     fit=fit,
-    predict=predict,
+    predict=networks.predict,
     presets={
-        "kob_andersen": SMALL | {"epochs": 15},
-        "botan_ka3d": SMALL | {"epochs": 60},
+        "kob_andersen": schnetpack.SMALL | {"epochs": 15},
+        "botan_ka3d": schnetpack.SMALL | {"epochs": 60},
     },
+    quick=schnetpack.QUICK,
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,

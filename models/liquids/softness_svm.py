@@ -19,7 +19,7 @@ from physbench.datasets import Split
 from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids._particle_regression import Standard
-from physbench.models.liquids.structure_ridge import describe
+from physbench.models.liquids._structure_functions import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +116,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    quick={"radial_last": 2.0, "angular_cutoff": 1.5},
     presets={"kob_andersen": {"radial_last": 4.3}},
     deterministic=True,
 )

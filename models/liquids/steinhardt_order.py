@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from physbench.datasets.liquids import Configuration
 from physbench.models import Model
-from physbench.models.liquids._order_parameters import OrderParameter, coarse_grained
+from physbench.models.liquids._order_parameters import OrderParameter, coarse_grained, fit
 from physbench.models.liquids._structure import bond_order
-from physbench.models.liquids.potential_energy import fit
 
 DEGREE = 6
 

@@ -6,30 +6,12 @@ propensity instead of a plane between slow and fast particles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from physbench.datasets import Split
-from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids import _particle_regression as particle_regression
-from physbench.models.liquids import _structure as structure
-from physbench.models.liquids.boattini import PENALTIES, parameters, predict
-
-
-def describe(
-    configuration: Configuration, positions: str, radial_last: float, angular_cutoff: float
-) -> NDArray[np.float64]:
-    """(n, 166): radial functions by type of neighbour, angular ones by types of the pair."""
-    grid = ((0.1, radial_last, 0.1, 0.1),)
-    columns: Sequence[NDArray[np.float64]] = (
-        structure.radial(configuration, positions, grids=grid),
-        structure.angular(configuration, positions, cutoff=angular_cutoff),
-    )
-    return np.concatenate(columns, axis=1)
+from physbench.models.liquids._structure_functions import describe
 
 
 def fit(
@@ -56,7 +38,7 @@ def fit(
     functions = partial(
         describe, positions=positions, radial_last=radial_last, angular_cutoff=angular_cutoff
     )
-    return particle_regression.fit([train, validation], functions, PENALTIES)
+    return particle_regression.fit([train, validation], functions)
 
 
 MODEL = Model(
@@ -64,8 +46,9 @@ MODEL = Model(
     role="classical",
     reference="Ridge regression on the functions of Behler and Parrinello used for softness.",
     fit=fit,
-    predict=predict,
+    predict=particle_regression.predict,
     presets={"kob_andersen": {"radial_last": 4.3}},
-    parameters=parameters,
+    quick={"radial_last": 2.0, "angular_cutoff": 1.5},
+    parameters=particle_regression.parameters,
     deterministic=True,
 )

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.tracks import Tracks, predictions_from
-from physbench.models.common import training
+from physbench.models import Context
+from physbench.models.common import training, variants
+from physbench.models.common.training import HERE
 from physbench.models.tracks import _track_tables as track_tables
 
 Array = NDArray[np.float64]
@@ -89,60 +91,103 @@ class Batches:
         return hits[:, :slots], mask[:, :slots], target
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained: AdamW under a warm-up cosine schedule, best validation loss.
+
+    `loss` is `mse`, or `quantile` at `quantile`. With `standardise` inputs are of order one and
+    each target has mean 0 and deviation 1; without it millimetres and GeV go in as they are.
+    """
+
+    loss: str = "mse"
+    quantile: float = 0.5
+    learning_rate: float = 1e-3
+    batch: int = 256
+    epochs: int = 30
+    weight_decay: float = 0.0
+    warmup: int = 100
+    clip: float | None = None
+    standardise: bool = True
+
+
 def train_network(
     network: nn.Module,
     train: tuple[Tensor, Tensor, Tensor],
     validation: tuple[Tensor, Tensor, Tensor],
-    *,
+    recipe: Recipe,
     seed: int,
-    batch: int,
-    loss: str,
-    quantile: float,
-    trim: bool = True,
-    **options: Any,
+    context: Context,
 ) -> nn.Module:
-    """Train on (hits, mask, target); `options` are those of `training.train`."""
-    criterion = loss_function(loss, quantile)
+    """Train on (hits, mask, target); a network with `masked = False` sees the empty slots too."""
+    criterion = loss_function(recipe.loss, recipe.quantile)
+    trim = getattr(network, "masked", True)
 
     def step(module: Any, part: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         hits, mask, target = part
         return criterion(module(hits, mask), target)
 
-    parts = Batches(train, batch, seed, trim), Batches(validation, 2048, 0, trim)
-    return training.train(network, step, *parts, seed=seed, **options)  # type: ignore[arg-type]
+    return training.train(
+        network,
+        step,
+        Batches(train, recipe.batch, seed, trim),  # type: ignore[arg-type]
+        Batches(validation, 2048, 0, trim),  # type: ignore[arg-type]
+        seed=seed,
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        optimiser="adamw",
+        weight_decay=recipe.weight_decay,
+        schedule="warmup_cosine",
+        warmup=recipe.warmup,
+        clip=recipe.clip,
+        context=context,
+    )
 
 
-def fit(
+def fits(network: type[nn.Module], **defaults: Any) -> Callable[..., Regressor]:
+    """The `fit` of a network: its sizes and the recipe, with these defaults.
+
+    `warmup`, `clip` and `standardise` are settings of the entries that name them.
+    """
+
+    def fit(
+        train: Split, validation: Split, *, seed: int, context: Context = HERE, **settings: Any
+    ) -> Regressor:
+        """Train with AdamW under a warm-up cosine schedule on the protocol's targets."""
+        sizes = variants.part_of(settings, network)
+        recipe = Recipe(**variants.part_of(settings, Recipe))
+        torch.manual_seed(seed)
+        return regressor(network(**sizes), train, validation, recipe, sizes, seed, context)
+
+    hidden = tuple({"warmup", "clip", "standardise"} - set(defaults))
+    return variants.declared(fit, network, Recipe, hidden=hidden, **defaults)
+
+
+def regressor(
     network: nn.Module,
     train: Split,
     validation: Split,
-    *,
+    recipe: Recipe,
     configuration: Mapping[str, Any],
-    standardise: bool = True,
-    trim: bool = True,
-    **options: Any,
+    seed: int,
+    context: Context,
 ) -> Regressor:
-    """Train a network on the protocol's targets; `options` are those of `train_network`.
-
-    With `standardise` inputs are of order one and each target has mean 0 and deviation 1; without
-    it millimetres and GeV go in as they are.
-    """
+    """Train a network on the protocol's targets."""
     values = train.targets.regressed()
-    centre = values.mean(0) if standardise else np.zeros(2)
-    spread = np.maximum(values.std(0), 1e-12) if standardise else np.ones(2)
+    centre = values.mean(0) if recipe.standardise else np.zeros(2)
+    spread = np.maximum(values.std(0), 1e-12) if recipe.standardise else np.ones(2)
 
     def arrays(split: Split) -> tuple[Tensor, Tensor, Tensor]:
         target = ((split.targets.regressed() - centre) / spread).astype(np.float32)
-        mask = torch.from_numpy(split.inputs.mask)
-        return scaled_hits(split.inputs, standardise), mask, torch.from_numpy(target)
+        mask = torch.tensor(split.inputs.mask)
+        return scaled_hits(split.inputs, recipe.standardise), mask, torch.from_numpy(target)
 
-    trained = train_network(network, arrays(train), arrays(validation), trim=trim, **options)
+    trained = train_network(network, arrays(train), arrays(validation), recipe, seed, context)
     return Regressor(
         trained,
         train.targets.target,
         tuple(centre.tolist()),
         tuple(spread.tolist()),
-        standardise,
+        recipe.standardise,
         dict(configuration),
     )
 
@@ -159,7 +204,7 @@ def outputs(network: nn.Module, hits: Tensor, mask: Tensor) -> Array:
 def predict(fitted: Regressor, inputs: Tracks) -> Mapping[str, Array]:
     """q/pT and pz. Raises ValueError for tracks that have no answer (`Tracks.check`)."""
     hits = scaled_hits(inputs, fitted.scaled)
-    values = outputs(fitted.network, hits, torch.from_numpy(inputs.mask))
+    values = outputs(fitted.network, hits, torch.tensor(inputs.mask))
     values = values * np.array(fitted.spread) + np.array(fitted.centre)
     return predictions_from(values, fitted.target)
 
@@ -176,10 +221,10 @@ def save(fitted: Regressor, path: Path) -> None:
     training.save(fitted.network, path, extra)
 
 
-def load(path: Path, build: Callable[..., nn.Module]) -> Regressor:
+def load(build: type[nn.Module], path: Path) -> Regressor:
     """The inverse of `save`; `build(**configuration)` makes the untrained network."""
     state, extra = training.load(path)
-    network = build(**extra["configuration"])
+    network = variants.rebuilt(build, extra["configuration"])
     network.load_state_dict(state)
     centre, spread = tuple(extra["centre"]), tuple(extra["spread"])
     return Regressor(

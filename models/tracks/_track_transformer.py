@@ -21,7 +21,8 @@ class Encoder(nn.Module):
         self,
         features: int = 3,
         outputs: int = 2,
-        model_dim: int = 128,
+        *,
+        width: int = 128,
         layers: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
@@ -34,18 +35,18 @@ class Encoder(nn.Module):
         self.masked = padding == "mask"
         self.embedding = nn.Sequential(
             nn.Dropout(input_dropout),
-            nn.Linear(features, model_dim),
+            nn.Linear(features, width),
             nn.LeakyReLU(),
-            nn.Linear(model_dim, model_dim),
+            nn.Linear(width, width),
         )
         self.blocks = nn.ModuleList(
-            Block(model_dim, heads, 2 * model_dim, dropout=dropout, activation="leaky_relu")
+            Block(width, heads, 2 * width, dropout=dropout, activation="leaky_relu")
             for _ in range(layers)
         )
-        self.head = nn.Sequential(nn.Linear(model_dim, 64), nn.LeakyReLU(), nn.Linear(64, outputs))
+        self.head = nn.Sequential(nn.Linear(width, 64), nn.LeakyReLU(), nn.Linear(64, outputs))
 
     def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
-        """(n, model_dim): the representation of a track."""
+        """(n, width): the representation of a track."""
         x: Tensor = self.embedding(hits)
         allowed = mask[:, None, None, :] if self.masked else None
         for block in self.blocks:

@@ -83,5 +83,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    quick={"trees": 5},
     deterministic=True,
 )

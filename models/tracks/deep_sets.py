@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
-from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.common.layers import masked_mean
 from physbench.models.tracks import _track_regression as track_regression
-from physbench.models.tracks._track_regression import Regressor
 
 
 class Network(nn.Module):
     """rho(mean over hits of phi(hit)): invariant under permutations of the hits."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, *, width: int = 64) -> None:
         super().__init__()
         self.phi = nn.Sequential(
             nn.Linear(3, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
@@ -38,42 +35,7 @@ class Network(nn.Module):
         return result
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    width: int = 64,
-    loss: str = "mse",
-    quantile: float = 0.5,
-    lr: float = 3e-3,
-    batch: int = 256,
-    epochs: int = 30,
-    weight_decay: float = 0.0,
-) -> Regressor:
-    """Train with AdamW under a warm-up cosine schedule on standardised targets."""
-    torch.manual_seed(seed)
-    return track_regression.fit(
-        Network(width),
-        train,
-        validation,
-        configuration={"width": width},
-        seed=seed,
-        batch=batch,
-        loss=loss,
-        quantile=quantile,
-        epochs=epochs,
-        lr=lr,
-        optimiser="adamw",
-        weight_decay=weight_decay,
-        schedule="warmup_cosine",
-    )
-
-
-def load(path: Path) -> Regressor:
-    """The saved network."""
-    return track_regression.load(path, Network)
-
+fit = track_regression.fits(Network, learning_rate=3e-3)
 
 MODEL = Model(
     tasks=("track_parameters",),
@@ -90,7 +52,8 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={"generic_tracks": {"epochs": 80}},
+    quick={"epochs": 2, "width": 8},
     save=track_regression.save,
-    load=load,
+    load=partial(track_regression.load, Network),
     parameters=track_regression.parameters,
 )

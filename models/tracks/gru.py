@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.tracks import _track_regression as track_regression
-from physbench.models.tracks._track_regression import Regressor
 
 
 class Network(nn.Module):
     """The state after the last hit, and two dense layers."""
 
-    def __init__(self, width: int, layers: int) -> None:
+    def __init__(self, *, width: int = 64, layers: int = 1) -> None:
         super().__init__()
         self.recurrent = nn.GRU(3, width, layers, batch_first=True)
         self.body = nn.Sequential(nn.Linear(width, width), nn.SiLU())
@@ -35,48 +33,7 @@ class Network(nn.Module):
         return result
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    width: int = 64,
-    layers: int = 1,
-    loss: str = "mse",
-    quantile: float = 0.5,
-    lr: float = 3e-3,
-    batch: int = 256,
-    epochs: int = 30,
-    weight_decay: float = 0.0,
-    clip: float = 1.0,
-) -> Regressor:
-    """Train with AdamW under a warm-up cosine schedule on standardised targets.
-
-    `clip` is the largest norm of the gradient.
-    """
-    torch.manual_seed(seed)
-    return track_regression.fit(
-        Network(width, layers),
-        train,
-        validation,
-        configuration={"width": width, "layers": layers},
-        seed=seed,
-        batch=batch,
-        loss=loss,
-        quantile=quantile,
-        epochs=epochs,
-        lr=lr,
-        optimiser="adamw",
-        weight_decay=weight_decay,
-        schedule="warmup_cosine",
-        clip=clip,
-    )
-
-
-def load(path: Path) -> Regressor:
-    """The saved network."""
-    return track_regression.load(path, Network)
-
+fit = track_regression.fits(Network, learning_rate=3e-3, clip=1.0)
 
 MODEL = Model(
     tasks=("track_parameters",),
@@ -93,7 +50,8 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={"generic_tracks": {"epochs": 24}},
+    quick={"epochs": 2, "width": 8},
     save=track_regression.save,
-    load=load,
+    load=partial(track_regression.load, Network),
     parameters=track_regression.parameters,
 )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.tracks import _track_regression as track_regression
-from physbench.models.tracks._track_regression import Regressor
 
 RANGE = 1.5  # inputs are of order one; splines end here and the smooth part goes on
 
@@ -53,9 +51,14 @@ def splines(x: Tensor, knots: Tensor, order: int) -> Tensor:
 
 
 class Network(nn.Module):
-    """Layers on the first `slots` hits, written one behind the other, and their mask."""
+    """Layers on the first `slots` hits, written one behind the other, and their mask.
 
-    def __init__(self, widths: Sequence[int], slots: int, grid: int) -> None:
+    `grid` is the number of intervals of each spline.
+    """
+
+    def __init__(
+        self, *, widths: Sequence[int] = (32, 32), slots: int = 14, grid: int = 5
+    ) -> None:
         super().__init__()
         self.slots = slots
         sizes = (4 * slots, *widths)
@@ -79,48 +82,7 @@ class Network(nn.Module):
         return result
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    widths: tuple[int, ...] = (32, 32),
-    slots: int = 14,
-    grid: int = 5,
-    loss: str = "mse",
-    quantile: float = 0.5,
-    lr: float = 3e-3,
-    batch: int = 256,
-    epochs: int = 15,
-    weight_decay: float = 0.0,
-) -> Regressor:
-    """Train with AdamW under a warm-up cosine schedule on standardised targets.
-
-    `grid` is the number of intervals of each spline.
-    """
-    torch.manual_seed(seed)
-    configuration = {"widths": list(widths), "slots": slots, "grid": grid}
-    return track_regression.fit(
-        Network(**configuration),  # type: ignore[arg-type]
-        train,
-        validation,
-        configuration=configuration,
-        seed=seed,
-        batch=batch,
-        loss=loss,
-        quantile=quantile,
-        epochs=epochs,
-        lr=lr,
-        optimiser="adamw",
-        weight_decay=weight_decay,
-        schedule="warmup_cosine",
-    )
-
-
-def load(path: Path) -> Regressor:
-    """The saved network."""
-    return track_regression.load(path, Network)
-
+fit = track_regression.fits(Network, learning_rate=3e-3, epochs=15)
 
 MODEL = Model(
     tasks=("track_parameters",),
@@ -135,7 +97,8 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={"generic_tracks": {"epochs": 40}},
+    quick={"epochs": 2, "widths": (8,)},
     save=track_regression.save,
-    load=load,
+    load=partial(track_regression.load, Network),
     parameters=track_regression.parameters,
 )

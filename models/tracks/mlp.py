@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from physbench.datasets import Split
 from physbench.models import Model
 from physbench.models.tracks import _track_regression as track_regression
-from physbench.models.tracks._track_regression import Regressor
 
 
 class Network(nn.Module):
     """Dense layers on the first `slots` hits and their mask."""
 
-    def __init__(self, widths: Sequence[int], slots: int) -> None:
+    def __init__(self, *, widths: Sequence[int] = (256, 256, 256), slots: int = 20) -> None:
         super().__init__()
         self.slots = slots
         sizes = (4 * slots, *widths)
@@ -39,44 +37,7 @@ class Network(nn.Module):
         return result
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    widths: tuple[int, ...] = (256, 256, 256),
-    slots: int = 20,
-    loss: str = "mse",
-    quantile: float = 0.5,
-    lr: float = 1e-3,
-    batch: int = 256,
-    epochs: int = 30,
-    weight_decay: float = 0.0,
-) -> Regressor:
-    """Train with AdamW under a warm-up cosine schedule on standardised targets."""
-    torch.manual_seed(seed)
-    configuration = {"widths": list(widths), "slots": slots}
-    return track_regression.fit(
-        Network(**configuration),  # type: ignore[arg-type]
-        train,
-        validation,
-        configuration=configuration,
-        seed=seed,
-        batch=batch,
-        loss=loss,
-        quantile=quantile,
-        epochs=epochs,
-        lr=lr,
-        optimiser="adamw",
-        weight_decay=weight_decay,
-        schedule="warmup_cosine",
-    )
-
-
-def load(path: Path) -> Regressor:
-    """The saved network."""
-    return track_regression.load(path, Network)
-
+fit = track_regression.fits(Network)
 
 MODEL = Model(
     tasks=("track_parameters",),
@@ -84,7 +45,8 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={"generic_tracks": {"epochs": 60}},
+    quick={"epochs": 2, "widths": (8,)},
     save=track_regression.save,
-    load=load,
+    load=partial(track_regression.load, Network),
     parameters=track_regression.parameters,
 )

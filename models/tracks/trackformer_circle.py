@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from physbench.datasets import Split
 from physbench.datasets.tracks import Tracks
-from physbench.models import Model
-from physbench.models.common import training
+from physbench.models import Context, Model, renamed
+from physbench.models.common import training, variants
+from physbench.models.common.training import HERE
 from physbench.models.tracks import _circle_frame as circle_frame
 from physbench.models.tracks import _track_regression as track_regression
 from physbench.models.tracks._track_transformer import Encoder
@@ -37,64 +38,46 @@ class Fitted:
     configuration: Mapping[str, Any]
 
 
-def fit(
-    train: Split,
-    validation: Split,
-    *,
-    seed: int,
-    model_dim: int = 32,
-    layers: int = 2,
-    heads: int = 4,
-    dropout: float = 0.0,
-    padding: str = "mask",
-    loss: str = "quantile",
-    quantile: float = 0.5,
-    lr: float = 3e-3,
-    warmup: int = 100,
-    batch: int = 128,
-    epochs: int = 16,
-    weight_decay: float = 0.01,
+def _fit(
+    train: Split, validation: Split, *, seed: int, context: Context = HERE, **settings: Any
 ) -> Fitted:
     """Train with AdamW under a warm-up cosine schedule; the best validation loss is kept.
 
     The default loss is the quantile loss: bremsstrahlung and large-angle scatters would decide a
     squared one. Tracks on a straight line, which have no circle, are not trained on.
     """
+    sizes = variants.part_of(settings, Encoder)
+    recipe = track_regression.Recipe(**variants.part_of(settings, track_regression.Recipe))
     torch.manual_seed(seed)
-    configuration = {
-        "model_dim": model_dim,
-        "layers": layers,
-        "heads": heads,
-        "dropout": dropout,
-        "padding": padding,
-    }
-    network = build(**configuration)
+    network = build(**sizes)
     start = circle_frame.frame(train.inputs)
     unit = np.maximum(
         np.quantile(np.abs(circle_frame.corrections(train.targets, start)), 0.683, axis=0), 1e-9
     )
-    trained = track_regression.train_network(
-        network,
-        _arrays(train, unit),
-        _arrays(validation, unit),
-        trim=padding == "mask",
-        seed=seed,
-        batch=batch,
-        loss=loss,
-        quantile=quantile,
-        epochs=epochs,
-        lr=lr,
-        optimiser="adamw",
-        weight_decay=weight_decay,
-        schedule="warmup_cosine",
-        warmup=warmup,
-    )
-    return Fitted(trained, tuple(unit.tolist()), configuration)
+    parts = _arrays(train, unit), _arrays(validation, unit)
+    trained = track_regression.train_network(network, *parts, recipe, seed, context)
+    return Fitted(trained, tuple(unit.tolist()), sizes)
 
 
-def build(**configuration: Any) -> Encoder:
+fit = variants.declared(
+    _fit,
+    Encoder,
+    track_regression.Recipe,
+    hidden=("input_dropout", "clip", "standardise"),
+    width=32,
+    dropout=0.0,
+    loss="quantile",
+    learning_rate=3e-3,
+    batch=128,
+    epochs=16,
+    weight_decay=0.01,
+)
+
+
+def build(**sizes: Any) -> Encoder:
     """An encoder whose untrained answer is zero."""
-    network = Encoder(features=FEATURES, input_dropout=0.0, **configuration)
+    sizes = renamed(sizes, variants.options(Encoder))
+    network = Encoder(FEATURES, input_dropout=0.0, **sizes)
     last = network.head[-1]
     assert isinstance(last, nn.Linear)
     nn.init.zeros_(last.weight)
@@ -115,7 +98,7 @@ def predict(fitted: Fitted, inputs: Tracks) -> dict[str, circle_frame.Array]:
     """q/pT, pz, d0, z0; q/pT = 0 (no answer) for hits on a straight line."""
     start = circle_frame.frame(inputs)
     hits = torch.from_numpy(circle_frame.hit_features(inputs, start))
-    values = track_regression.outputs(fitted.network, hits, torch.from_numpy(inputs.mask))
+    values = track_regression.outputs(fitted.network, hits, torch.tensor(inputs.mask))
     log_pt, slope = (values * np.array(fitted.unit)).T
     return circle_frame.corrected(start, log_pt, slope)
 
@@ -144,6 +127,7 @@ MODEL = Model(
     reference="TrackFormer's encoder on residuals to a circle fit: an entry of this suite.",
     fit=fit,
     predict=predict,
+    quick={"epochs": 2, "width": 8, "warmup": 5},
     save=save,
     load=load,
     parameters=parameters,

@@ -389,12 +389,18 @@ def test_a_correction_improves_on_the_circle(model: Any, splits: Splits) -> None
 
 
 NETWORKS = {
-    mlp: {"widths": (16,), "batch": 50, "lr": 1e-2},
-    deep_sets: {"width": 8, "batch": 50, "lr": 1e-2},
-    kan: {"widths": (8,), "batch": 50, "lr": 1e-2},
-    gru: {"width": 8, "batch": 50, "lr": 1e-2},
-    trackformer: {"model_dim": 8, "standardise": True, "batch": 100, "warmup": 5, "lr": 1e-2},
-    trackformer_circle: {"model_dim": 8, "warmup": 5},
+    mlp: {"widths": (16,), "batch": 50, "learning_rate": 1e-2},
+    deep_sets: {"width": 8, "batch": 50, "learning_rate": 1e-2},
+    kan: {"widths": (8,), "batch": 50, "learning_rate": 1e-2},
+    gru: {"width": 8, "batch": 50, "learning_rate": 1e-2},
+    trackformer: {
+        "width": 8,
+        "standardise": True,
+        "batch": 100,
+        "warmup": 5,
+        "learning_rate": 1e-2,
+    },
+    trackformer_circle: {"width": 8, "warmup": 5},
 }
 
 
@@ -552,7 +558,7 @@ def test_protocol_is_checked() -> None:
     ("dim", "layers", "count"), [(128, 2, 290_370), (32, 16, 140_130), (32, 2, 20_514)]
 )
 def test_sizes_of_the_transformers(dim: int, layers: int, count: int) -> None:
-    network = Encoder(model_dim=dim, layers=layers)
+    network = Encoder(width=dim, layers=layers)
     assert sum(p.numel() for p in network.parameters()) == count
 
 
@@ -565,7 +571,7 @@ def test_padding_changes_a_prediction_only_when_it_is_faithful() -> None:
     longer_mask = torch.cat([mask, torch.zeros(4, 6, dtype=torch.bool)], 1)
     for padding in ("mask", "faithful"):
         torch.manual_seed(1)
-        network = Encoder(model_dim=16, heads=4, padding=padding).eval()
+        network = Encoder(width=16, heads=4, padding=padding).eval()
         with torch.no_grad():
             change = (network(longer, longer_mask) - network(hits, mask)).abs().max()
         assert (float(change) < 1e-6) == (padding == "mask")

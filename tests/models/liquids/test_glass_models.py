@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,29 +22,14 @@ from physbench.datasets.liquids import A, Configuration, Mobility, wrapped
 from physbench.models.liquids import _coarse_graining as coarse_graining
 from physbench.models.liquids import _particle_networks as particle_networks
 from physbench.models.liquids import _structure as structure
-from physbench.models.liquids import botan, equivariant_gnn, message_passing, schnet
+from physbench.models.liquids import botan, equivariant_gnn, message_passing, painn, schnet
 from physbench.models.liquids._neighbours import pairs
+from physbench.models.liquids._structure_functions import describe
 from physbench.models.liquids.bapst_gnn import Network as BapstNet
-from physbench.models.liquids.structure_ridge import describe
 from physbench.tasks import glass_mobility
 from physbench.tasks.metrics import propensity
 
-SMALL: dict[str, dict[str, Any]] = {
-    "boattini": {"radial_last": 2.4, "degrees": 3, "generations": 1},
-    "structure_ridge": {"radial_last": 2.0, "angular_cutoff": 1.5},
-    "softness_svm": {"radial_last": 2.0, "angular_cutoff": 1.5},
-    "glass_mlp": {"epochs": 2},
-    "message_passing": {"width": 8, "layers": 1, "epochs": 2},
-    "bapst_gnn": {"cutoff": 1.5, "width": 32, "steps": 2, "epochs": 2},
-    "botan": {"cutoff": 1.5, "width": 32, "steps": 2, "epochs": 2},
-    "equivariant_gnn": {
-        "cutoff": 1.5, "channels": 2, "layers": 2, "degree": 1, "radial": 4, "epochs": 1,
-    },
-    "schnet": {"cutoff": 1.5, "width": 8, "layers": 1, "epochs": 2},
-    "painn": {"cutoff": 1.5, "width": 8, "layers": 1, "epochs": 1},
-}  # fmt: skip
 NETWORKS = ("schnet", "painn", "equivariant_gnn", "message_passing", "bapst_gnn", "botan")
-PLAIN = ("type_mean", "local_density", "potential_energy", "steinhardt_order")
 
 
 # Gaussians end where they are 3e-4; rounding moves a few pairs across that end.
@@ -136,10 +120,10 @@ def networks() -> dict[str, torch.nn.Module]:
     torch.manual_seed(0)
     shared = {"width": 8, "layers": 2, "radial": 6, "cutoff": 1.5, "outputs": 2}
     return {
-        "schnet": schnet.Network(kind="SchNet", **shared),  # type: ignore[arg-type]
-        "painn": schnet.Network(kind="PaiNN", **shared),  # type: ignore[arg-type]
+        "schnet": schnet.Network(**shared),  # type: ignore[arg-type]
+        "painn": painn.Network(**shared),  # type: ignore[arg-type]
         "equivariant_gnn": equivariant_gnn.Network(
-            energies=True, channels=4, layers=2, degree=2, radial=4, cutoff=1.5, outputs=2
+            energies=True, width=4, layers=2, degree=2, radial=4, cutoff=1.5, outputs=2
         ),
         "message_passing": message_passing.Network(energies=True, **shared),  # type: ignore[arg-type]
         "bapst_gnn": BapstNet(energies=True, width=8, steps=2, outputs=2, spare=False),
@@ -149,7 +133,7 @@ def networks() -> dict[str, torch.nn.Module]:
 
 def answer(network: torch.nn.Module, configuration: Configuration) -> np.ndarray[Any, Any]:
     sample = particle_networks.graph(
-        configuration, particle_networks.View("thermal", 1.5, energies=True, self_pairs=False)
+        configuration, particle_networks.View(positions="thermal", cutoff=1.5, energies=True)
     )
     with torch.no_grad():
         return np.asarray(network.eval()(sample, sample.vector))
@@ -247,28 +231,11 @@ def test_voronoi_cells_of_a_cubic_lattice() -> None:
     assert surfaces == pytest.approx(np.full(216, 6.0), rel=5e-3)
 
 
-@pytest.mark.parametrize("name", [*PLAIN, *SMALL])
-def test_models_run_and_come_back_from_disk(name: str, tmp_path: Path) -> None:
-    model = registry.load("model", name).object
-    data = split(3)
-    fitted = model.fit(data.take([0, 1]), data.take([2]), seed=0, **SMALL.get(name, {}))
-    predictions = model.predict(fitted, data.inputs)
-    prepared = glass_mobility.prepare(data.inputs, predictions)
-    assert [p.shape for p in prepared] == [(216, 2)] * 3
-    assert propensity.constant_predictions(data.targets, prepared) == (
-        3 if name == "type_mean" else 0
-    )
-    if model.save:
-        model.save(fitted, tmp_path / "weights")
-        again = model.predict(model.load(tmp_path / "weights"), data.inputs)
-        assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(again, predictions, strict=True))
-
-
 @pytest.mark.parametrize("name", ["boattini", "structure_ridge", "softness_svm"])
 def test_what_can_be_learned_is_learned(name: str) -> None:
     model = registry.load("model", name).object
     data = split(4)
-    fitted = model.fit(data.take([0, 1]), data.take([2]), seed=0, **SMALL[name])
+    fitted = model.fit(data.take([0, 1]), data.take([2]), seed=0, **model.quick)
     test = data.take([3])
     assert propensity.pearson(test.targets, model.predict(fitted, test.inputs)) > 0.6
 
@@ -307,12 +274,12 @@ def test_a_type_never_trained_is_refused() -> None:
     targets = [replace(m, types=np.zeros(216, dtype=np.int64)) for m in data.targets]
     fitted = model.fit(
         Split(only[:1], targets[:1], ["a"]), Split(only[1:], targets[1:], ["b"]),
-        seed=0, **SMALL["boattini"],
+        seed=0, **model.quick,
     )  # fmt: skip
     with pytest.raises(ValueError, match="never seen in training"):
         model.predict(fitted, data.inputs)
     with pytest.raises(ValueError, match="at least 2 training configurations"):
-        model.fit(data.take([0]), data.take([]), seed=0, **SMALL["boattini"])
+        model.fit(data.take([0]), data.take([]), seed=0, **model.quick)
 
 
 def test_published_sizes() -> None:
@@ -355,7 +322,7 @@ def test_published_botan_network_on_configuration_401() -> None:
     expected = published("BOTAN network", "botan_model1_expected_cfg401.npz")
     network = botan.published()
     test = glass_mobility.TASK.splits("botan_ka3d").test
-    view = particle_networks.View("thermal", 2.0, energies=False)
+    view = particle_networks.View(positions="thermal")
     sample = particle_networks.graph(test.inputs[0], view)
     assert len(sample.sender) == expected["n_edges"] == 166_240
     with torch.no_grad():
