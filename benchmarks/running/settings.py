@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.registry import unknown
+from physbench.models import renamed
 
 NO_SETTINGS = ("seed", "context")  # keywords of `fit` that are no hyper-parameters
 
@@ -16,6 +17,7 @@ def resolve(
 ) -> dict[str, Any]:
     """All keyword-only parameters of `function`: defaults, overridden by `given`.
 
+    An old name of a model's parameter, as records keep it, stands for the one of today.
     Raises UnknownName for a parameter that does not exist and TypeError for one whose type
     differs from its default's.
     """
@@ -24,7 +26,7 @@ def resolve(
         for name, p in inspect.signature(function).parameters.items()
         if p.kind is p.KEYWORD_ONLY and name not in skip
     }
-    for name, value in given.items():
+    for name, value in renamed(given, parameters).items():
         if name not in parameters:
             raise unknown(what, name, list(parameters))
         parameters[name] = _typed(name, value, parameters[name], what)

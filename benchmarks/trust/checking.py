@@ -33,6 +33,7 @@ from physbench.leaderboard import gate
 from physbench.leaderboard import record as records
 from physbench.leaderboard.gate import Result, Verdict
 from physbench.leaderboard.record import Record
+from physbench.models import renamed
 
 FIRST_SEED = 1000  # candidates use seeds that no reference has
 FAST = 17.0  # CPU seconds that the references took, over all cells of the fast profile
@@ -220,7 +221,7 @@ def _own_settings(key: Key, group: list[Record]) -> list[Record]:
     model = registry.load("model", key[2]).object
     preset = dict(model.presets.get(key[1], {}))
     settings = stages.resolve(model.fit, preset, "setting", skip=stages.NO_SETTINGS)
-    return [r for r in group if r.model.hyper_parameters == settings]
+    return [r for r in group if renamed(r.model.hyper_parameters, settings) == settings]
 
 
 def _cost(group: Sequence[Record]) -> float:

@@ -147,7 +147,7 @@ def bapst_pearson() -> Value:
     test = glass_mobility.TASK.splits("bapst2020").test
     settings = bapst_gnn.MODEL.presets["bapst2020"]
     fitted = bapst_gnn.fit(test.take([]), test.take([]), seed=0, **settings)
-    predictions = bapst_gnn.predict(fitted, test.inputs)
+    predictions = bapst_gnn.MODEL.predict(fitted, test.inputs)
     return _exact(propensity.pearson_slices(test.targets, predictions)["IS=0.9"])
 
 
