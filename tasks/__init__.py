@@ -110,7 +110,9 @@ class Task:
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
     explain:
-        `explain(split) -> rows`: what `explain` needs to know of a unit; None where it cannot.
+        `explain(split, fitted, derived, permutations) -> (tables, figures)`, both by name: what
+        there is to see of a trained model on the validation split, `derived(inputs)` being what
+        its metrics get; None leaves `explain` to look at neurons.
     """
 
     summary: str

@@ -21,6 +21,7 @@ from benchmarks.insight.neuron_rows import Rows
 from benchmarks.trust import opening
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
+from physbench.models import Model
 from physbench.models.hits._edge_pipeline import labels_of
 from physbench.tasks import Task
 from physbench.tasks.metrics import information
@@ -66,9 +67,15 @@ def explain(
     out:
         The folder; by default one beside the record.
 
+    A task with an `explain` of its own says itself what there is to see of a network, on its
+    validation split; naming a layer looks at the neurons all the same.
+
     Raises ValueError for a neuron that is not there or a record without weights, and
     FileNotFoundError when the weights are gone.
     """
+    _, task = opening.task_of(records.read(path))
+    if task.explain is not None and layer is None:
+        return _by_the_task(task, path, permutations, out)
     if symbolic:
         _regressor()  # before hours of permutations
     task, split, module, run = _subject(path, layer, units)
@@ -103,6 +110,34 @@ def explain(
     return [*written, folder / "tables.md"]
 
 
+def _by_the_task(task: Task, path: Path, permutations: int, out: Path | None) -> list[Path]:
+    """Write the tables and figures of `Task.explain`."""
+    assert task.explain is not None
+    record = records.read(path)
+    model, fitted = _fitted(record, path)
+    split = task.splits(record.dataset.name, **opening.protocol(record)).validation
+
+    def derived(inputs: Any) -> Any:
+        return task.derive(split.targets, task.prepare(inputs, model.predict(fitted, inputs)))
+
+    tables, figures = task.explain(split, fitted, derived, permutations)
+    folder = out or path.parent / f"{path.stem}-explain"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_kept(tables, name, folder) for name in tables]
+    for name, figure in figures.items():
+        written.append(folder / f"{name}.png")
+        figure.savefig(written[-1], dpi=120)
+    return [*written, folder / "tables.md"]
+
+
+def _fitted(record: records.Record, path: Path) -> tuple[Model, Any]:
+    """The model of a record and what its training returned, from the weights beside it."""
+    _, model = opening.model_of(record)
+    if record.weights is None or model.load is None:
+        raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
+    return model, model.load(opening.weights(path, record.weights))
+
+
 def _kept(tables: dict[str, Table], name: str, folder: Path) -> Path:
     """Write a new table and all tables so far: what comes next may fail."""
     path = folder / f"{name}.json"
@@ -117,14 +152,10 @@ def _subject(
     """The task of a record, training units, the layer, and what predicts the units."""
     record = records.read(path)
     _, task = opening.task_of(record)
-    _, model = opening.model_of(record)
-    if record.weights is None or model.load is None:
-        raise ValueError(f"{path}: {record.model.name} keeps no weights, so nothing can be seen")
-    weights = opening.weights(path, record.weights)
+    model, fitted = _fitted(record, path)
     train = task.splits(record.dataset.name, **opening.protocol(record)).train
     units = units or UNITS.get(task.unit, FEW_UNITS)
     split = train.take(range(min(units, len(train))))
-    fitted = model.load(weights)
     predict = model.predict
 
     def run() -> Any:

@@ -126,6 +126,36 @@ def darkclr_size() -> Value:
     return _exact(_size(JetEncoder()) / 1e6)
 
 
+def particle_transformer_size() -> Value:
+    from physbench.models.jets.particle_transformer import ParticleTransformer
+
+    return _exact(_size(ParticleTransformer(17, 10)))
+
+
+def particle_transformer_size_two_classes() -> Value:
+    from physbench.models.jets.particle_transformer import ParticleTransformer
+
+    return _exact(_size(ParticleTransformer(7, 2)))
+
+
+def particle_transformer_size_plain() -> Value:
+    from physbench.models.jets.particle_transformer import ParticleTransformer
+
+    return _exact(_size(ParticleTransformer(17, 10, pairs=())))
+
+
+def particle_net_size() -> Value:
+    from physbench.models.jets.particle_net import ParticleNet
+
+    return _exact(_size(ParticleNet(17, 10)))
+
+
+def particle_net_size_two_classes() -> Value:
+    from physbench.models.jets.particle_net import ParticleNet
+
+    return _exact(_size(ParticleNet(7, 2)))
+
+
 def bapst_size() -> Value:
     from physbench.models.liquids.bapst_gnn import Network
 
@@ -262,6 +292,11 @@ CHECKS: dict[str, Callable[[], Value]] = {
         darkclr_above_density,
         darkclr_control,
         darkclr_worst,
+        particle_transformer_size,
+        particle_transformer_size_two_classes,
+        particle_transformer_size_plain,
+        particle_net_size,
+        particle_net_size_two_classes,
         bapst_size,
         botan_size,
         bapst_pearson,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, described
+from physbench.datasets.jets._resolution import sigma_d0, sigma_z0
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,3 +241,199 @@ def matching_weights(signal: NDArray[np.int8], test: NDArray[np.bool_], pt: Floa
         if len(background):
             weight[chosen] = pt_weights(pt[chosen], background)
     return weight
+
+
+TRACK = ("pt", "deta", "dphi", "charge", "d0", "z0")  # the columns of `FlavourJets.tracks`
+
+
+@dataclass(frozen=True, eq=False)
+class FlavourJets(_Columns, Described):
+    """Jets as flavour taggers see them: tracks with impact parameters, zero padded.
+
+    A jet may have no track at all: its slots are then all empty. Raises ValueError for wrong
+    shapes and FloatingPointError for NaN or infinity.
+    """
+
+    tracks: Floats = described(
+        "(n, slots, 6)", "GeV, 1, rad, e, mm, mm",
+        "pT, eta - eta_jet, phi - phi_jet, charge, d0 with lifetime sign, z0 to the primary "
+        "vertex; falling in pT, empty slots zero",
+    )  # fmt: skip
+    pt: Floats = described("(n,)", "GeV", "transverse momentum of the jet")
+    eta: Floats = described("(n,)", "1", "pseudorapidity of the jet")
+    sigma: Floats | None = described(
+        "(n, slots, 2)", "mm, mm", "resolution of d0 and z0 where the data report one; else see "
+        "`errors`", default=None,
+    )  # fmt: skip
+    extra: Floats | None = described(
+        "(n, slots, any)", "1", "further inputs of each track that a dataset has, such as "
+        "particle types", default=None,
+    )  # fmt: skip
+    classes: tuple[str, ...] = ("b", "c", "uds", "g")
+
+    def __post_init__(self) -> None:
+        shape = self.tracks.shape
+        if len(shape) != 3 or shape[2] != len(TRACK):
+            raise ValueError(
+                f"tracks must have shape (jets, slots, 6) for {', '.join(TRACK)}; got {shape}"
+            )
+        _check_columns(self, ("tracks", "pt", "eta", "sigma", "extra"))
+        for name in ("tracks", "pt", "eta"):
+            bad = ~np.isfinite(getattr(self, name))
+            if bad.any():
+                raise FloatingPointError(
+                    f"{name} of jet {int(np.argwhere(bad)[0][0])} is NaN or infinite "
+                    f"({int(bad.sum())} such values); drop those jets or mend the reader"
+                )
+
+    def __len__(self) -> int:
+        return len(self.pt)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(n, slots): which slots hold a track."""
+        return self.tracks[..., 0] > 0
+
+    def errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Resolution (n, slots) of d0 and z0 in mm that a track reports; 1 in empty slots."""
+        pt = np.where(self.mask, self.tracks[..., 0], 1.0).astype(np.float64)
+        if self.sigma is not None:
+            d0, z0 = (np.where(self.mask, s, 1.0) for s in np.moveaxis(self.sigma, 2, 0))
+            return d0, z0
+        eta = np.where(self.mask, self.eta[:, None] + self.tracks[..., 1], 0.0)
+        found = (np.where(self.mask, s(pt, eta), 1.0) for s in (sigma_d0, sigma_z0))
+        d0, z0 = found
+        return d0, z0
+
+    def significance(self, empty: float = 0.0) -> NDArray[np.float64]:
+        """Signed d0 over its resolution (n, slots); `empty` in empty slots."""
+        return np.where(self.mask, self.tracks[..., 4] / self.errors()[0], empty)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a track: jet, slot, the columns of `tracks`, and pT and eta of the jet."""
+        import pandas as pd
+
+        jet, slot = np.nonzero(self.mask)
+        columns = dict(zip(TRACK, self.tracks[jet, slot].T, strict=True))
+        of_jet = {"jet_pt": self.pt[jet], "jet_eta": self.eta[jet]}
+        return pd.DataFrame({"jet": jet, "slot": slot, **columns, **of_jet})
+
+    def to_numpy(self) -> Floats:
+        """(n, slots x 6): the tracks of a jet in one row."""
+        return self.tracks.reshape(len(self), -1)
+
+    def to_torch(self) -> Tensor:
+        """The padded tracks (n, slots, 6) as a tensor of its own memory."""
+        import torch
+
+        return torch.from_numpy(self.tracks.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Flavours(_Columns, Described):
+    """What flavour jets are. `classes[0]` is the signal that rejections keep."""
+
+    label: NDArray[np.int8] = described("(n,)", "1", "index into `classes`")
+    origin: NDArray[np.int8] = described(
+        "(n, slots)", "1", "of a track: 0 pile-up, 1 primary, 2 from b, 3 from b to c, 4 from c, "
+        "5 from a strange hadron; -1 for an empty slot, or where the data do not say",
+    )  # fmt: skip
+    hadron: NDArray[np.int8] = described(
+        "(n, slots)", "1", "which decayed hadron of its jet a track comes from, counted from 1; "
+        "0 none, -1 for an empty slot, or where the data do not say",
+    )  # fmt: skip
+    event: NDArray[np.int64] = described("(n,)", "1", "generator event, unique over flavours")
+    pt: Floats = described("(n,)", "GeV", "jet pT, for slices and the leakage diagnostic")
+    eta: Floats = described("(n,)", "1", "jet eta, for slices")
+    classes: tuple[str, ...] = ("b", "c", "uds", "g")
+
+    def __post_init__(self) -> None:
+        _check_columns(self, ("label", "origin", "hadron", "event", "pt", "eta"))
+        if len(self.label) and not 0 <= self.label.min() <= self.label.max() < len(self.classes):
+            raise ValueError(
+                f"label must be an index into the classes {', '.join(self.classes)}; got values "
+                f"from {self.label.min()} to {self.label.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a jet: name of its class, event, pT, eta."""
+        import pandas as pd
+
+        names = np.array(self.classes)[self.label]
+        return pd.DataFrame(
+            {"flavour": names, "event": self.event, "pt": self.pt, "eta": self.eta}
+        )
+
+
+def _check_columns(table: Any, names: tuple[str, ...]) -> None:
+    present = {n: len(getattr(table, n)) for n in names if getattr(table, n) is not None}
+    if len(set(present.values())) > 1:
+        kind = type(table).__name__
+        raise ValueError(f"all columns of {kind} need one element a jet; got {present}")
+
+
+@dataclass(frozen=True, eq=False)
+class FlavourSample:
+    """What the datasets of flavour tagging load: jets and truth of every split.
+
+    Attributes
+    ----------
+    split:
+        (n,) int8: TRAIN, VALIDATION or TEST.
+    ids:
+        Stable name of each jet.
+    files:
+        sha256 of every file read.
+    """
+
+    jets: FlavourJets
+    truth: Flavours
+    split: NDArray[np.int8]
+    ids: tuple[str, ...]
+    files: dict[str, str]
+
+
+def with_classes(sample: Sample) -> FlavourSample:
+    """Jets of one signal and background as those of a tagger of two classes, the signal first.
+
+    The tracks have no charge and no impact parameters.
+    """
+    if len(sample.truth.signals) != 1:
+        raise ValueError(
+            f"two classes need one signal; got {', '.join(sample.truth.signals) or 'none'}"
+        )
+    label = (sample.truth.signal == 0).astype(np.int8)
+    background = sample.ids[int(label.argmax())].rpartition("-")[0]
+    classes = (sample.truth.signals[0], background)
+    jets = sample.jets
+    tracks = np.pad(jets.constituents, ((0, 0), (0, 0), (0, len(TRACK) - 3)))
+    inputs = FlavourJets(tracks, jets.pt, jets.eta, classes=classes)
+    unknown = np.full(inputs.mask.shape, -1, dtype=np.int8)
+    truth = Flavours(label, unknown, unknown, sample.truth.event, jets.pt, jets.eta, classes)
+    return FlavourSample(inputs, truth, sample.split, sample.ids, sample.files)
+
+
+def joined(parts: Sequence[FlavourSample]) -> FlavourSample:
+    """Samples of several files as one; events stay distinct."""
+    inputs, truth = (_joined([getattr(p, name) for p in parts]) for name in ("jets", "truth"))
+    sizes = np.array([len(p.ids) for p in parts])
+    truth = replace(truth, event=truth.event + np.repeat(np.arange(len(parts)) * 10**9, sizes))
+    split = np.concatenate([p.split for p in parts])
+    ids = tuple(name for p in parts for name in p.ids)
+    files = {name: digest for p in parts for name, digest in p.files.items()}
+    return FlavourSample(inputs, truth, split, ids, files)
+
+
+def _joined(tables: Sequence[Any]) -> Any:
+    """Tables of one kind below each other; what is no array is that of the first one."""
+    first = tables[0]
+    columns = {f.name: [getattr(t, f.name) for t in tables] for f in fields(first)}
+    return type(first)(
+        **{
+            name: np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
+            for name, values in columns.items()
+        }
+    )

@@ -32,8 +32,17 @@ SHA256 = {"QG_jets.npz": "3f27a02eab06e8b83ccc9d25638021e6e24c9361341730961f9d56
 PARTS = (0.6, 0.7)  # ends of train and of validation, in file order
 
 
-def load(*, folder: str = "", inverse: bool = False, file: str = "QG_jets.npz") -> Sample:
-    """One file of the collection, split 60/10/30 in file order."""
+def load(
+    *,
+    folder: str = "",
+    inverse: bool = False,
+    supervised: bool = False,
+    file: str = "QG_jets.npz",
+) -> Sample:
+    """One file of the collection, split 60/10/30 in file order.
+
+    Signal jets of train and validation are kept aside, unless the training is `supervised`.
+    """
     paths = jet_files.locate("qg_jets", DATASET, folder, [file])
     found = store.digest(paths[file])
     if found != SHA256.get(file, found):
@@ -41,7 +50,8 @@ def load(*, folder: str = "", inverse: bool = False, file: str = "QG_jets.npz") 
     jets, label = read(paths[file])
     place = np.arange(len(jets)) / len(jets)
     split = np.array([TRAIN, VALIDATION, TEST], dtype=np.int8)[np.digitize(place, PARTS)]
-    split[(split != TEST) & (label != (1 if inverse else 0))] = HELD
+    if not supervised:
+        split[(split != TEST) & (label != (1 if inverse else 0))] = HELD
     return jet_files.two_class(
         jets,
         label,

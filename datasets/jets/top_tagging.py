@@ -20,10 +20,13 @@ FILES = ["train.h5", "val.h5", "test.h5"]
 CODES = (TRAIN, VALIDATION, TEST)
 
 
-def load(*, folder: str = "", inverse: bool = False, jets: int = 100_000) -> Sample:
+def load(
+    *, folder: str = "", inverse: bool = False, supervised: bool = False, jets: int = 100_000
+) -> Sample:
     """The first `jets` rows of each file, as the archive splits them.
 
-    Signal jets of train and validation are kept aside for contamination runs. Raises
+    Signal jets of train and validation are kept aside for contamination runs, unless the training
+    is `supervised`. Raises
     FileNotFoundError with the archive's address, DataError for a file that is not what the table
     of checksums says.
     """
@@ -32,7 +35,8 @@ def load(*, folder: str = "", inverse: bool = False, jets: int = 100_000) -> Sam
     label = np.concatenate([part[1] for part in parts])
     split = np.repeat(np.array(CODES, dtype=np.int8), [len(part[1]) for part in parts])
     background = 1 if inverse else 0
-    split[(split != TEST) & (label != background)] = HELD
+    if not supervised:
+        split[(split != TEST) & (label != background)] = HELD
     return jet_files.two_class(
         jet_tables.join([part[0] for part in parts]),
         label,

@@ -8,6 +8,7 @@ view. As signal-motivated as that one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.jets import Jets
+from physbench.datasets.jets import FlavourJets, Flavours, Jets
 from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.jets import _jet_augmentations as views
+from physbench.models.jets import _tagging
 from physbench.models.jets._batches import Batches
 from physbench.models.jets._contrastive import PT_SCALE
 from physbench.models.jets._contrastive_training import tensor
+from physbench.models.jets._tagging import Batch, Classifier, Recipe, Tagger, owners
+
+TYPICAL = 5.0  # what the sum over tracks is divided by, so that it is of order one
 
 
 class Network(nn.Module):
@@ -44,6 +49,25 @@ class Network(nn.Module):
         mapped = self.phi(constituents)
         summed = jets.new_zeros(len(jets), mapped.shape[1]).index_add(0, owner, mapped)
         logits: Tensor = self.f(summed).squeeze(1)
+        return logits
+
+
+class TrackNetwork(nn.Module):
+    """The same for tracks and classes: the two numbers of the jet join the sum."""
+
+    def __init__(
+        self, features: int, classes: int, *, inner: Sequence[int], outer: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.phi = _dense((features, *inner))
+        self.f = Classifier(inner[-1], classes, tuple(outer))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (n, classes)."""
+        mapped = self.phi(batch.tracks[batch.mask])
+        summed = mapped.new_zeros(len(batch.mask), mapped.shape[1])
+        summed = summed.index_add(0, owners(batch.mask), mapped)
+        logits: Tensor = self.f(summed / TYPICAL, batch.jet)
         return logits
 
 
@@ -76,17 +100,27 @@ def fit(
     learning_rate: float = 1e-3,
     batch: int = 256,
     epochs: int = 20,
+    weight_decay: float = 0.01,
+    warmup: int = 50,
     context: Context = Context(),
-) -> Fitted:
-    """Binary cross-entropy between turned QCD jets and their turned dark-drop copies.
+) -> Fitted | Tagger:
+    """Cross-entropy of the classes, or of turned QCD jets and their turned dark-drop copies.
 
     Parameters
     ----------
     inner, outer:
         Widths of Phi and of F.
-    drop_probability:
-        Of each constituent of a copy.
+    slots, drop_probability:
+        Without classes: constituents that are read, and the chance of each to miss in a copy.
+    weight_decay, warmup:
+        With classes: of AdamW, and steps until the learning rate is reached.
     """
+    if isinstance(train.targets, Flavours):
+        settings = {"inner": tuple(inner), "outer": tuple(outer)}
+        recipe = Recipe(epochs, learning_rate, batch, weight_decay, warmup)
+        return _tagging.fit(
+            TrackNetwork, settings, train, validation, recipe, seed=seed, context=context
+        )
     torch.manual_seed(seed)
     network = Network(tuple(inner), tuple(outer))
     data, held = (tensor(part.inputs, slots) for part in (train, validation))
@@ -106,33 +140,39 @@ def fit(
 
 
 @torch.no_grad()
-def predict(fitted: Fitted, inputs: Jets) -> NDArray[np.float64]:
-    """Logit of having lost constituents."""
+def predict(fitted: Fitted | Tagger, inputs: Jets | FlavourJets) -> NDArray[np.float64]:
+    """ln p of every class, or the logit of having lost constituents."""
+    if isinstance(fitted, Tagger):
+        return _tagging.predict(fitted, inputs)
     parts = torch.split(tensor(inputs, fitted.slots), 4096)
     return torch.cat([fitted.network(part) for part in parts]).double().numpy()
 
 
-def parameters(fitted: Fitted) -> int:
+def parameters(fitted: Fitted | Tagger) -> int:
     """Weights of Phi and F."""
     return training.parameters(fitted.network)
 
 
-def save(fitted: Fitted, path: Path) -> None:
+def save(fitted: Fitted | Tagger, path: Path) -> None:
     """Weights and widths."""
+    if isinstance(fitted, Tagger):
+        return _tagging.save(fitted, path)
     extra = {"inner": fitted.inner, "outer": fitted.outer, "slots": fitted.slots}
     training.save(fitted.network, path, extra)
 
 
-def load(path: Path) -> Fitted:
+def load(path: Path) -> Fitted | Tagger:
     """What `save` wrote."""
     state, extra = training.load(path)
+    if "classes" in extra:
+        return _tagging.load(TrackNetwork, path)
     network = Network(tuple(extra["inner"]), tuple(extra["outer"]))
     network.load_state_dict(state)
     return Fitted(network.eval(), tuple(extra["inner"]), tuple(extra["outer"]), extra["slots"])
 
 
 MODEL = Model(
-    tasks=("dark_jets",),
+    tasks=("dark_jets", "jet_flavour"),
     reference="""@article{Komiske:2018cqr,
   author = {Komiske, Patrick T. and Metodiev, Eric M. and Thaler, Jesse},
   title = {Energy flow networks: deep sets for particle jets},
@@ -145,7 +185,10 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    presets={"dark_showers": {"epochs": 8}},
+    presets={
+        "dark_showers": {"epochs": 8},
+        "flavour_jets": {"outer": (100, 100), "learning_rate": 2e-3, "epochs": 40},
+    },
     quick={"epochs": 1, "inner": (8, 8), "outer": (8,)},
     save=save,
     load=load,
