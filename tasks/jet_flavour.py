@@ -201,9 +201,9 @@ TASK = Task(
     derive=flavour.log_probabilities,
     admit=admit,
     study={
-        "10,000 jets": ({"train_jets": 10_000}, {}),
-        "30,000 jets": ({"train_jets": 30_000}, {}),
-        "60,000 jets": ({"train_jets": 60_000}, {}),
+        "5,400 jets": ({"train_jets": 5_400}, {}),
+        "10,800 jets": ({"train_jets": 10_800}, {}),
+        "21,600 jets": ({}, {}),
     },
     explain=flavour_insight.explain,
     figures={

@@ -76,7 +76,8 @@ class AuxiliaryTransformer(nn.Module):
         return logits
 
     def _pooling(self, x: Tensor, batch: Batch) -> Tensor:
-        return (self.weight(x)[..., 0] + _empty(batch)).softmax(1)
+        weights: Tensor = (self.weight(x)[..., 0] + _empty(batch)).softmax(1)
+        return weights
 
     def track_weights(self, batch: Batch) -> Tensor:
         """(n, slots): weights of the sum over tracks."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.jets import FlavourJets, Flavours, Jets
+from physbench.datasets.jets import Flavours
 from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.jets import _jet_augmentations as views
@@ -140,7 +140,7 @@ def fit(
 
 
 @torch.no_grad()
-def predict(fitted: Fitted | Tagger, inputs: Jets | FlavourJets) -> NDArray[np.float64]:
+def predict(fitted: Fitted | Tagger, inputs: Any) -> NDArray[np.float64]:
     """ln p of every class, or the logit of having lost constituents."""
     if isinstance(fitted, Tagger):
         return _tagging.predict(fitted, inputs)

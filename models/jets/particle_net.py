@@ -172,7 +172,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=_tagging.predict,
-    presets={"flavour_jets": LITE | {"epochs": 6}},
+    presets={"flavour_jets": LITE | {"epochs": 20}},
     quick=LITE | {"epochs": 1},
     save=_tagging.save,
     load=load,

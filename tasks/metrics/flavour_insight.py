@@ -44,7 +44,8 @@ def of_jets(column: str) -> Shuffle:
     """Exchanges `pt` or `eta` at random among the jets."""
 
     def shuffle(jets: FlavourJets, random: np.random.Generator) -> FlavourJets:
-        return replace(jets, **{column: random.permutation(getattr(jets, column))})
+        changed: dict[str, Any] = {column: random.permutation(getattr(jets, column))}
+        return replace(jets, **changed)
 
     return shuffle
 
@@ -125,6 +126,7 @@ def jet_figure(
     origin; either may be missing. Size is pT, a ring marks |S(d0)| > 3.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.patches import Circle
 
     seen = jets.mask[0]
     tracks, true = jets.tracks[0, seen], truth.origin[0, seen]
@@ -153,7 +155,7 @@ def jet_figure(
         axes.scatter(
             *tracks[ring, 1:3].T, s=2.2 * size[ring], facecolors="none", edgecolors="black"
         )
-        axes.add_patch(plt.Circle((0, 0), 0.4, fill=False, ls=":", color="gray"))
+        axes.add_patch(Circle((0, 0), 0.4, fill=False, ls=":", color="gray"))
         axes.set(xlabel=r"$\eta - \eta_{jet}$", xlim=(-0.5, 0.5), ylim=(-0.5, 0.5))
         axes.set_aspect("equal")
     grid[0, 0].set_ylabel(r"$\phi - \phi_{jet}$")

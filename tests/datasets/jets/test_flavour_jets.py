@@ -296,9 +296,9 @@ def sample():
 
 
 def test_frozen_file_has_the_sizes_of_its_card(sample):
-    assert len(sample.jets) == 100_000
-    assert np.bincount(sample.split).tolist() == [60_000, 10_000, 30_000]
-    assert np.bincount(sample.truth.label).tolist() == [25_000] * 4
+    assert len(sample.jets) == 36_000
+    assert np.bincount(sample.split).tolist() == [21_600, 3_600, 10_800]
+    assert np.bincount(sample.truth.label).tolist() == [9_000] * 4
     (file,) = flavour_jets.DATASET.files
     assert file.bytes < 12e6
     facts = flavour_jets.facts(flavour_jets.store.FROZEN / file.name)
@@ -328,8 +328,8 @@ def test_no_event_is_in_two_splits_and_test_has_one_jet_an_event(sample):
     assert not event[0] & event[1]
     assert not event[0] & event[2]
     assert not event[1] & event[2]
-    assert len(event[1]) == 10_000
-    assert len(event[2]) == 30_000
+    assert len(event[1]) == 3_600
+    assert len(event[2]) == 10_800
     assert len(set(sample.ids)) == len(sample.ids)
 
 
