@@ -210,8 +210,8 @@ MODEL = Model(
             "latent": 32,
             "critic_steps": 3,
             "learning_rate": 3e-4,
-            "batch": 256,
-            "epochs": 100,
+            "batch": 128,
+            "epochs": 40,
         }
     },
     quick={"width": 16, "latent": 4, "batch": 32, "critic_steps": 2, "epochs": 1},
