@@ -28,6 +28,7 @@ Function = Callable[[Any, Table, Weights], float]
 
 BATCH = 1000  # pairs of one estimate of KPD
 ENERGY_SLICES = 4
+RESAMPLES = 200
 
 
 def judge_jsd(truth: Any, table: Table, weights: Weights = None) -> float:
@@ -140,6 +141,28 @@ def copied_fraction(truth: Any, table: Table, weights: Weights = None) -> float:
 
 def _weights(table: Table, weights: Weights) -> Floats:
     return np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
+
+
+def recentred(function: Function) -> Callable[[Any, Table], tuple[float, float]]:
+    """The interval of a distance that noise makes larger: a bootstrap moved to the value.
+
+    A resample has more noise than the sample, and with it a larger distance, so that percentiles
+    of the resamples may lie above the value. Their spread is what counts at a fixed number of
+    pairs: [value + q_2.5% - mean, value + q_97.5% - mean], not below 0.
+    Too wide, by up to a factor of 1.7 (measured), where the samples cannot be told apart.
+    """
+
+    def interval(truth: Any, table: Table) -> tuple[float, float]:
+        """bootstrap over units, 200 resamples, percentiles moved to the value"""
+        generator = np.random.default_rng(0)
+        even = np.full(len(table), 1 / len(table))
+        draws = generator.multinomial(len(table), even, RESAMPLES)
+        found = np.array([function(truth, table, row) for row in draws])
+        value = function(truth, table, None)
+        low, high = value + np.quantile(found, (0.025, 0.975)) - found.mean()
+        return max(float(min(low, value)), 0.0), float(max(high, value))
+
+    return interval
 
 
 def resampled(function: Function) -> Callable[[Any, Table, NDArray[Any]], Floats]:

@@ -193,6 +193,33 @@ def test_fast_resamples_equal_slow_ones(metric: Any, test: Showers, truth: Table
     assert metric.replicates(test, truth, counts) == pytest.approx(slow, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "metric", [m for m in calo_showers.TASK.metrics if callable(m.interval)], ids=lambda m: m.name
+)
+def test_intervals_hold_their_value(metric: Any, test: Showers, truth: Table) -> None:
+    low, high = metric.interval(test, truth)
+    assert low <= metric.function(test, truth) <= high
+    assert metric.interval(test, truth) == (low, high)
+
+
+def test_moved_interval_has_the_spread_of_fresh_samples() -> None:
+    """Separation of two normal samples of 500: 40 fresh ones against the interval of each."""
+    generator = np.random.default_rng(0)
+    values, widths = [], []
+    for _ in range(40):
+        first, second = generator.normal(size=(2, 500, 1))
+        bins = np.stack([shower_table.binned(s, first) for s in (first, second)], axis=1)
+
+        def separation(truth: Any, pairs: Any, weights: Any = None, bins: Any = bins) -> float:
+            each = np.ones(500) if weights is None else weights.astype(float)
+            return float(showers.separations(bins, each)[0])
+
+        low, high = showers.recentred(separation)(None, first)
+        values.append(separation(None, None))
+        widths.append((high - low) / 3.92)
+    assert 0.9 < np.mean(widths) / np.std(values) < 2.2  # wide where the samples agree
+
+
 def test_interval_of_kpd_holds_its_value(test: Showers, truth: Table) -> None:
     twice = truth.take(np.arange(2 * PAIRS) % PAIRS)
     low, high = showers.kpd_interval(test, twice)
