@@ -100,8 +100,13 @@ def own(name: str, spec: ModuleSpec) -> bool:
 
 def digest(contents: Iterable[bytes]) -> str:
     """sha256 of a set of sources: their order and their names do not count."""
+    return combined(hashlib.sha256(content).hexdigest() for content in contents)
+
+
+def combined(digests: Iterable[str]) -> str:
+    """The digest of a set of sources from their own."""
     total = hashlib.sha256()
-    for one in sorted({hashlib.sha256(content).hexdigest() for content in contents}):
+    for one in sorted(set(digests)):
         total.update(one.encode())
     return total.hexdigest()
 

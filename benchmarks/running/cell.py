@@ -39,7 +39,7 @@ class Subject:
     @property
     def source(self) -> str:
         """sha256 of all sources, those that only importing showed included."""
-        return sources.digest(bytes.fromhex(one) for one in self.sources.values())
+        return sources.combined(self.sources.values())
 
     @property
     def origin(self) -> str:

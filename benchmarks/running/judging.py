@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from benchmarks.running import environment, measure, scoring, storing, worker
+from benchmarks.running import environment, measure, reading, scoring, storing, worker
 from benchmarks.running.cell import Cell, cell_id, data_digest
 from benchmarks.running.processes import Attempt, exit_text
 from physbench.leaderboard import predictions as stored
@@ -113,7 +113,7 @@ def _take_weights(outcome: Outcome, line: dict[str, Any]) -> None:
 def _take_end(outcome: Outcome, line: dict[str, Any]) -> None:
     outcome.threads, outcome.gpu = int(line["threads"]), line["gpu"]
     known = outcome.cell.model.sources
-    outcome.late = {p: d for p, d in line["loaded"].items() if p not in known}
+    outcome.late = {p: d for p, d in line["late"].items() if p not in known}
 
 
 def _take_failure(outcome: Outcome, line: dict[str, Any]) -> None:
@@ -300,6 +300,8 @@ def write(outcome: Outcome) -> tuple[Record, Path | None]:
     root = cell.runs if home == cell.folder else storing.rescue(cell.runs)
     job = {"runs": str(root), "below": str(cell.below), "scratch": scratch}
     try:
+        if outcome.late:
+            storing.kept(job, notes(cell, outcome.seed), lambda p: reading.note(p, outcome.late))
         path = storing.kept(job, name, lambda path: _write(record, path))
     except OSError as error:
         print(f"the record could not be written: {error}", file=sys.stderr)
@@ -307,6 +309,11 @@ def write(outcome: Outcome) -> tuple[Record, Path | None]:
     if path.parent != home:
         _beside(record, home, path.parent)
     return record, path
+
+
+def notes(cell: Cell, seed: int) -> str:
+    """Name of the file that says what a run of this cell has read."""
+    return f"{seed}-{cell_id(cell, seed)[:12]}.reads"
 
 
 def _write(record: Record, path: Path) -> None:

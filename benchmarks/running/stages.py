@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.running import cell as cells
-from benchmarks.running import exchange, guarded, judging, processes, storing, tracking_wandb
+from benchmarks.running import (
+    exchange,
+    guarded,
+    judging,
+    processes,
+    reading,
+    storing,
+    tracking_wandb,
+)
 from benchmarks.running.cell import Cell, Question, cell_id
 from benchmarks.running.judging import Outcome
 from benchmarks.running.processes import Attempt
@@ -431,9 +439,9 @@ def finished(cell: Cell, seed: int) -> Record | None:
 
 def found(cell: Cell, seed: int, since: float | None = None) -> Done | None:
     """A good record of the same content; with `since`, any that was written after that time."""
-    identity = cell_id(cell, seed)
     home = storing.rescue(cell.runs)
     for folder in (cell.folder, home / cell.below):
+        identity = cell_id(cell, seed, reading.noted(folder / judging.notes(cell, seed)))
         for path in sorted(folder.glob(f"{seed}-*.json")):
             record = _read(path)
             if record is None or record.cell != identity:

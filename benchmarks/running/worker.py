@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry, sources
-from benchmarks.running import environment, exchange, measure, scoring, storing, tracking_wandb
+from benchmarks.running import (
+    environment,
+    exchange,
+    measure,
+    reading,
+    scoring,
+    storing,
+    tracking_wandb,
+)
 from benchmarks.running.settings import NO_SETTINGS, resolve
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
@@ -39,12 +47,15 @@ def main(request: dict[str, Any]) -> None:
     before = set(sys.modules)
     try:
         _alone(request)
+        reading.watch()
         model: Model = registry.load("model", request["model"]).object
         say("card", loaded=loaded(before), **card(model, request))
         job = exchange.receive(request["job"])
         with tracking_wandb.tracked(*job["tracking"]):
             _seed(model, request, job, say, stage)
-        say("end", loaded=loaded(before), **environment.measured())
+        apart = [str(place) for place in (job["runs"], job["context"]["checkpoints"]) if place]
+        late = loaded(before) | reading.found(apart)
+        say("end", late=late, **environment.measured())
     except BaseException as error:
         say("failure", stage=stage[0], **told(error))
     finally:
