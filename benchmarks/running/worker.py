@@ -55,7 +55,7 @@ def main(request: dict[str, Any]) -> None:
             _seed(model, request, job, say, stage)
         apart = [str(place) for place in (job["runs"], job["context"]["checkpoints"]) if place]
         late = loaded(before) | reading.found(apart)
-        say("end", late=late, **environment.measured())
+        say("end", late=late, **_machine(job["context"]["threads"]))
     except BaseException as error:
         say("failure", stage=stage[0], **told(error))
     finally:
@@ -170,6 +170,14 @@ def _seed(
         say("parameters", count=_count(model, fitted))
         if not model.oracle:
             say("latency", **measure.latency(model, fitted, job["inputs"]))
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    """Threads and GPU as they are; as they were asked for, where the model broke the question."""
+    try:
+        return environment.measured()
+    except Exception:
+        return {"threads": threads, "gpu": None}
 
 
 def _enter(name: str, say: Any, stage: list[str]) -> None:

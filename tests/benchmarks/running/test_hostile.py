@@ -190,7 +190,7 @@ def test_the_command_line_prints_the_true_path_and_status(
     assert "ZeroDivisionError" in done.stdout
     assert "hostile.py:11 in fit" in done.stdout
     assert "to stdout" in done.stderr
-    assert "to stdout" not in done.stdout
+    assert "\nto stdout" not in done.stdout
 
 
 def test_two_runs_of_one_cell_at_once_make_one_record(
