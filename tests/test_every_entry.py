@@ -1,20 +1,38 @@
-"""Every file in the folders is an entry with a complete card."""
+"""Every file in the folders is an entry with a complete card, and every model keeps the contract.
+
+No list is kept: a file is tested from the moment it exists. `contract` trains a model at its
+`quick` settings on a small part of its task's default dataset and raises AssertionError, or what
+the model raised, for a promise that it breaks.
+"""
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import registry
-from benchmarks.running import stages
-from physbench.datasets import Dataset
+from benchmarks.running import scoring, stages
+from benchmarks.running.environment import seeded
+from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common import store
+from physbench.datasets.hits import Event, restrict
+from physbench.datasets.showers import Conditions
+from physbench.leaderboard import predictions as stored
 from physbench.models import Model
 from physbench.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[1]
+SEED = 3
+# Units of train, validation and test: of those that hold many particles each, and of small ones.
+LARGE, SMALL = (3, 2, 2), (600, 300, 120)
+FIELDS = {"lr": "learning_rate", "model_dim": "width", "n_epochs": "epochs", "batch_size": "batch"}
 
 
 @pytest.mark.parametrize("kind", ["task", "model", "dataset"])
@@ -44,10 +62,12 @@ def test_model_is_complete(name: str) -> None:
     parameters = inspect.signature(model.fit).parameters
     assert list(parameters)[:2] == ["train", "validation"]
     assert parameters["seed"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert not FIELDS.keys() & parameters.keys(), "the field's spelling is another"
     assert len(inspect.signature(model.predict).parameters) == (3 if model.oracle else 2)
     for dataset, preset in model.presets.items():
         assert dataset in registry.names("dataset")
         stages.resolve(model.fit, preset, "preset", skip=stages.NO_SETTINGS)
+    stages.resolve(model.fit, model.quick, "quick", skip=stages.NO_SETTINGS)
 
 
 @pytest.mark.parametrize("name", registry.names("dataset"))
@@ -63,3 +83,199 @@ def test_dataset_is_complete_and_embedded_files_are_intact(name: str) -> None:
 def test_embedded_data_stay_small() -> None:
     sizes = {p: p.stat().st_size for p in (ROOT / "datasets" / "frozen").rglob("*") if p.is_file()}
     assert max(sizes.values()) < 25e6
+
+
+PAIRS = [(task, model) for task in registry.names("task") for model in registry.models_of(task)]
+
+
+@pytest.mark.parametrize(("task", "model"), PAIRS, ids=[f"{t}-{m}" for t, m in PAIRS])
+def test_model_keeps_the_contract(task: str, model: str, tmp_path: Path) -> None:
+    try:
+        contract(task, registry.load("model", model).object, tmp_path)
+    except ImportError as error:
+        if "physbench[" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
+def contract(task_name: str, model: Model, folder: Path) -> None:
+    """Train, predict, store, score, save, load and predict again; compare each with the other."""
+    task: Task = registry.load("task", task_name).object
+    splits = small(task_name)
+    before = [array.copy() for array in arrays(splits.test.inputs)]
+    fitted = trained(model, splits)
+    found = answered(task, model, fitted, splits.test)
+    for array, was in zip(arrays(splits.test.inputs), before, strict=True):
+        np.testing.assert_array_equal(array, was, err_msg="predict changed its inputs")
+    for name, array in found.items():
+        assert array.dtype.kind != "f" or not np.isinf(array).any(), f"{name} is infinite"
+    equal(answered(task, model, fitted, splits.test), found, "predict twice")
+    equal(answered(task, model, trained(model, splits), splits.test), found, "the same seed")
+    if not generative(splits):
+        in_parts(model, fitted, splits.test)
+    if model.save is not None:
+        assert model.load is not None
+        model.save(fitted, folder / "weights")
+        again = model.load(folder / "weights")
+        equal(answered(task, model, again, splits.test), found, "saved and loaded")
+    if model.parameters is not None:
+        assert model.parameters(fitted) > 0
+    scored(task, splits.test, found)
+
+
+def generative(splits: Splits) -> bool:
+    """Whether samples are asked for: a draw has its place in the sequence of all draws."""
+    return isinstance(splits.test.inputs, Conditions)
+
+
+def trained(model: Model, splits: Splits) -> Any:
+    """What `fit` returns with the quick settings, seeded as a run is."""
+    with seeded(SEED):
+        given = {"seed": SEED, **stages.context(model), **model.quick}
+        return model.fit(splits.train, splits.validation, **given)
+
+
+def answered(task: Task, model: Model, fitted: Any, split: Split) -> stored.Arrays:
+    """Predictions, checked by the task and as they are stored."""
+    return stored.pack(task.prepare(split.inputs, raw(model, fitted, split)))
+
+
+def equal(found: stored.Arrays, expected: stored.Arrays, what: str) -> None:
+    """The same arrays, to the bit."""
+    assert found.keys() == expected.keys(), what
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=f"{what}: {name}")
+
+
+def in_parts(model: Model, fitted: Any, test: Split) -> None:
+    """A unit's answer does not depend on what else is asked: the rest, then the first ones."""
+    whole = raw(model, fitted, test)
+    cut = len(test) // 3 or 1
+    for units in (np.arange(cut, len(test)), np.arange(cut)):
+        found = raw(model, fitted, test.take(units.tolist()))
+        for number, (one, other) in enumerate(
+            zip(arrays(found), arrays(scoring.take_units(whole, units)), strict=True)
+        ):
+            close(one, other, f"array {number} of the predictions depends on the batch")
+
+
+def raw(model: Model, fitted: Any, split: Split) -> Any:
+    """What `predict` returns."""
+    return model.predict(fitted, split.inputs, *([split.targets] if model.oracle else []))
+
+
+def arrays(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """Every array in an object of dataclasses, mappings and sequences."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from arrays(value[key])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from arrays(item)
+    elif is_dataclass(value):
+        for one in fields(value):
+            yield from arrays(getattr(value, one.name))
+
+
+def close(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], what: str) -> None:
+    """Equal but for the rounding of single precision."""
+    if found.dtype.kind != "f":
+        np.testing.assert_array_equal(found, expected, err_msg=what)
+        return
+    scale = np.nanmax(np.abs(expected), initial=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * scale, err_msg=what)
+
+
+def scored(task: Task, test: Split, found: stored.Arrays) -> None:
+    """What was stored is scored, twice alike, whatever the order of the units."""
+    predictions = task.prepare(test.inputs, stored.unpack(found))
+    first = scoring.evaluate(task, test, predictions, "0" * 64, intervals=False)
+    again = scoring.evaluate(
+        task, test, task.prepare(test.inputs, stored.unpack(stored.pack(predictions))), "0" * 64,
+        intervals=False,
+    )  # fmt: skip
+    assert [m.value for m in first] == [m.value for m in again]
+
+
+@functools.cache
+def small(task_name: str) -> Splits:
+    """A few units of the task's default dataset, read-only, with the validation's metrics."""
+    task: Task = registry.load("task", task_name).object
+    splits = task.splits()
+    sizes = LARGE if isinstance(splits.train.inputs, list) else SMALL
+    cut = replace(
+        splits,
+        **{
+            name: frozen(smaller(getattr(splits, name), size))
+            for name, size in zip(("train", "validation", "test"), sizes, strict=True)
+        },
+    )
+    metrics = scoring.bind(task, cut.validation)
+    return replace(cut, validation=replace(cut.validation, metrics=metrics))
+
+
+def smaller(split: Split, size: int) -> Split:
+    """The first units; of events, a tenth of the azimuth, which is as dense as the whole."""
+    few = split.take(list(range(min(size, len(split)))))
+    if not isinstance(few.inputs, list) or not isinstance(few.inputs[0], Event):
+        return few
+    pairs = [
+        restrict(event, truth, np.abs(event.phi) < np.pi / 10)
+        for event, truth in zip(few.inputs, few.targets, strict=True)
+    ]
+    return replace(few, inputs=[e for e, _ in pairs], targets=[t for _, t in pairs])
+
+
+def frozen(value: Any) -> Any:
+    """The same object with all of its arrays read-only, as a run hands it to a model."""
+    for array in arrays(value):
+        array.setflags(write=False)
+    return value
+
+
+def raises(fitted: Any, inputs: Any, *targets: Any) -> Any:
+    raise RuntimeError("planted")
+
+
+def of_the_batch(predict: Callable[..., Any]) -> Callable[..., Any]:
+    """Answers shifted by the mean over what is asked at once."""
+    return lambda fitted, inputs: (p := predict(fitted, inputs)) + np.mean(p)
+
+
+def random(predict: Callable[..., Any]) -> Callable[..., Any]:
+    """Answers that no seed repeats."""
+    return lambda fitted, inputs: predict(fitted, inputs) + np.random.default_rng().random()
+
+
+def not_a_number(predict: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda fitted, inputs: predict(fitted, inputs) * np.nan
+
+
+def too_few(predict: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda fitted, inputs: predict(fitted, inputs)[:-1]
+
+
+def writes(predict: Callable[..., Any]) -> Callable[..., Any]:
+    def changed(fitted: Any, inputs: Any) -> Any:
+        inputs.constituents[0] = 0.0
+        return predict(fitted, inputs)
+
+    return changed
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_a_model_that_raises_is_seen_in_every_task(task: str, tmp_path: Path) -> None:
+    floors = [m for m in registry.models_of(task) if registry.role(m) == "floor"]
+    planted = replace(registry.load("model", floors[0]).object, predict=raises)
+    with pytest.raises(RuntimeError, match="planted"):
+        contract(task, planted, tmp_path)
+
+
+@pytest.mark.parametrize("defect", [of_the_batch, random, not_a_number, too_few, writes])
+def test_a_broken_promise_is_seen(defect: Callable[..., Any], tmp_path: Path) -> None:
+    model: Model = registry.load("model", "multiplicity").object
+    contract("dark_jets", model, tmp_path)
+    with pytest.raises((AssertionError, ValueError, FloatingPointError)):
+        contract("dark_jets", replace(model, predict=defect(model.predict)), tmp_path)
