@@ -6,13 +6,16 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Splits
 
-__all__ = ["Field", "Metric", "Task", "identity"]
+if TYPE_CHECKING:
+    from physbench.tasks.metrics.rows import Rows
+
+__all__ = ["Field", "Metric", "Neurons", "Task", "identity"]
 
 
 class Field(NamedTuple):
@@ -71,6 +74,30 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Neurons:
+    """What it takes to know what the neurons of a task's networks know.
+
+    Parameters
+    ----------
+    loss:
+        `loss(targets, predictions) -> float` of what a model's `predict` returned; NaN where the
+        model has none.
+    rows:
+        Functions `(split, predictions) -> Rows or None`: what a row of a layer may stand for, a
+        track, a hit, an edge. The first one with as many rows as the layer is meant.
+    metrics:
+        Names of metrics that are watched beside the first ones.
+    units:
+        Training units that are enough.
+    """
+
+    loss: Callable[[Any, Any], float]
+    rows: tuple[Callable[[Any, Any], Rows | None], ...]
+    metrics: tuple[str, ...] = ()
+    units: int = 4
+
+
+@dataclass(frozen=True)
 class Task:
     """A question with its protocol.
 
@@ -113,6 +140,8 @@ class Task:
         `explain(split, fitted, derived, permutations) -> (tables, figures)`, both by name: what
         there is to see of a trained model on the validation split, `derived(inputs)` being what
         its metrics get; None leaves `explain` to look at neurons.
+    neurons:
+        What it takes to know the neurons of the task's networks; None: their importance alone.
     """
 
     summary: str
@@ -130,6 +159,7 @@ class Task:
     curves: Mapping[str, int] = field(default_factory=dict)
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     explain: Callable[..., Any] | None = None
+    neurons: Neurons | None = None
     inputs: type | None = None
     predicts: tuple[Field, ...] = ()
 

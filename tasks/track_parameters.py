@@ -37,8 +37,8 @@ from physbench.datasets.tracks import (
     toy_tracks,
     trackml_tracks,
 )
-from physbench.tasks import Field, Metric, Task
-from physbench.tasks.metrics import resolution, resolution_figures
+from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks.metrics import resolution, resolution_figures, track_rows
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
@@ -229,4 +229,10 @@ TASK = Task(
         "Errors from 1 to 2 GeV": resolution_figures.distribution_figure,
     },
     study=_study(),
+    neurons=Neurons(
+        track_rows.loss,
+        (track_rows.tracks, track_rows.hits_of_tracks),
+        metrics=("outlier_fraction", "sign_error_rate"),
+        units=2000,
+    ),
 )

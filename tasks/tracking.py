@@ -29,7 +29,8 @@ from physbench.datasets.hits import (
     trackml,
     trackml_graphs,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks.metrics import event_rows
 from physbench.tasks.metrics import tracking as metrics
 
 if TYPE_CHECKING:
@@ -320,4 +321,5 @@ TASK = Task(
         "efficiency against pT": efficiency_against_pt,
         "efficiency against eta": efficiency_against_eta,
     },
+    neurons=Neurons(event_rows.loss, (event_rows.hits_of_events, event_rows.edges_of_events)),
 )

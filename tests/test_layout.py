@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import imports
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("benchmarks", "tasks", "models", "datasets", "leaderboard")
 ALLOWED = {
@@ -22,38 +24,86 @@ ALLOWED = {
 }
 
 
+ROOMS = ("models", "datasets")  # with a wing for each kind of data
+
+
 def sources(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-def imported(path: Path) -> set[str]:
-    """Our folders that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "benchmarks":
-                found.add("benchmarks")
-            elif parts[0] == "physbench" and len(parts) > 1:
-                found.add(parts[1])
-    return found
+GRAPH = imports.graph()
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_imports_follow_the_house_rules(folder: str) -> None:
-    for path in sources(folder):
-        assert imported(path) <= ALLOWED[folder], path
+def pairs() -> list[tuple[list[str], list[str]]]:
+    """(importing, imported) modules, as their parts."""
+    return [(m.split("."), o.split(".")) for m, others in GRAPH.items() for o in others]
 
 
-def test_the_import_rule_sees_a_violation(tmp_path: Path) -> None:
+def wing(parts: list[str]) -> str:
+    """The wing of a module, or nothing where it is of none."""
+    inside = parts[0] in ROOMS and len(parts) > 1 and (ROOT / parts[0] / parts[1]).is_dir()
+    return parts[1] if inside and parts[1] not in ("common", "frozen") else ""
+
+
+def private(parts: list[str]) -> bool:
+    return any(part.startswith("_") for part in parts)
+
+
+def entry(parts: list[str]) -> bool:
+    return bool(wing(parts)) and len(parts) == 3 and not private(parts)
+
+
+def test_imports_follow_the_house_rules() -> None:
+    for one, other in pairs():
+        assert other[0] in ALLOWED[one[0]], (one, other)
+
+
+def test_no_wing_imports_another() -> None:
+    for one, other in pairs():
+        assert wing(one) in ("", wing(other)) or not wing(other), (one, other)
+
+
+def test_no_entry_imports_an_entry() -> None:
+    for one, other in pairs():
+        same_room = one[0] == other[0] and one[0] in ROOMS
+        assert not (same_room and wing(one) and entry(other)), (one, other)
+
+
+def test_machinery_stays_in_its_room() -> None:
+    """A private module is used in its own folder; a wing's simulation also by its models."""
+    for one, other in pairs():
+        if private(other):
+            mine, theirs = imports.folder(".".join(one)), imports.folder(".".join(other))
+            assert mine == theirs or wing(one) == wing(other) != "" or [one, other] in KNOWN
+
+
+KNOWN = [[["benchmarks", "trust", "claims"], ["models", "jets", "_contrastive"]]]
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    assert imports.cycles(imports.graph(at_import=True)) == []
+
+
+def test_no_public_function_bears_the_name_of_a_folder() -> None:
+    import benchmarks
+
+    folders = {path.parent.name for path in (ROOT / "benchmarks").rglob("__init__.py")}
+    assert not set(benchmarks.__all__) & (folders - {"benchmarks"})
+    assert {"running", "trust"} <= folders
+
+
+def test_the_import_rules_see_a_violation(tmp_path: Path) -> None:
     path = tmp_path / "bad.py"
-    path.write_text("from physbench import models\nimport benchmarks.running\n")
-    assert imported(path) == {"models", "benchmarks"}
+    path.write_text(
+        "from physbench.models.hits import truth\nimport benchmarks.running\n"
+        "def later():\n    from physbench.tasks import tracking\n"
+    )
+    now = {"models.hits.truth", "benchmarks.running"}
+    assert imports.imported(path, at_import=True) == now
+    assert imports.imported(path) == now | {"tasks.tracking"}
+    assert entry(["models", "hits", "truth"])
+    assert not entry(["models", "hits", "_graphs"])
+    assert wing(["models", "common", "layers"]) == ""
 
 
 def test_no_relative_and_no_bare_imports_of_our_folders() -> None:

@@ -2,7 +2,7 @@
 
 Works on the training split, so that nothing is out of distribution. Permutation importance needs
 a network alone; what the neurons know (information, maps, formulas) needs rows that stand for
-tracks, for hits, or for edges between hits: `neuron_rows`.
+tracks, for hits, or for edges between hits: `Task.neurons`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.insight import neuron_rows, neurons
-from benchmarks.insight.neuron_rows import Rows
+from benchmarks.insight import neurons
 from benchmarks.trust import opening
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
 from physbench.models import Model
-from physbench.models.hits._edge_pipeline import labels_of
 from physbench.tasks import Task
 from physbench.tasks.metrics import information
+from physbench.tasks.metrics.rows import Rows
 
 Array = NDArray[np.float64]
 Table = list[dict[str, Any]]
@@ -34,8 +33,7 @@ NEIGHBOURS = (3, 5, 10)
 COMPONENTS = 3  # the nearest-neighbour estimate is biased low in more dimensions
 MAPS = 4  # neurons that are drawn
 LARGEST_METRICS = 4
-UNITS = {"track": 2000}
-FEW_UNITS = 4  # of larger ones, such as events
+FEW_UNITS = 4  # where a task says nothing
 LARGEST_FIT = 2000  # rows a formula is fitted to
 LARGEST_SAMPLE = 5000  # rows of an estimate of information, and of a map
 
@@ -83,7 +81,7 @@ def explain(
     outside = [n for n in chosen if not 0 <= n < latent.shape[1]]
     if outside:
         raise ValueError(f"neurons go from 0 to {latent.shape[1] - 1} here; got {outside[0]}")
-    rows = neuron_rows.rows_of(split, run()[0], len(latent))
+    rows = rows_of(task, split, run()[0], len(latent))
     reference, change = neurons.importance(
         module, run, measures(task, split), permutations=permutations,
         rows=None if rows is None else rows.real,
@@ -154,7 +152,7 @@ def _subject(
     _, task = opening.task_of(record)
     model, fitted = _fitted(record, path)
     train = task.splits(record.dataset.name, **opening.protocol(record)).train
-    units = units or UNITS.get(task.unit, FEW_UNITS)
+    units = units or (task.neurons.units if task.neurons else FEW_UNITS)
     split = train.take(range(min(units, len(train))))
     predict = model.predict
 
@@ -175,28 +173,25 @@ def measures(task: Task, split: Split) -> dict[str, Callable[[Any], float]]:
 
         return value
 
-    tracks = hasattr(split.targets, "kalman")
-    chosen: dict[str, Callable[[Any], float]] = {
-        "loss": lambda found: loss(split.targets, found[0])
-    }
+    chosen: dict[str, Callable[[Any], float]] = {}
+    watched: tuple[str, ...] = ()
+    if (own := task.neurons) is not None:
+        chosen["loss"] = lambda found: own.loss(split.targets, found[0])
+        watched = own.metrics
     chosen |= {metric.name: bound(metric.function) for metric in task.metrics[:LARGEST_METRICS]}
-    extra = ("outlier_fraction", "sign_error_rate") if tracks else ()
-    return chosen | {m.name: bound(m.function) for m in task.metrics if m.name in extra}
+    return chosen | {m.name: bound(m.function) for m in task.metrics if m.name in watched}
 
 
-def loss(truth: Any, predictions: Any) -> float:
-    """Mean squared error of q/pT in 1/GeV^2, or cross entropy of the edges of events in nats.
+def rows_of(task: Task, split: Split, predictions: Any, count: int) -> Rows | None:
+    """What the `count` rows of a layer stand for, or None where the task does not know.
 
-    NaN for predictions that are neither.
+    `predictions` are what the model's `predict` returned for the split.
     """
-    if hasattr(truth, "kalman"):
-        return float(np.mean((predictions["qopt"] - truth.q / truth.pt) ** 2))
-    if not (isinstance(predictions, list) and "scores" in predictions[0]):
-        return math.nan
-    pairs = zip(truth, predictions, strict=True)
-    labels = [labels_of(one, found["edges"]) for one, found in pairs]
-    score = np.clip(np.concatenate([found["scores"] for found in predictions]), 1e-7, 1 - 1e-7)
-    return float(-np.log(np.where(np.concatenate(labels), score, 1 - score)).mean())
+    for kind in task.neurons.rows if task.neurons else ():
+        found = kind(split, predictions)
+        if found is not None and len(found.real) == count:
+            return found
+    return None
 
 
 def importance_table(reference: dict[str, float], change: dict[str, Array]) -> Table:

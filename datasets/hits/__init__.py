@@ -153,6 +153,11 @@ def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
     return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)
 
 
+def labels_of_edges(truth: EventTruth, edges: Integers) -> Bools:
+    """The given labels of a given graph, else whether both hits are of one particle."""
+    return truth.edge_label if truth.edge_label is not None else edge_labels(truth, edges)
+
+
 def module_key(volume: Integers, layer: Integers, module: Integers) -> Integers:
     """One integer for each detector module."""
     return (volume * 1000 + layer) * 100_000 + module

@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store
-from physbench.datasets.common.trackml_csv import KINDS, read_event
+from physbench.datasets.common import store, trackml_events
+from physbench.datasets.common.trackml_csv import read_event
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.hits._trackml_format import event_from_tables
 
@@ -37,47 +37,11 @@ def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, d
     file is wrong, has changed since its first use, or an event is there twice.
     """
     base = folder or store.folder("trackml", DATASET)
-    found = find(base)
+    found = trackml_events.find(base, DATASET)
     chosen = {part: numbers[:events] for part, numbers in split(sorted(found)).items()}
     wanted = [path for part in chosen.values() for n in part for path in found[n].values()]
     with store.pinned(base, wanted) as digests:
         return {part: [read(found[n]) for n in chosen[part]] for part in chosen}, digests
-
-
-def find(base: Path) -> dict[int, dict[str, Path]]:
-    """Files of each event by kind; only events with hits, truth and particles.
-
-    Raises FileNotFoundError naming what is missing when no event is complete, and DataError
-    when an event lies in two folders, or a file is there twice (packed and unpacked).
-    """
-    found: dict[tuple[int, Path], dict[str, Path]] = {}
-    for kind in KINDS:
-        for path in [*base.rglob(f"event*-{kind}.csv"), *base.rglob(f"event*-{kind}.csv.gz")]:
-            # Official names alone: `event000001000_barrel10-hits.csv` is a derived sub-sample.
-            digits = path.name.removeprefix("event").partition("-")[0]
-            folders = path.relative_to(base).parts[:-1]
-            if digits.isdigit() and not any(name.startswith("simulated") for name in folders):
-                files = found.setdefault((int(digits), path.parent), {})
-                if files.setdefault(kind, path) != path:
-                    raise store.DataError(
-                        f"{files[kind]} and {path.name} are both there; keep the one that is meant"
-                    )
-    complete: dict[int, dict[str, Path]] = {}
-    for (number, place), files in sorted(found.items()):
-        if len(files) == len(KINDS):
-            other = complete.setdefault(number, files)["hits"].parent
-            if other != place:
-                raise store.DataError(
-                    f"event {number} lies in {other} and in {place}; point $PHYSBENCH_DATA to "
-                    "the folder that is meant"
-                )
-    if not complete:
-        seen = sorted({kind for files in found.values() for kind in files}) or ["none"]
-        raise FileNotFoundError(
-            f"{base}: no event has all of {', '.join(KINDS)} (found: {', '.join(seen)}). Events "
-            "without truth cannot be scored. " + store.advice("trackml", DATASET)
-        )
-    return complete
 
 
 def split(numbers: list[int]) -> dict[str, list[int]]:
@@ -124,16 +88,9 @@ def read(files: dict[str, Path]) -> tuple[Event, EventTruth]:
 DATASET = Dataset(
     summary="official TrackML events of both phases, from the user's own download",
     version="1",
-    licence="unconfirmed; see the Kaggle and Zenodo pages of the challenge",
-    citation="""@article{trackml2019,
-  title = {The Tracking Machine Learning challenge: Accuracy phase},
-  author = {Amrouche, Sabrina and others},
-  year = {2019},
-  eprint = {1904.06778},
-  archivePrefix = {arXiv}
-}""",
-    source="Kaggle competition trackml-particle-identification; throughput phase: Zenodo record "
-    "4730157. Put event*-hits.csv, -truth.csv and -particles.csv below $PHYSBENCH_DATA/trackml",
+    licence=trackml_events.LICENCE,
+    citation=trackml_events.CITATION,
+    source=trackml_events.SOURCE,
     load=load,
-    folders=("trackml", "real_subevent_5k", "."),
+    folders=trackml_events.FOLDERS,
 )

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store
+from physbench.datasets.common import store, trackml_events
 from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import SPECIES
 from physbench.datasets.common.trackml_csv import read_event
-from physbench.datasets.hits import trackml
 from physbench.datasets.tracks import TEST, TRAIN, VALIDATION, Sample, Tracks, TrackTruth, padded
 from physbench.datasets.tracks._generated import truth_of
 
@@ -38,8 +37,8 @@ def load(*, folder: str = "", events: int = 10_000) -> Sample:
     Counts before and after each cut are printed and stored in the sample. Raises
     FileNotFoundError without a complete event, and DataError when a file is wrong.
     """
-    base = Path(folder) if folder else store.folder("trackml", trackml.DATASET)
-    found = trackml.find(base)
+    base = Path(folder) if folder else store.folder("trackml", DATASET)
+    found = trackml_events.find(base, DATASET)
     numbers = sorted(found)[:events]
     with store.pinned(base, [path for n in numbers for path in found[n].values()]) as files:
         parts = [_event(number, found[number]) for number in numbers]
@@ -137,9 +136,9 @@ def _joined(parts: list[Any]) -> Any:
 DATASET = Dataset(
     summary="truth tracks of official TrackML events with the talk's cuts",
     version="1",
-    licence=trackml.DATASET.licence,
-    citation=trackml.DATASET.citation,
-    source=trackml.DATASET.source,
+    licence=trackml_events.LICENCE,
+    citation=trackml_events.CITATION,
+    source=trackml_events.SOURCE,
     load=load,
-    folders=trackml.DATASET.folders,
+    folders=trackml_events.FOLDERS,
 )

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.hits import (
     Event,
-    EventTruth,
     Floats,
     Integers,
-    edge_labels,
+    labels_of_edges,
 )
 from physbench.models.hits import _graphs as graphs
 from physbench.models.hits import _track_building as track_building
@@ -47,13 +46,8 @@ def labelled(
     rows = []
     for event, truth in zip(split.inputs, split.targets, strict=True):
         edges = graphs.graph(event, windows)
-        rows.append((event, edges, labels_of(truth, edges)))
+        rows.append((event, edges, labels_of_edges(truth, edges)))
     return rows
-
-
-def labels_of(truth: EventTruth, edges: Integers) -> NDArray[np.bool_]:
-    """The given labels of a given graph, else whether both hits are of one particle."""
-    return truth.edge_label if truth.edge_label is not None else edge_labels(truth, edges)
 
 
 def choose(

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from physbench.datasets import Split
-from physbench.datasets.hits import Event, EventTruth
+from physbench.datasets.hits import Event, EventTruth, labels_of_edges
 from physbench.models import Model
 from physbench.models.hits import _graphs as graphs
 from physbench.models.hits import _track_building as track_building
-from physbench.models.hits._edge_pipeline import Prediction, labels_of
+from physbench.models.hits._edge_pipeline import Prediction
 
 
 def fit(
@@ -34,7 +34,7 @@ def predict(
     predictions = []
     for event, truth in zip(events, targets, strict=True):
         edges = graphs.graph(event, windows)
-        scores = labels_of(truth, edges).astype(float)
+        scores = labels_of_edges(truth, edges).astype(float)
         labels = track_building.builder(builder)(len(event), edges, scores, 0.5)
         predictions.append({"labels": labels, "edges": edges, "scores": scores})
     return predictions

@@ -14,11 +14,13 @@ from torch import nn
 
 import benchmarks
 from benchmarks.__main__ import main
-from benchmarks.insight import explaining, neuron_rows, neurons
+from benchmarks.insight import explaining, neurons
 from benchmarks.reports import boards
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.tracks import Tracks, TrackTruth
+from physbench.tasks import track_parameters, tracking
+from physbench.tasks.metrics import event_rows, track_rows
 
 COMMITTED = boards.committed_root()
 X = np.array([0.0, 1.0, 2.0, 3.0])
@@ -120,24 +122,24 @@ def one_event() -> Split:
 
 def test_rows_are_tracks_or_their_hits() -> None:
     split = two_tracks()
-    tracks = neuron_rows.rows_of(split, None, 2)
+    tracks = explaining.rows_of(track_parameters.TASK, split, None, 2)
     assert tracks is not None
     assert tracks.known["q/pT"].tolist() == [1.0, -0.5]
     assert tracks.apart.tolist() == [0, 1]
-    hits = neuron_rows.rows_of(split, None, 8)
+    hits = explaining.rows_of(track_parameters.TASK, split, None, 8)
     assert hits is not None
     assert hits.real.tolist() == [True] * 7 + [False]
     assert hits.known["pT"].tolist() == [1.0] * 4 + [2.0] * 4
     assert hits.arguments["r"][:4].tolist() == [30, 70, 110, 170]
     first, second = hits.apart
     assert first < 4 <= second < 7  # one real hit of each track
-    assert neuron_rows.rows_of(split, None, 5) is None
+    assert explaining.rows_of(track_parameters.TASK, split, None, 5) is None
 
 
 def test_rows_are_hits_or_edges_of_events() -> None:
     split = one_event()
     predictions = [{"edges": np.array([[0, 1], [0, 2], [3, 1]]), "scores": [0.9, 0.2, 0.5]}]
-    hits = neuron_rows.rows_of(split, predictions, 4)
+    hits = explaining.rows_of(tracking.TASK, split, predictions, 4)
     assert hits is not None
     assert hits.known["particle pT"][:3].tolist() == [1.5, 1.5, 2.5]
     assert np.isnan(hits.known["particle pT"][3])
@@ -146,7 +148,7 @@ def test_rows_are_hits_or_edges_of_events() -> None:
     assert hits.apart[1] == 2  # noise is of no particle
     assert hits.arguments["theta"][0] == pytest.approx(np.pi / 4)
     assert hits.arguments["eta"][0] == pytest.approx(-np.log(np.tan(np.pi / 8)))
-    edges = neuron_rows.rows_of(split, predictions, 3)
+    edges = explaining.rows_of(tracking.TASK, split, predictions, 3)
     assert edges is not None
     assert edges.known["true edge"].tolist() == [1, 0, 0]
     assert edges.arguments["dphi"] == pytest.approx([0, np.pi / 2, -np.pi / 2])
@@ -158,10 +160,10 @@ def test_losses_by_hand() -> None:
     scores = np.array([0.9, 0.2])
     predictions = [{"edges": np.array([[0, 1], [0, 2]]), "scores": scores}]
     expected = -(np.log(0.9) + np.log(0.8)) / 2
-    assert explaining.loss(one_event().targets, predictions) == pytest.approx(expected)
+    assert event_rows.loss(one_event().targets, predictions) == pytest.approx(expected)
     qopt = {"qopt": np.array([1.1, -0.5])}
-    assert explaining.loss(two_tracks().targets, qopt) == pytest.approx(0.005)
-    assert np.isnan(explaining.loss([None], [np.zeros(3)]))
+    assert track_rows.loss(two_tracks().targets, qopt) == pytest.approx(0.005)
+    assert np.isnan(event_rows.loss(one_event().targets, [np.zeros(3)]))
 
 
 def test_formulas_without_gplearn_are_refused_before_anything_is_computed(
