@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.running import stages
+from benchmarks.running import stages, storing
 from physbench.leaderboard import board as boards
 from physbench.leaderboard import escaping
 from physbench.leaderboard import record as records
@@ -29,7 +29,7 @@ def committed_root() -> Path:
 
 def runs_root(runs: str | os.PathLike[str] | None = None) -> Path:
     """Folder of the user's own records."""
-    return Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs")
+    return storing.runs_root(runs)
 
 
 def board(

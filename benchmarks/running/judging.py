@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from benchmarks.running.stages import Stop
 
 FULL_DIGESTS = 32  # datasets with more files list 16 digits of each digest, to bound the record
+MARGIN = 0.8  # of the largest size: a record is indented when it is written
 SHORT = 300  # characters of a message in a record that is too large
 STAGES = ("load", "fit", "predict", "prepare", "score", "write")
 
@@ -215,17 +216,22 @@ def _read(outcome: Outcome) -> Any:
 
 
 def sealed(outcome: Outcome) -> Record:
-    """The record, in a smaller form where it would be larger than a record may be."""
-    record = records.sealed(_record(outcome))
-    if len(records.canonical(records.body(record)).encode()) < records.MAX_BYTES * 0.8:
+    """The record; where it could not be written or read as it is, one that says so."""
+    try:
+        record = records.sealed(_record(outcome))
+        size = len(records.canonical(records.body(record)).encode())
+        why = records.contradiction(record)
+        if size > records.MAX_BYTES * MARGIN:
+            slices = sum(len(m.slices) for m in outcome.metrics)
+            why = f"{len(outcome.metrics)} metrics with {slices} slices are more than it holds"
+    except ValueError as error:
+        why = str(error)
+    if why is None:
         return record
-    outcome.failure, metrics = None, outcome.metrics
-    outcome.metrics = []
-    outcome.fail(
-        "failed" if outcome.status == "ok" else outcome.status, "write", "RecordError",
-        f"the record is larger than {records.MAX_BYTES} bytes: {len(metrics)} metrics with "
-        f"{sum(len(m.slices) for m in metrics)} slices do not fit"[:SHORT],
-    )  # fmt: skip
+    status = "failed" if outcome.status == "ok" else outcome.status
+    outcome.failure, outcome.metrics, outcome.cost = None, [], {}
+    outcome.parameters = None
+    outcome.fail(status, "write", "RecordError", f"no record can hold the result: {why}"[:SHORT])
     return records.sealed(_record(outcome))
 
 

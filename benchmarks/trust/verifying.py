@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks.running import environment, scoring, stages
+from benchmarks.running import environment, scoring, stages, storing
 from benchmarks.trust import opening
 from physbench.datasets import Split, Splits
 from physbench.leaderboard import gate
@@ -100,7 +100,7 @@ def verify(
         "lineage": Lineage(reproduces=first.id, level=level, verdict=verdict),
     }
     found = records.sealed(first.model_copy(update=changes))
-    folder = stages.writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
+    folder = storing.writable(storing.runs_root(runs))
     records.write(found, folder)
     return found
 
@@ -253,7 +253,7 @@ def supersede(
     Returns the pairs (old, new). The new record names the old one in `lineage.supersedes`, and
     its predictions are copied beside it. Records that are up to date are passed over.
     """
-    folder = stages.writable(Path(runs or os.environ.get("PHYSBENCH_RUNS") or "runs"))
+    folder = storing.writable(storing.runs_root(runs))
     found = []
     for path in (Path(p) for p in paths):
         ((old, metrics),) = scoring.score(path)

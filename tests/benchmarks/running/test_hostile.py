@@ -236,3 +236,22 @@ def test_what_killed_runs_left_is_swept(toy: tuple[Path, Path], tmp_path: Path) 
     while any(str(mark) in " ".join(_command(p)) for p in psutil.process_iter()):
         assert time.monotonic() < end
     assert os.path.exists(folder)
+
+
+def test_a_metric_outside_its_own_interval_is_a_failed_run(
+    toy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """What no reader would accept is not written as a good result, and not lost either."""
+    text = (
+        toy[0]
+        .read_text()
+        .replace(
+            'Metric(bias, "1", "zero")',
+            'Metric(bias, "1", "zero", interval=lambda t, p: (5.0, 6.0))',
+        )
+    )
+    toy[0].write_text(text)
+    (found,) = benchmarks.run(*toy)
+    assert found.status == "failed"
+    assert found.predictions is not None
+    assert one(tmp_path / "runs") == found
