@@ -39,6 +39,7 @@ class Row:
     records: tuple[str, ...]
     detectable: float
     scores: statistics.Scores
+    latency_ms: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _row(group: list[Record], admit: Admit, label: str, local: frozenset[str]) -
         records=tuple(r.id[:12] for r in good),
         detectable=statistics.detectable(estimate),
         scores=scores,
+        latency_ms=float(np.median([c["predict"].median_ms or math.nan for c in cost])),
     )
 
 

@@ -244,6 +244,26 @@ def ratio_methods_order() -> Value:
     return _exact(kendalltau(list(published.values()), ours).statistic)
 
 
+def calochallenge_order() -> Value:
+    """Kendall's tau of the published and our order of families by the judge's AUC."""
+    from scipy.stats import kendalltau
+
+    published = {"diffusion": 0.635, "normalizing_flow": 0.733}
+    published |= {"variational_autoencoder": 0.889, "wgan_gp": 0.927}
+    folder = boards.committed_root() / "calo_showers" / "parametrised_showers"
+    found: dict[str, list[float]] = {name: [] for name in published}
+    for record in records.read_all(folder):
+        part = next((m for m in record.metrics if m.name == "judge_auc"), None)
+        if record.model.name in found and part is not None and part.value is not None:
+            found[record.model.name].append(part.value)
+    if not all(found.values()):
+        raise FileNotFoundError(
+            f"no committed records of {[n for n, v in found.items() if not v]}"
+        )
+    ours = [float(np.mean(found[name])) for name in published]
+    return _exact(kendalltau(list(published.values()), ours).statistic)
+
+
 def _dark_jets(model: str) -> list[Record]:
     """The committed records of a row of the dark-jets board."""
     everything, local = boards.gather()
@@ -304,5 +324,6 @@ CHECKS: dict[str, Callable[[], Value]] = {
         lorentznet_rejection_30,
         lorentznet_rejection_50,
         ratio_methods_order,
+        calochallenge_order,
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,15 +154,70 @@ def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Fig
     return figure
 
 
+def speed(board: Board, references: Mapping[str, Reference] | None = None) -> Figure:
+    """Score against prediction time: a unit alone, and a unit among all of the test split.
+
+    Oracles are shown as well: a simulation that is its own oracle says what a generator has to
+    beat. The lines join the Pareto fronts of the rows that are ranked.
+    """
+    known = dict(references or {})
+    rows = [r for r in board.rows if math.isfinite(r.score) and r.role != "failed"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.8))
+        left, right = figure.subplots(1, 2, sharey=True)
+        _speed(left, board, rows, known, lambda row: row.latency_ms)
+        _speed(right, board, rows, known, _each)
+        left.set_xlabel(f"one {board.unit} alone (ms)")
+        right.set_xlabel(f"a {board.unit} among the test split (ms)")
+        left.set_ylabel(f"{board.metric} ({_direction(board.best)})")
+    return figure
+
+
+def _each(row: Row) -> float:
+    """Milliseconds a unit when the whole test split is predicted at once."""
+    return 1e3 / row.units_per_s if row.units_per_s else math.nan
+
+
+def _speed(
+    axes: Axes,
+    board: Board,
+    rows: Sequence[Row],
+    known: Mapping[str, Reference],
+    time: Callable[[Row], float],
+) -> None:
+    shown = [row for row in rows if math.isfinite(time(row))]
+    line = pareto([row for row in shown if row.role == "ranked"], board.best, time)
+    axes.step(
+        [time(r) for r in line], [r.score for r in line], where="post", color="#000000", lw=0.9,
+        zorder=1,
+    )  # fmt: skip
+    for row in shown:
+        colour = COLOURS[_kind(row, known)]
+        filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
+        axes.plot(time(row), row.score, "o", color=colour, markerfacecolor=filled)
+        axes.annotate(
+            row.model.split(" ")[0], (time(row), row.score), (4, 4), fontsize=7,
+            textcoords="offset points",
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.margins(0.25, 0.12)
+
+
 def front(board: Board) -> list[Row]:
-    """The Pareto front of the ranked rows, fastest first."""
+    """The Pareto front of the ranked rows in training time and score, fastest first."""
     return pareto([row for row in board.rows if row.role == "ranked"], board.best)
 
 
-def pareto(rows: Sequence[Row], best: str) -> list[Row]:
-    """The rows that no other row beats in both training time and score, fastest first."""
+def pareto(
+    rows: Sequence[Row], best: str, time: Callable[[Row], float] | None = None
+) -> list[Row]:
+    """The rows that no other row beats in both time and score, fastest first.
+
+    `time` of a row is by default that of its training.
+    """
+    taken = time or _time
     best_so_far: list[Row] = []
-    for row in sorted(rows, key=lambda r: (_time(r), badness(r.score, best), r.model)):
+    for row in sorted(rows, key=lambda r: (taken(r), badness(r.score, best), r.model)):
         if not best_so_far or badness(row.score, best) < badness(best_so_far[-1].score, best):
             best_so_far.append(row)
     return best_so_far

@@ -203,6 +203,11 @@ def _pictures(stem: str, page: Page) -> list[Picture]:
                     "Score against training time; the line is the Pareto front.",
                     f"{board.metric} against training time; on the Pareto front: {front}")
         )  # fmt: skip
+        found.append(
+            picture(f"{stem}-speed", figures.speed(board, page.references),
+                    "Score against prediction time; the lines are the Pareto fronts.",
+                    f"{board.metric} against the time a {board.unit} takes to predict")
+        )  # fmt: skip
     return [*found, *page.pictures]
 
 

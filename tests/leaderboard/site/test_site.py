@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,17 @@ def test_pareto_front_by_hand() -> None:
     rows = [row("a", 0.5, 1.0), row("b", 0.4, 2.0), row("c", 0.9, 3.0), row("d", 0.9, 9.0)]
     assert [r.model for r in figures.pareto(rows, "max")] == ["a", "c"]
     assert [r.model for r in figures.pareto(rows, "min")] == ["a", "b"]
+    late = [replace(r, latency_ms=ms) for r, ms in zip(rows, (9.0, 1.0, 4.0, 2.0), strict=True)]
+    by_latency = figures.pareto(late, "max", lambda r: r.latency_ms)
+    assert [r.model for r in by_latency] == ["b", "d"]
+
+
+def test_speed_figure_shows_every_row_that_was_timed(runs: Path) -> None:
+    one = page_of(runs).board
+    figure = figures.speed(one)
+    names = {text.get_text() for text in figure.axes[1].texts}
+    assert {row.model.split(" ")[0] for row in one.rows if row.units_per_s > 0} == names
+    assert figure.axes[0].get_xlabel() == f"one {one.unit} alone (ms)"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
