@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.running import stages
+from benchmarks.running.settings import resolve
+from benchmarks.running.storing import writable
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
 
@@ -64,8 +65,8 @@ def make(name: str, folder: Path | None, settings: dict[str, Any]) -> int:
     known = inspect.signature(dataset.make).parameters
     if "seed" in known and known["seed"].default is inspect.Parameter.empty:
         settings.setdefault("seed", 0)
-    resolved = stages.resolve(dataset.make, settings, f"setting of data make {name}")
-    target = stages.writable(folder or store.root() / f"{name}-made")
+    resolved = resolve(dataset.make, settings, f"setting of data make {name}")
+    target = writable(folder or store.root() / f"{name}-made")
     dataset.make(target, **resolved)
     print(target)
     return 0

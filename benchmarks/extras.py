@@ -18,11 +18,14 @@ ALONE = {
     "energyflow": "pip install --no-deps --ignore-requires-python energyflow==1.4.0",
 }
 POSIX = ("resource", "fcntl", "termios", "pwd", "grp")
-REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*?extra\s*==\s*[\"']([^\"']+)[\"']", re.DOTALL)
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:.*?extra\s*==\s*[\"']([^\"']+)[\"'])?", re.DOTALL)
 
 
 def advice(missing: str | None) -> str:
-    """What to do about a module that cannot be imported, as a sentence; empty when unknown.
+    """What to do about a module that cannot be imported, as a sentence.
+
+    Empty where the project does not use it: the name of a user's own module may be anyone's on
+    the index.
 
     >>> advice("acts")
     "Install it with: pip install 'physbench[acts]'"
@@ -36,10 +39,11 @@ def advice(missing: str | None) -> str:
     if module in ALONE:
         return f"Install it with: {ALONE[module]}"
     name = DISTRIBUTIONS.get(module, module)
-    extra = _extras().get(_normal(name))
-    if extra:
-        return f"Install it with: pip install 'physbench[{extra}]'"
-    return f"Install it with: pip install {name}" if module else ""
+    extra = _known().get(_normal(name))
+    if extra is None:
+        return ""
+    what = f"'physbench[{extra}]'" if extra else name
+    return f"Install it with: pip install {what}"
 
 
 def _normal(name: str) -> str:
@@ -47,11 +51,11 @@ def _normal(name: str) -> str:
 
 
 @functools.cache
-def _extras() -> dict[str, str]:
-    """The extra that brings each optional distribution, as the installed metadata say."""
+def _known() -> dict[str, str]:
+    """The extra that brings each distribution, empty for the core, as the metadata say."""
     found: dict[str, str] = {}
     for line in importlib.metadata.requires("physbench") or []:
         match = REQUIREMENT.match(line)
         if match:
-            found.setdefault(_normal(match[1]), match[2])
+            found.setdefault(_normal(match[1]), match[2] or "")
     return found

@@ -37,7 +37,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$", description="of the model")
+    name: str = Field(pattern=records.NAME, max_length=60, description="of the model")
     authors: str = Field(min_length=1, max_length=500)
     paper: str = Field(min_length=1, max_length=4000, description="BibTeX, a DOI or a sentence")
     training_data: str = Field(min_length=1, max_length=500)
@@ -212,6 +212,12 @@ def _units(table: Any, columns: Sequence[str], known: Sequence[str]) -> Any:
     for name in known:
         parts = [c for c in columns if c == name or _numbered(c, [name])]
         if parts:
+            numbers = sorted(int(c.rpartition("_")[2]) for c in parts if c != name)
+            if parts != [name] and (name in parts or numbers != list(range(len(parts)))):
+                raise DataError(
+                    f"columns of {name} must be '{name}' alone, or {name}_0, {name}_1, ... no "
+                    f"gap between; got {', '.join(sorted(parts))}"
+                )
             parts.sort(key=lambda c: int(c.rpartition("_")[2]) if c != name else 0)
             values = table[parts].to_numpy()
             found[name] = values[:, 0] if parts == [name] else values

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.running import stages, storing
+from benchmarks.running import storing
+from benchmarks.running.settings import resolve
 from physbench.leaderboard import board as boards
 from physbench.leaderboard import escaping
 from physbench.leaderboard import record as records
@@ -99,7 +100,7 @@ def resolved(task: Task, protocol: Mapping[str, Any]) -> dict[str, Any] | None:
     A keyword that came later has its default: an old record followed it too.
     """
     try:
-        return stages.resolve(task.load, protocol, "protocol", skip=("fold",))
+        return resolve(task.load, protocol, "protocol", skip=("fold",))
     except (registry.UnknownName, TypeError):
         return None
 

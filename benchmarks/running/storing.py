@@ -7,7 +7,6 @@ same beginning tells whether the run is alive: without a holder, the scratch is 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -115,6 +114,8 @@ def sweep_all(runs: Path) -> None:
 
 
 def _sweep_one(path: Path) -> None:
+    import fcntl
+
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -141,6 +142,8 @@ def locked(path: Path, stopped: Callable[[], bool] = lambda: False) -> Iterator[
     The kernel frees it however the process ends. Raises KeyboardInterrupt when `stopped()` while
     waiting.
     """
+    import fcntl
+
     waited = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

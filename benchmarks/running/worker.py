@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import registry, sources
+from benchmarks import extras, registry, sources
 from benchmarks.running import (
     environment,
     exchange,
@@ -267,6 +267,8 @@ def _text(error: BaseException) -> str:
         text = str(error)
     except BaseException as second:
         text = f"(its text cannot be printed: {type(second).__name__})"
+    if isinstance(error, ModuleNotFoundError) and (advice := extras.advice(error.name)):
+        text = f"{text}. {advice}"
     return _clean(text) or _clean(type(error).__name__)
 
 

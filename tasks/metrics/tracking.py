@@ -48,14 +48,18 @@ Value = TypeVar("Value")
 def remember(function: Callable[[Key], Value]) -> Callable[[Key], Value]:
     """Keep `function(key)` while `key` lives; keys compare by identity.
 
-    The bootstrap scores the same events a thousand times. The value must not refer to its key,
-    or neither is ever freed.
+    The bootstrap scores the same events a thousand times. The arrays of a key are read-only from
+    then on, so that what is kept stays true. The value must not refer to its key, or neither is
+    ever freed.
     """
     values: weakref.WeakKeyDictionary[Key, Value] = weakref.WeakKeyDictionary()
 
     @functools.wraps(function)
     def remembered(key: Key) -> Value:
         if key not in values:
+            for array in vars(key).values():
+                if isinstance(array, np.ndarray):
+                    array.setflags(write=False)
             values[key] = function(key)
         return values[key]
 
@@ -171,17 +175,17 @@ _counted: weakref.WeakKeyDictionary[Matches, Mapping[str, float]] = weakref.Weak
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
-    """Match the tracks of one event to its particles; remembered for the labels seen last.
+    """Match the tracks of one event to its particles; remembered while the labels are equal.
 
     Raises ValueError when there is not one label a hit.
     """
     known = _matched.get(truth)
-    if known is not None and known[0] is labels:
+    if known is not None and np.array_equal(known[0], labels):
         return known[1]
     if len(labels) != len(truth):
         raise ValueError(f"labels: got {len(labels)} for {len(truth)} hits; one a hit is needed")
     found = _match(grouped(truth), np.asarray(labels))
-    _matched[truth] = labels, found
+    _matched[truth] = np.array(labels), found
     return found
 
 

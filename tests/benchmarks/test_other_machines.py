@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks
 from benchmarks import extras, terminal
 from benchmarks.__main__ import main
 
@@ -59,7 +60,10 @@ def test_signs_and_lone_surrogates_have_plain_words() -> None:
 POSIX = ("resource", "fcntl", "termios")
 
 
-@pytest.mark.parametrize("verb", [("list",), ("info", "tracking"), ("cite", "tracking")])
+@pytest.mark.parametrize(
+    "verb", [("list",), ("info", "tracking"), ("board", "tracking"), ("cite", "tracking"),
+             ("compare", "interaction_network", "boosted_edges"), ("data", "list")]
+)  # fmt: skip
 def test_verbs_that_need_no_processes_work_without_posix(
     verb: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -90,11 +94,24 @@ def test_the_others_say_what_they_need_in_one_sentence(
         ("schnetpack", "--no-deps --ignore-requires-python schnetpack"),
         ("energyflow", "--no-deps --ignore-requires-python energyflow"),
         ("torch_geometric", "pip install torch-geometric"),
-        ("unheard_of", "pip install unheard_of"),
     ],
 )
 def test_every_missing_package_names_its_command(module: str, command: str) -> None:
     assert command in extras.advice(module)
+
+
+def test_a_module_of_the_user_is_not_looked_for_on_the_index() -> None:
+    assert extras.advice("neighbour") == ""
+
+
+def test_a_failed_seed_names_the_command_too(toy: tuple[Path, Path]) -> None:
+    text = toy[1].read_text().replace('raise RuntimeError("broken layer")', "import e3nn_, e3nn")
+    toy[1].write_text(
+        f"import sys\nsys.modules['e3nn_'] = sys\nsys.modules['e3nn'] = None\n{text}"
+    )
+    (record,) = benchmarks.run(*toy, settings={"behaviour": "crash"})
+    assert record.failure is not None
+    assert "pip install 'physbench[equivariant]'" in record.failure.message
 
 
 def test_a_missing_extra_is_explained_on_the_command_line(tmp_path: Path) -> None:

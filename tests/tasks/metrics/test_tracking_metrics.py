@@ -212,6 +212,16 @@ def test_another_guess_for_the_same_event_is_matched_anew() -> None:
     assert values == [1.0, 0.0, 1.0]
 
 
+def test_labels_and_truth_that_change_in_place_never_give_the_old_score() -> None:
+    truth, labels = random_event(3)
+    own = truth.particle_id.copy()
+    assert value(metrics.efficiency_dm, own, truth) == 1.0
+    own[:] = 0
+    assert value(metrics.efficiency_dm, own, truth) < 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        truth.particle_id[:] = labels
+
+
 def test_what_is_remembered_does_not_keep_events_alive() -> None:
     truth = truth_of(PARTICLE, WEIGHT)
     value(metrics.efficiency_dm, labels_of(TRACKS), truth)
