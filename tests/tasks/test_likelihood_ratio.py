@@ -68,7 +68,7 @@ def test_spread_is_stored_coarsely_and_stays(splits: Splits) -> None:
     inputs = splits.test.inputs.take(range(3))
     spread = np.random.default_rng(0).uniform(0, 0.3, (3, 21))
     stored = likelihood_ratio.prepare(inputs, {"log_ratio": np.zeros((3, 21)), "spread": spread})
-    assert stored["spread"] == pytest.approx(spread, rel=0.032)
+    assert stored["spread"] == pytest.approx(spread, rel=0.126)
     again = likelihood_ratio.prepare(inputs, stored)
     assert (again["spread"] == stored["spread"]).all()
 
