@@ -171,7 +171,16 @@ def _load_file(kind: str, path: Path) -> Entry:
     except BaseException:
         del sys.modules[name]
         raise
-    return Entry(root.stem, _object(kind, module, file), root)
+    return Entry(name_of(root), _object(kind, module, file), root)
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """The name of a user's own file or package in records: letters, digits and `_.-` alone.
+
+    >>> name_of("mein modell ü.py"), name_of("./line.py")
+    ('mein_modell__', 'line')
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(path).stem).lstrip(".-") or "_"
 
 
 def module_name(path: Path) -> str:

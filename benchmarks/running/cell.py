@@ -208,8 +208,8 @@ def subject(asked: Question, attempt: Attempt) -> Subject:
     assert found is not None
     path = Path(asked.model)
     path = path if registry.is_path(asked.model) else registry.path("model", asked.model)
-    name = path.stem
-    if asked.task.name not in found["tasks"]:
+    name = registry.name_of(path)
+    if asked.task.name not in map(registry.name_of, found["tasks"]):
         raise UnknownName(
             f"model '{name}' does not do task '{asked.task.name}'; "
             f"its tasks: {', '.join(found['tasks'])}"

@@ -18,12 +18,13 @@ import sys
 from pathlib import Path
 
 from physbench.datasets import Dataset
-from physbench.datasets.common import store, trackml_events
+from physbench.datasets.common import store, trackml_csv, trackml_events
 from physbench.datasets.common.trackml_csv import read_event
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.hits._trackml_format import event_from_tables
 
 PHASE = {"train": (21000, 28999), "validation": (29000, 29099), "test": (29800, 29899)}
+KINDS = trackml_csv.KINDS
 OFFICIAL = (21000, 29999)  # all events of the throughput phase
 EVENTS = 100
 
@@ -37,11 +38,16 @@ def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, d
     file is wrong, has changed since its first use, or an event is there twice.
     """
     base = folder or store.folder("trackml", DATASET)
-    found = trackml_events.find(base, DATASET)
+    found = find(base)
     chosen = {part: numbers[:events] for part, numbers in split(sorted(found)).items()}
     wanted = [path for part in chosen.values() for n in part for path in found[n].values()]
     with store.pinned(base, wanted) as digests:
         return {part: [read(found[n]) for n in chosen[part]] for part in chosen}, digests
+
+
+def find(base: Path) -> dict[int, dict[str, Path]]:
+    """Files of each complete event below `base` by kind; refuses those that are there twice."""
+    return trackml_events.find(base, DATASET)
 
 
 def split(numbers: list[int]) -> dict[str, list[int]]:
