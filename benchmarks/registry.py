@@ -177,8 +177,8 @@ def _load_file(kind: str, path: Path) -> Entry:
 def name_of(path: str | os.PathLike[str]) -> str:
     """The name of a user's own file or package in records: letters, digits and `_.-` alone.
 
-    >>> name_of("mein modell ü.py"), name_of("./line.py")
-    ('mein_modell__', 'line')
+    >>> name_of("my lün.py"), name_of("./line.py")
+    ('my_l_n', 'line')
     """
     return re.sub(r"[^A-Za-z0-9_.-]", "_", Path(path).stem).lstrip(".-") or "_"
 
