@@ -258,6 +258,7 @@ def save(fitted: Fitted, path: Any) -> None:
 def load(build: type[nn.Module], path: str | Path) -> Fitted:
     """What `save` wrote, for a network that `build(**settings)` makes."""
     stored = torch.load(path, weights_only=True)
+    stored["settings"].pop("kind", None)  # schnet and painn once were one class
     network = variants.rebuilt(build, stored["settings"])
     network.load_state_dict(stored["network"])
     view = View(**stored["view"])
