@@ -18,6 +18,7 @@ MODELS = sorted({path.parent.name for path in COMMITTED.rglob("*.weights")})
 def test_committed_weights_are_loaded(name: str) -> None:
     model: Model = registry.load("model", name).object
     assert model.load is not None
-    assert model.parameters is not None
     path = sorted(COMMITTED.glob(f"*/*/{name}/*.weights"))[0]
-    assert model.parameters(model.load(path)) > 0
+    fitted = model.load(path)
+    assert fitted is not None
+    assert model.parameters is None or model.parameters(fitted) > 0
