@@ -81,18 +81,24 @@ def _placed(
 def rescue(runs: Path, *, make: bool = False) -> Path:
     """The private folder for results of `runs` that could not be written there.
 
-    It lies in the temporary folder, its name begins alike for equal `runs`, and only one that is
+    It lies in a temporary folder, its name begins alike for equal `runs`, and only one that is
     ours and closed to others is taken. Without `make` the path may not exist.
     """
     mark = hashlib.sha256(str(runs).encode()).hexdigest()[:12]
     prefix = f"physbench-rescue-{mark}-"
-    base = Path(tempfile.gettempdir())
-    for path in sorted(base.glob(f"{prefix}*")):
-        found = path.lstat()
-        private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
-        if private and found.st_uid == os.getuid():
-            return path
-    return Path(tempfile.mkdtemp(prefix=prefix)) if make else base / f"{prefix}none"
+    for base in _temporary():
+        for path in sorted(base.glob(f"{prefix}*")):
+            found = path.lstat()
+            private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+            if private and found.st_uid == os.getuid():
+                return path
+    return Path(tempfile.mkdtemp(prefix=prefix)) if make else _temporary()[0] / f"{prefix}none"
+
+
+def _temporary() -> list[Path]:
+    """Where processes of one run may put temporary files: a full place sends some elsewhere."""
+    named = [os.environ.get("TMPDIR"), tempfile.gettempdir(), "/tmp", "/var/tmp"]
+    return [Path(place) for place in dict.fromkeys(named) if place]
 
 
 def sweep(folder: Path) -> None:
