@@ -81,8 +81,9 @@ def _panels(names: list[str], *, share_y: bool) -> tuple[Figure, dict[str, Axes]
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
     panels = dict(zip(names, grid.flat, strict=False))
-    for name, axes in panels.items():
+    for place, (name, axes) in enumerate(panels.items()):
         axes.set_title(f"{name} (control)" if name == anomaly.VISIBLE else name)
+        axes.tick_params(labelbottom=place + columns >= len(names))
     plt.close(figure)
     return figure, panels
 
