@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from physbench.leaderboard import escaping, statistics
-from physbench.leaderboard.record import Record, canonical, decode
+from physbench.leaderboard.record import Record, canonical, decode, sha256
 
 MIN_SEEDS = 3
 
@@ -71,22 +71,25 @@ def build(
     records: Sequence[Record],
     admit: Admit = lambda metrics: None,
     local: frozenset[str] = frozenset(),
+    bounds: tuple[float, float] = statistics.UNBOUNDED,
 ) -> Board:
-    """The board of records that share task, dataset, split and versions.
+    """The board of records that share task, dataset, split (or folds) and versions.
 
     `admit` gives the reason why a row is not ranked, or None. `local` are ids of records that
-    are not committed: they make rows of their own, marked `(yours)`.
+    are not committed: they make rows of their own, marked `(yours)`. `bounds` are the lowest and
+    the highest value of the ranking metric.
 
     Raises ValueError for an empty or a mixed set.
     """
     first = _common(records)
     rows = [
-        _row(group, admit, name, local) for name, group in sorted(_grouped(records, local).items())
+        _row(group, admit, name, bounds)
+        for name, group in sorted(_grouped(records, local).items())
     ]
     return Board(
         task=first.task.name,
         dataset=first.dataset.name,
-        split=first.task.split,
+        split=split(first) if _fold(first) is None else sha256(sorted(_folds(records).items())),
         unit=first.task.unit,
         metric=first.metrics[0].name,
         best=first.metrics[0].best,
@@ -94,11 +97,30 @@ def build(
     )
 
 
+def _fold(record: Record) -> int | None:
+    return record.task.fold
+
+
+def _folds(records: Sequence[Record]) -> dict[int, str]:
+    """The split of each fold; raises ValueError where one fold has two of them."""
+    found: dict[int, str] = {}
+    for record in records:
+        fold = _fold(record)
+        if fold is not None and found.setdefault(fold, record.task.split) != record.task.split:
+            raise ValueError(f"records of one board were made on different splits of fold {fold}")
+    return found
+
+
+def split(record: Record) -> str:
+    """What stands for the test units: the split, or the data of which the folds are parts."""
+    return record.task.split if _fold(record) is None else record.dataset.digest
+
+
 def identity(record: Record) -> str:
-    """What records must share to stand on one board."""
+    """What records must share to stand on one board; the folds of one protocol stand together."""
     task = record.task
     return canonical(
-        [task.name, task.version, task.protocol, task.split, record.dataset.name]
+        [task.name, task.version, task.protocol, split(record), record.dataset.name]
         + [record.dataset.version]
         + [[m.name, m.version] for m in record.metrics]
     )
@@ -157,11 +179,15 @@ def _latest(group: Sequence[Record]) -> list[Record]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _row(group: list[Record], admit: Admit, label: str, local: frozenset[str]) -> Row:
+def _row(group: list[Record], admit: Admit, label: str, bounds: tuple[float, float]) -> Row:
     good = [r for r in group if r.status == "ok" and r.metrics and r.metrics[0].value is not None]
     if not good:
         return _failed_row(group, label)
-    scores = scores_of(good)
+    scores = scores_of(good, bounds)
+    exact = good[0].model.oracle or good[0].model.role in ("oracle", "floor")
+    if exact and scores.replicates.size and not np.ptp(scores.replicates):
+        # What an oracle or a floor scores at a bound is no chance of these units.
+        scores = replace(scores, bounds=statistics.UNBOUNDED)
     estimate = statistics.row(scores)
     others = {m.name: _mean([r.metric(m.name) for r in good]) for m in good[0].metrics[1:]}
     means = {good[0].metrics[0].name: estimate.value, **others}
@@ -190,14 +216,25 @@ def _row(group: list[Record], admit: Admit, label: str, local: frozenset[str]) -
     )
 
 
-def scores_of(good: Sequence[Record]) -> statistics.Scores:
+def scores_of(
+    good: Sequence[Record], bounds: tuple[float, float] = statistics.UNBOUNDED
+) -> statistics.Scores:
     """Scores of the ranking metric of records that have one, with their bootstrap."""
     values = np.array([r.metrics[0].value for r in good], dtype=float)
     texts = [r.metrics[0].replicates for r in good]
-    units = good[0].task.units["test"]
-    if not all(texts):
-        return statistics.Scores(values, np.zeros((len(good), 0)), units)
-    return statistics.Scores(values, np.array([decode(text) for text in texts if text]), units)
+    whole = all(texts)
+    replicates = [decode(text) for text in texts if text] if whole else np.zeros((len(good), 0))
+    sizes = tuple(units_of(r) for r in good)
+    folds = tuple(fold for r in good if (fold := _fold(r)) is not None)
+    units = sum(dict(zip(folds, sizes, strict=True)).values()) if folds else sizes[0]
+    return statistics.Scores(
+        values, np.array(replicates), units, bounds, folds, sizes if folds else ()
+    )
+
+
+def units_of(record: Record) -> int:
+    """Number of independent test units: of clusters, where the task has some."""
+    return record.task.units.get("clusters", record.task.units["test"])
 
 
 def _mean(metrics: Sequence[Any]) -> float:
@@ -289,7 +326,8 @@ def markdown(board: Board) -> str:
     lines += [_line(_cells(row, board)) for row in board.rows]
     lines += [
         "",
-        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s crossed with seeds. "
+        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s crossed with seeds, "
+        "Student's t, corrected for skewness, within the bounds of the metric. "
         "Rows that share a rank do not differ significantly (paired by unit, Holm over all "
         "pairs); `of` is the range of places that the data allow; `detectable` is the smallest "
         "difference to an independent row that would be found with 80 % power.",

@@ -5,13 +5,14 @@ could have been drawn (bootstrap, shared by all seeds and all models), because o
 have been drawn, and because each seed reacts to the units in its own way. The last part is in both
 of the first two estimates, so it is taken out of one of them.
 
-Intervals are Student's t, corrected for the skewness of the units (Hall's transformation) and,
-where a metric has a lowest and a highest value, the beta interval of a rate with as many trials
-as its error tells (Korn and Graubard). Their coverage is simulated in the tests.
+Intervals are Student's t, longer on the side to which the units are skewed, and, where a metric
+has a lowest and a highest value, the beta interval of a rate with as many trials as its error
+tells (Korn and Graubard). Their coverage is simulated in the tests.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence, Set
@@ -25,7 +26,9 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 SMALLEST_P = 1e-12  # no tail is known further out
-SKEW = 1.5  # a few units show less skewness than they come from
+# Half widths grow by 1.5 |skewness| where the tail is and shrink by 0.3 |skewness| on the other
+# side: of simulated rules one with even coverage over 8 to 100 normal to lognormal units.
+TAILED, OTHER = 1.5, 0.3
 FEW = 100  # units below which the skewness within bounds is not that of trials
 UNBOUNDED = (-math.inf, math.inf)
 ROUNDING = 1e-12
@@ -145,32 +148,57 @@ def _estimate(terms: Sequence[tuple[float, Scores]]) -> Estimate:
     count = min(s.units for _, s in terms)
     variance = float(finite.var(ddof=1)) * (count / (count - 1) if count > 1 else 1.0)
     parts = [(variance, count - 1 if count > 1 else math.inf)]
-    parts += [(seed_variance(s), len(s.values) - 1) for _, s in terms]
+    parts += [(seed_variance(s), max(len(s.values) - 1, 1)) for _, s in terms]
     error = math.sqrt(sum(v for v, _ in parts))
     if error <= ROUNDING * abs(value):
         p = 1.0 if abs(value) <= ROUNDING else SMALLEST_P
         return Estimate(value, 0.0, NORMAL, value, value, p)
-    # Half widths of the parts, each with its own degrees of freedom, add in quadrature: exact
-    # where one part dominates, and never too narrow between.
-    half = math.sqrt(sum(v * student(freedom) ** 2 for v, freedom in parts if v))
+    half = float(half_width(np.array([v for v, _ in parts]), np.array([f for _, f in parts])))
     skew = float(_skewness(finite) * (variance / error**2) ** 1.5)
-    width = half / error * (1 + skew**2)
-    low, high = (value - error * float(straight(end, skew)) for end in (width, -width))
+    down, up = (half * float(arm) for arm in arms(skew))
     return Estimate(
-        value, error, half / error, round(low, 12), round(high, 12),
-        float(_chance(value / error, width, skew)),
+        value, error, half / error, round(value - down, 12), round(value + up, 12),
+        float(_chance(value, half, skew)),
     )  # fmt: skip
 
 
-def student(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t.
+def half_width(variances: Floats, freedom: Floats) -> Floats:
+    """Half width of the 95 % interval of a sum of independent errors; the parts come first.
 
-    >>> round(student(7), 4), round(student(math.inf), 4)
-    (2.3646, 1.96)
+    The geometric mean of two rules that agree where one part dominates: half widths of the parts,
+    each with its own t, in quadrature (covers 95 to 98 % by simulation), and the total error with
+    the t of Satterthwaite's degrees of freedom (93 to 96 %).
+
+    >>> float(half_width(np.array([1.0, 0.0]), np.array([7.0, 2.0])).round(4))
+    2.3646
     """
+    total = variances.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        common = total**2 / (variances**2 / freedom).sum(0)
+    quadrature = (variances * _quantile(freedom) ** 2).sum(0)
+    return np.asarray(
+        (quadrature * total * _quantile(np.where(total > 0, common, 1)) ** 2) ** 0.25
+    )
+
+
+def _quantile(freedom: ArrayLike) -> Floats:
+    """The 97.5 % quantile of Student's t; from a table in 1/freedom, to 1e-6.
+
+    >>> _quantile(np.array([1.0, 2.0, 7.0, np.inf])).round(4).tolist()
+    [12.7062, 4.3027, 2.3646, 1.96]
+    """
+    places, values = _table()
+    return np.interp(1 / np.asarray(freedom, dtype=np.float64), places, values)
+
+
+@functools.cache
+def _table() -> tuple[Floats, Floats]:
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 1 - TAIL)) if math.isfinite(freedom) else NORMAL
+    places = np.unique(np.r_[np.linspace(0, 1, 4001), 1 / np.arange(1, 2001)])
+    with np.errstate(divide="ignore"):
+        values = stdtrit(1 / places[1:], 1 - TAIL)
+    return places, np.r_[NORMAL, values]
 
 
 def _skewness(values: Floats) -> float:
@@ -180,34 +208,25 @@ def _skewness(values: Floats) -> float:
     return float(np.mean(centred**3)) / scale**3 if scale > ROUNDING * abs(values.mean()) else 0.0
 
 
-def bent(t: ArrayLike, skew: ArrayLike) -> Floats:
-    """Hall's transformation of a t value to one that is symmetric, skew that of the mean.
+def arms(skew: ArrayLike) -> tuple[Floats, Floats]:
+    """What the half width below and above is multiplied with; skew that of the mean.
 
-    t + k t^2 + k^2 t^3/3 + k/2 with k = 1.5 skew/3; it rises everywhere. Source: Hall, J. R.
-    Stat. Soc. B 54 (1992) 221.
+    >>> [float(arm) for arm in arms(0.5)]
+    [0.85, 1.75]
     """
-    x, k = np.asarray(t, dtype=np.float64), SKEW * np.asarray(skew, dtype=np.float64) / 3
-    return np.asarray(x + k * x**2 + k**2 * x**3 / 3 + k / 2)
+    size = np.minimum(np.abs(skew), 1.0)
+    longer, shorter = 1 + TAILED * size, 1 - OTHER * size
+    right = np.asarray(skew) > 0
+    return np.where(right, shorter, longer), np.where(right, longer, shorter)
 
 
-def straight(x: ArrayLike, skew: ArrayLike) -> Floats:
-    """The inverse of `bent`.
-
-    >>> float(straight(bent(1.7, 0.4), 0.4).round(12))
-    1.7
-    """
-    y, k = np.asarray(x, dtype=np.float64), SKEW * np.asarray(skew, dtype=np.float64) / 3
-    safe = np.where(np.abs(k) < 1e-6, 1.0, k)
-    found = (np.cbrt(1 + 3 * safe * (y - k / 2)) - 1) / safe
-    return np.where(np.abs(k) < 1e-6, y, found)
-
-
-def _chance(t: ArrayLike, width: ArrayLike, skew: ArrayLike) -> Floats:
+def _chance(difference: ArrayLike, half: ArrayLike, skew: ArrayLike) -> Floats:
     """Two-sided probability: below 5 % exactly where the interval leaves zero out."""
     from scipy.special import ndtr
 
-    found = 2 * ndtr(-np.abs(bent(t, skew)) / np.asarray(width) * NORMAL)
-    return np.asarray(np.maximum(found, SMALLEST_P))
+    down, up = arms(skew)
+    arm = np.asarray(half) * np.where(np.asarray(difference) > 0, down, up)
+    return np.asarray(np.maximum(2 * ndtr(-np.abs(difference) / arm * NORMAL), SMALLEST_P))
 
 
 def _bounded(found: Estimate, scores: Scores) -> tuple[float, float]:
@@ -358,17 +377,22 @@ def _alike(group: Sequence[Scores]) -> Floats:
     resamples = units.shape[1]
     variance *= resamples / (resamples - 1) * (count / (count - 1) if count > 1 else 1.0)
     seeds = np.array([seed_variance(r) for r in group])
-    quantiles = np.array([student(max(len(r.values) - 1, 1)) for r in group])
-    wide = seeds * quantiles**2
+    own_freedom = np.array([max(len(r.values) - 1, 1) for r in group], dtype=np.float64)
+    shape = variance.shape
+    half = half_width(
+        np.stack([variance, *np.broadcast_arrays(seeds[:, None], seeds[None, :])]),
+        np.stack(
+            [
+                np.full(shape, count - 1 if count > 1 else math.inf),
+                *np.broadcast_arrays(own_freedom[:, None], own_freedom[None, :]),
+            ]
+        ),
+    )
     error2 = variance + seeds[:, None] + seeds[None, :]
-    half2 = (
-        variance * student(count - 1 if count > 1 else math.inf) ** 2
-        + wide[:, None] + wide[None, :]
-    )  # fmt: skip
     means = np.array([float(r.weights @ r.values) for r in group])
     distance = means[:, None] - means[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = skew * (variance / error2) ** 1.5
-        found = _chance(distance / np.sqrt(error2), np.sqrt(half2 / error2) * (1 + skew**2), skew)
+        found = _chance(distance, half, skew)
     certain = np.where(np.abs(distance) > ROUNDING * scale, SMALLEST_P, 1.0)
     return np.where(error2 > 0, found, certain)

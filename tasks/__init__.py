@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -57,6 +58,8 @@ class Metric:
         give the digits of the slow one, which draws units and calls `function`.
     label:
         What a reader sees instead of the function's name.
+    bounds:
+        Lowest and highest value that the definition allows: no interval passes them.
     """
 
     function: Callable[[Any, Any], Any]
@@ -67,6 +70,7 @@ class Metric:
     interval: bool | Callable[[Any, Any], tuple[float, float]] = True
     replicates: Callable[[Any, Any, NDArray[Any]], NDArray[Any]] | None = None
     label: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def name(self) -> str:
@@ -136,6 +140,9 @@ class Task:
         cannot be told apart, more points can).
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
+    cluster:
+        `cluster(id) -> name`: units of one name are not independent (tracks of one event) and
+        are resampled together; None: every unit is on its own.
     explain:
         `explain(split, fitted, derived, permutations) -> (tables, figures)`, both by name: what
         there is to see of a trained model on the validation split, `derived(inputs)` being what
@@ -160,6 +167,7 @@ class Task:
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     explain: Callable[..., Any] | None = None
     neurons: Neurons | None = None
+    cluster: Callable[[str], str] | None = None
     inputs: type | None = None
     predicts: tuple[Field, ...] = ()
 

@@ -73,10 +73,10 @@ def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> l
     for record in everything:
         if record.task.name == entry.name and current(record, task):
             place = list(task.named).index(record.dataset.name)
-            key = (place, record.dataset.version, record.task.split)
+            key = (place, record.dataset.version, boards.split(record))
             groups.setdefault(key, []).append(record)
     return [
-        boards.build(group, task.admit, local)
+        boards.build(group, task.admit, local, task.metrics[0].bounds)
         for _, group in sorted(groups.items())
         if any(record.metrics for record in group)
     ]

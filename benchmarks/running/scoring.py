@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,16 @@ from benchmarks.trust import opening
 from physbench.datasets import Split, Splits, take
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
+from physbench.leaderboard import statistics
 from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
+from physbench.leaderboard.statistics import Scores
 from physbench.tasks import Metric, Task
 
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
+KEPT = 30_000_000  # draws of units that are held in memory; more are drawn anew for each metric
 LEVEL = 0.95
+INTERVAL = "interval of Student's t with the units' skewness, within the metric's bounds"
 ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 
 
@@ -52,47 +58,129 @@ def evaluate(
 
     Without `intervals` the values and slices alone: a fraction of the work.
     """
-    parts = []
     derived = task.derive(test.targets, predictions)
-    for number, metric in enumerate(task.metrics):
-        count = RESAMPLES_RANKING if number == 0 else RESAMPLES_OTHER
-        count = count if intervals else 0
-        parts.append(_evaluate(metric, test, derived, key, count, keep=number == 0))
-    return parts
+    draws = Draws(len(test), key, clusters_of(task, test)) if intervals else None
+    return [
+        _evaluate(metric, test, derived, draws, ranking=number == 0)
+        for number, metric in enumerate(task.metrics)
+    ]
+
+
+def clusters_of(task: Task, split: Split) -> NDArray[np.int64] | None:
+    """Number of the cluster of each unit, (units,); None where every unit is on its own."""
+    if task.cluster is None:
+        return None
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(task.cluster(i), len(numbers)) for i in split.ids])
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The bootstrap resamples of a split, drawn once for all of its metrics.
+
+    Attributes
+    ----------
+    units:
+        Number of test units.
+    key:
+        Digest of the split, from which all draws follow.
+    clusters:
+        (units,) cluster of each unit, which are drawn instead; None without.
+    """
+
+    units: int
+    key: str
+    clusters: NDArray[np.int64] | None = None
+
+    @property
+    def independent(self) -> int:
+        """Number of clusters, or of units."""
+        return self.units if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+
+    def first(self, count: int) -> Iterator[NDArray[np.int64]]:
+        """The units of each of the first `count` resamples."""
+        if self.units * RESAMPLES_RANKING <= KEPT:
+            yield from self._all[:count]
+        else:
+            yield from self._drawn(count)
+
+    @functools.cached_property
+    def _all(self) -> list[NDArray[np.int64]]:
+        return list(self._drawn(RESAMPLES_RANKING))
+
+    def _drawn(self, count: int) -> Iterator[NDArray[np.int64]]:
+        drawn = resamples(self.independent, count, self.key)
+        if self.clusters is None:
+            return drawn
+        order = np.argsort(self.clusters, kind="stable")
+        members = np.split(order, np.cumsum(np.bincount(self.clusters))[:-1])
+        return (np.concatenate([members[c] for c in chosen]) for chosen in drawn)
+
+    def counts(self, count: int) -> NDArray[np.int16]:
+        """(count, units) how often each of the first resamples has each unit."""
+        return self._counts[:count]
+
+    @functools.cached_property
+    def _counts(self) -> NDArray[np.int16]:
+        drawn = self.first(RESAMPLES_RANKING)
+        return np.array([np.bincount(d, minlength=self.units).astype(np.int16) for d in drawn])
 
 
 def _evaluate(
-    metric: Metric, test: Split, derived: Any, key: str, count: int, *, keep: bool
+    metric: Metric, test: Split, derived: Any, draws: Draws | None, *, ranking: bool
 ) -> MetricPart:
     value, slices = _value(metric, test.targets, derived)
-    values = np.full(0, math.nan)
-    if count and metric.interval is True and math.isfinite(value) and len(test) > 1:
-        values = replicates(metric, test.targets, derived, resamples(len(test), count, key))
-    finite = values[np.isfinite(values)]
-    interval = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else None
-    if count and callable(metric.interval):
-        interval = np.array(metric.interval(test.targets, derived))
+    values, interval = np.full(0, math.nan), None
+    if draws and metric.interval is True and math.isfinite(value) and draws.independent > 1:
+        values = _replicates(metric, test.targets, derived, draws, ranking=ranking)
+        scores = Scores(np.array([value]), values[None], draws.independent, metric.bounds)
+        found = statistics.row(scores)
+        interval = (found.low, found.high) if math.isfinite(found.low) else None
+    if draws and callable(metric.interval):
+        interval = _own(metric, value, *metric.interval(test.targets, derived))
     return MetricPart(
         name=metric.name,
         version=metric.version,
         value=_number(value),
         reason=None if math.isfinite(value) else "undefined on this test split",
-        low=_number(interval[0]) if interval is not None else None,
-        high=_number(interval[1]) if interval is not None else None,
+        low=_number(interval[0]) if interval else None,
+        high=_number(interval[1]) if interval else None,
         method=_method(metric, len(values), interval is not None),
         unit=metric.unit,
         best=metric.best,
         slices=[Slice(name=name, value=_number(v)) for name, v in slices.items()],
-        replicates=records.encode(values) if keep and len(values) else None,
+        replicates=records.encode(values) if ranking and len(values) else None,
     )
+
+
+def _own(metric: Metric, value: float, low: float, high: float) -> tuple[float, float] | None:
+    """A metric's own interval; raises ValueError where it leaves the value out."""
+    if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(value)):
+        return None
+    if not low <= value <= high:
+        raise ValueError(
+            f"metric '{metric.name}': its own interval [{low:g}, {high:g}] does not contain its "
+            f"value {value:g}; an interval must"
+        )
+    return float(low), float(high)
 
 
 def _method(metric: Metric, resamples: int, found: bool) -> str:
     if resamples:
-        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} percentile interval"
+        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} {INTERVAL}"
     if found and callable(metric.interval):
         return (metric.interval.__doc__ or "the metric's own").strip().partition("\n")[0]
     return "no interval"
+
+
+def _replicates(
+    metric: Metric, targets: Any, derived: Any, draws: Draws, *, ranking: bool
+) -> NDArray[np.float64]:
+    count = RESAMPLES_RANKING if ranking else RESAMPLES_OTHER
+    if metric.replicates is None:
+        return replicates(metric, targets, derived, draws.first(count))
+    found = metric.replicates(targets, derived, draws.counts(count))
+    return np.asarray(found, dtype=np.float64)
 
 
 def replicates(
@@ -221,6 +309,15 @@ def alike(first: MetricPart, second: MetricPart) -> bool:
         "slices": [],
         "replicates": None,
     }
+    if (
+        first.method != second.method
+        and "resamples" in first.method
+        and "resamples" in second.method
+    ):
+        # An interval of the first records is found anew by another method; the rest is not.
+        second = second.model_copy(
+            update={"method": first.method, "low": first.low, "high": first.high}
+        )
     if first.model_copy(update=floats) != second.model_copy(update=floats):
         return False
     if [s.name for s in first.slices] != [s.name for s in second.slices]:

@@ -30,7 +30,7 @@ class Comparison:
         places = tables.digits(e.low, e.high, e.value)
         return (
             f"{self.metric}: {self.first} - {self.second} = {e.value:+.{places}f} "
-            f"[{e.low:+.{places}f}, {e.high:+.{places}f}], p = {e.p:.2g}\n{self.verdict}"
+            f"[{e.low:+.{places}f}, {e.high:+.{places}f}], {_chance(e.p)}\n{self.verdict}"
         )
 
 
@@ -68,6 +68,11 @@ def compare(
     )
 
 
+def _chance(p: float) -> str:
+    """p in words: never 0."""
+    return f"p < {statistics.SMALLEST_P:g}" if p <= statistics.SMALLEST_P else f"p = {p:.2g}"
+
+
 def _verdict(
     names: Sequence[str],
     scores: Sequence[statistics.Scores],
@@ -76,7 +81,7 @@ def _verdict(
 ) -> str:
     seeds = " and ".join(f"{len(s.values)} seed{'s' * (len(s.values) > 1)}" for s in scores)
     if not estimate.low <= 0 <= estimate.high and estimate.p == estimate.p:
-        means = [tables.badness(float(s.values.mean()), best) for s in scores]
+        means = [tables.badness(float(s.weights @ s.values), best) for s in scores]
         better, worse = names if means[0] < means[1] else names[::-1]
         return f"{better} is better than {worse} (paired by unit, {seeds})"
     if estimate.p != estimate.p:
