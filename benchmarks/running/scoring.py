@@ -116,14 +116,14 @@ class Draws:
         members = np.split(order, np.cumsum(np.bincount(self.clusters))[:-1])
         return (np.concatenate([members[c] for c in chosen]) for chosen in drawn)
 
-    def counts(self, count: int) -> NDArray[np.int16]:
+    def counts(self, count: int) -> NDArray[np.int32]:
         """(count, units) how often each of the first resamples has each unit."""
         return self._counts[:count]
 
     @functools.cached_property
-    def _counts(self) -> NDArray[np.int16]:
+    def _counts(self) -> NDArray[np.int32]:
         drawn = self.first(RESAMPLES_RANKING)
-        return np.array([np.bincount(d, minlength=self.units).astype(np.int16) for d in drawn])
+        return np.array([np.bincount(d, minlength=self.units).astype(np.int32) for d in drawn])
 
 
 def _evaluate(
