@@ -18,16 +18,13 @@ from benchmarks.trust import opening
 from physbench.datasets import Split, Splits, take
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
-from physbench.leaderboard import statistics
 from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
-from physbench.leaderboard.statistics import Scores
 from physbench.tasks import Metric, Task
 
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
 KEPT = 30_000_000  # draws of units that are held in memory; more are drawn anew for each metric
 LEVEL = 0.95
-INTERVAL = "interval of Student's t with the units' skewness, within the metric's bounds"
 ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 
 
@@ -133,9 +130,9 @@ def _evaluate(
     values, interval = np.full(0, math.nan), None
     if draws and metric.interval is True and math.isfinite(value) and draws.independent > 1:
         values = _replicates(metric, test.targets, derived, draws, ranking=ranking)
-        scores = Scores(np.array([value]), values[None], draws.independent, metric.bounds)
-        found = statistics.row(scores)
-        interval = (found.low, found.high) if math.isfinite(found.low) else None
+        finite = values[np.isfinite(values)]
+        ends = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else None
+        interval = None if ends is None else (float(ends[0]), float(ends[1]))
     if draws and callable(metric.interval):
         interval = _own(metric, value, *metric.interval(test.targets, derived))
     return MetricPart(
@@ -167,7 +164,7 @@ def _own(metric: Metric, value: float, low: float, high: float) -> tuple[float, 
 
 def _method(metric: Metric, resamples: int, found: bool) -> str:
     if resamples:
-        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} {INTERVAL}"
+        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} percentile interval"
     if found and callable(metric.interval):
         return (metric.interval.__doc__ or "the metric's own").strip().partition("\n")[0]
     return "no interval"
@@ -309,15 +306,6 @@ def alike(first: MetricPart, second: MetricPart) -> bool:
         "slices": [],
         "replicates": None,
     }
-    if (
-        first.method != second.method
-        and "resamples" in first.method
-        and "resamples" in second.method
-    ):
-        # An interval of the first records is found anew by another method; the rest is not.
-        second = second.model_copy(
-            update={"method": first.method, "low": first.low, "high": first.high}
-        )
     if first.model_copy(update=floats) != second.model_copy(update=floats):
         return False
     if [s.name for s in first.slices] != [s.name for s in second.slices]:
