@@ -155,7 +155,9 @@ TASK = Task(
     datasets=(kob_andersen, botan_ka3d, bapst2020, glassbench),
     load=load,
     metrics=(
-        Metric(propensity.pearson, "1", "max", slices=propensity.pearson_slices),
+        Metric(
+            propensity.pearson, "1", "max", slices=propensity.pearson_slices, bounds=(-1.0, 1.0)
+        ),
         Metric(propensity.pearson_over_ceiling, "1", "max"),
         Metric(propensity.pooled_pearson, "1", "max"),
         Metric(propensity.spearman, "1", "max"),

@@ -302,7 +302,9 @@ TASK = Task(
     prepare=prepare,
     admit=admit,
     metrics=(
-        Metric(metrics.efficiency_dm, "1", "max", slices=metrics.efficiency_slices),
+        Metric(
+            metrics.efficiency_dm, "1", "max", slices=metrics.efficiency_slices, bounds=(0.0, 1.0)
+        ),
         Metric(metrics.fake_all, "1", "min"),
         Metric(metrics.trackml_score, "1", "max"),
         Metric(metrics.efficiency_perfect, "1", "max"),
