@@ -163,14 +163,21 @@ def speed(board: Board, references: Mapping[str, Reference] | None = None) -> Fi
     known = dict(references or {})
     rows = [r for r in board.rows if math.isfinite(r.score) and r.role != "failed"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.8))
+        figure = Figure(figsize=(10.0, 4.2))
         left, right = figure.subplots(1, 2, sharey=True)
         _speed(left, board, rows, known, lambda row: row.latency_ms)
         _speed(right, board, rows, known, _each)
         left.set_xlabel(f"one {board.unit} alone (ms)")
         right.set_xlabel(f"a {board.unit} among the test split (ms)")
         left.set_ylabel(f"{board.metric} ({_direction(board.best)})")
+        # Names beside the points would cover one another where rows are close.
+        names = "\n".join(f"{place}  {_short(row)}" for place, row in enumerate(rows, 1))
+        right.text(1.03, 1.0, names, transform=right.transAxes, va="top", fontsize=9)
     return figure
+
+
+def _short(row: Row) -> str:
+    return row.model.split(" ")[0]
 
 
 def _each(row: Row) -> float:
@@ -191,16 +198,18 @@ def _speed(
         [time(r) for r in line], [r.score for r in line], where="post", color="#000000", lw=0.9,
         zorder=1,
     )  # fmt: skip
-    for row in shown:
+    for place, row in enumerate(rows, 1):
+        if not math.isfinite(time(row)):
+            continue
         colour = COLOURS[_kind(row, known)]
         filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
         axes.plot(time(row), row.score, "o", color=colour, markerfacecolor=filled)
         axes.annotate(
-            row.model.split(" ")[0], (time(row), row.score), (4, 4), fontsize=7,
+            str(place), (time(row), row.score), (3, 4 + 8 * (place % 2)), fontsize=8,
             textcoords="offset points",
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.margins(0.25, 0.12)
+    axes.margins(0.08, 0.12)
 
 
 def front(board: Board) -> list[Row]:
