@@ -33,7 +33,7 @@ from physbench.datasets.jets import (
     top_tagging,
     with_classes,
 )
-from physbench.tasks import Metric, Task
+from physbench.tasks import Field, Metric, Task
 from physbench.tasks.metrics import flavour, flavour_figures, flavour_insight
 
 LARGEST_PT_LEAK = 0.02
@@ -161,6 +161,10 @@ TASK = Task(
   eprint = {2202.03772},
   archiveprefix = {arXiv}
 }""",
+    inputs=FlavourJets,
+    predicts=(
+        Field("log_probability", "(n, classes)", "float", "nats", "up to a constant of each jet"),
+    ),
     unit="jet",
     datasets=(flavour_jets, flavour_zenodo, jetclass, top_tagging, qg_jets),
     load=load,

@@ -71,13 +71,19 @@ def of(kind: str, name: str) -> Card:
 
 
 def extras(kind: str, name: str) -> tuple[str, ...]:
-    """Extras of this project that a module imports something of, here or in a function."""
+    """Extras of this project that a module, or machinery of its wing, imports something of."""
+    path = registry.path(kind, name)
+    machinery = [file for file in _origins(path).values() if file.stem.startswith("_")]
+    return tuple(sorted(set().union(*(_extras(file) for file in [path, *machinery]))))
+
+
+def _extras(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(_tree(registry.path(kind, name))):
+    for node in ast.walk(_tree(path)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         found |= {EXTRAS[n.split(".")[0]] for n in names if n.split(".")[0] in EXTRAS}
-    return tuple(sorted(found))
+    return found
 
 
 @functools.cache
@@ -131,7 +137,7 @@ def _task(base: Card) -> Card:
         predicts=tuple(
             Row(a[0], f"{a[1]} {a[2]}", a[3], a[4]) for a in _calls(call.get("predicts"), 5)
         ),
-        metrics=tuple(_metrics(call.get("metrics"), origins)),
+        metrics=tuple(_metrics(path, call.get("metrics"), origins)),
         units=units_of(base.name),
         models=models,
     )
@@ -157,18 +163,35 @@ def _calls(node: ast.expr | None, count: int) -> list[list[Any]]:
     return [[_literal(a) for a in call.args[:count]] for call in calls]
 
 
-def _metrics(node: ast.expr | None, origins: Mapping[str, Path]) -> list[Row]:
+def _metrics(path: Path, node: ast.expr | None, origins: Mapping[str, Path]) -> list[Row]:
     rows = []
     for call in node.elts if isinstance(node, ast.Tuple) else []:
         if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Attribute):
             function = call.args[0]
             home = function.value.id if isinstance(function.value, ast.Name) else ""
             text = _sentence(origins[home], function.attr) if home in origins else ""
-            keywords = {k.arg: _literal(k.value) for k in call.keywords}
-            unit = keywords.get("unit") or (_literal(call.args[1]) if len(call.args) > 1 else "")
-            best = keywords.get("best") or (_literal(call.args[2]) if len(call.args) > 2 else "")
+            unit, best = (
+                _argument(call, place, name) or _argument(_made_by(path, call), place, name)
+                for place, name in ((1, "unit"), (2, "best"))
+            )
             rows.append(Row(function.attr, f"best: {best}", str(unit), text))
     return rows
+
+
+def _argument(call: ast.Call | None, place: int, name: str) -> Any:
+    """A literal argument by name or place; None where there is none."""
+    if call is None:
+        return None
+    keywords = {k.arg: _literal(k.value) for k in call.keywords}
+    return keywords.get(name) or (_literal(call.args[place]) if len(call.args) > place else None)
+
+
+def _made_by(path: Path, call: ast.Call) -> ast.Call | None:
+    """The `Metric(...)` inside the file's own function that a call names."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    bodies = [n for n in _tree(path).body if isinstance(n, ast.FunctionDef) and n.name == name]
+    calls = [part for body in bodies for part in ast.walk(body) if isinstance(part, ast.Call)]
+    return next((c for c in calls if ast.unparse(c.func) == "Metric"), None)
 
 
 def _sentence(path: Path, function: str) -> str:

@@ -151,9 +151,15 @@ def _evaluate(
 
 
 def _own(value: float, low: float, high: float) -> tuple[float, float] | None:
-    """A metric's own interval, with its value in it; None where one of them is not finite."""
+    """A metric's own interval, with its value in it; None where one of them is not finite.
+
+    A value further outside than the interval is wide is no matter of skewness or rounding: such an
+    interval is left as it is, and no record takes it.
+    """
     if not all(math.isfinite(number) for number in (value, low, high)):
         return None
+    if max(low - value, value - high) > high - low:
+        return float(low), float(high)
     return float(min(low, value)), float(max(high, value))
 
 

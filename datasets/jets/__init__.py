@@ -269,7 +269,9 @@ class FlavourJets(_Columns, Described):
         "(n, slots, any)", "1", "further inputs of each track that a dataset has, such as "
         "particle types", default=None,
     )  # fmt: skip
-    classes: tuple[str, ...] = ("b", "c", "uds", "g")
+    classes: tuple[str, ...] = described(
+        "(classes,)", "", "what a jet may be", default=("b", "c", "uds", "g")
+    )
 
     def __post_init__(self) -> None:
         shape = self.tracks.shape

@@ -158,6 +158,7 @@ DATASET = Dataset(
     licence="unknown: see the archive",
     citation="""@misc{FlavourTagging:2024,
   title = {Dataset for flavour tagging R\\&D},
+  howpublished = {Zenodo},
   year = {2024},
   doi = {10.5281/zenodo.13350327}
 }""",

@@ -161,9 +161,9 @@ def speed(board: Board, references: Mapping[str, Reference] | None = None) -> Fi
     beat. The lines join the Pareto fronts of the rows that are ranked.
     """
     known = dict(references or {})
-    rows = [r for r in board.rows if math.isfinite(r.score) and r.role != "failed"]
+    rows = [r for r in _drawn(board.rows, known) if r.role != "failed"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.0, 4.2))
+        figure = Figure(figsize=(10.0, max(4.2, 0.22 * len(rows))))
         left, right = figure.subplots(1, 2, sharey=True)
         _speed(left, board, rows, known, lambda row: row.latency_ms)
         _speed(right, board, rows, known, _each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -56,5 +57,5 @@ def test_the_study_of_track_parameters_covers_inputs_targets_losses_and_cuts() -
     assert len(study) == 3 * 3 * 2 + 1 + 4
     load = registry.load("task", "track_parameters").object.load
     for protocol, settings in study.values():
-        assert set(protocol) <= set(load.__kwdefaults__)
+        assert set(protocol) <= set(inspect.signature(load).parameters)
         assert set(settings) <= {"loss"}
