@@ -171,7 +171,7 @@ def _metrics(path: Path, node: ast.expr | None, origins: Mapping[str, Path]) -> 
             home = function.value.id if isinstance(function.value, ast.Name) else ""
             text = _sentence(origins[home], function.attr) if home in origins else ""
             unit, best = (
-                _argument(call, place, name) or _argument(_made_by(path, call), place, name)
+                _argument(_made_by(path, call), place, name) or _argument(call, place, name)
                 for place, name in ((1, "unit"), (2, "best"))
             )
             rows.append(Row(function.attr, f"best: {best}", str(unit), text))
