@@ -1,19 +1,22 @@
-"""What is printed after a run: the score beside the references of its board."""
+"""What is printed after a run: each seed, their mean and what it means, the board's references."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
 from benchmarks import registry
 from benchmarks.reports import boards
 from benchmarks.running.stages import Done
-from physbench.leaderboard.board import Board, Row, shown
+from physbench.leaderboard import board as tables
+from physbench.leaderboard import statistics
+from physbench.leaderboard.board import Board, Row, badness, shown
 from physbench.leaderboard.record import Failure, Record
 
 
 def after_run(found: Sequence[Done], runs: str | os.PathLike[str] | None = None) -> str:
-    """A short table: each seed, then the board's oracle, best, classical and trivial rows."""
+    """A short table: each seed, the mean of its row in words, and the rows of the board."""
     lines = [f"{'seed':>5}  {'status':14s} {'score [95 %]':34s} record"]
     for done in found:
         record, path = done.record, done.path or "(could not be written)"
@@ -22,9 +25,57 @@ def after_run(found: Sequence[Done], runs: str | os.PathLike[str] | None = None)
             lines += _why(record.failure)
     board = _board_of(found[-1].record, runs)
     if board is not None:
+        lines += meaning(board, [done.record.id[:12] for done in found])
         lines += ["", f"{board.task} on {board.dataset}, {board.metric} ({board.best} is best):"]
         lines += [_reference(row) for row in board.rows]
     return "\n".join(lines)
+
+
+def meaning(board: Board, ids: Sequence[str]) -> list[str]:
+    """The mean of the row that holds the records `ids`, and where it stands, in words."""
+    own = next((row for row in board.rows if set(row.records) & set(ids)), None)
+    if own is None or not own.seeds:
+        return []
+    lines = ["", f"mean over {own.seeds} seed{'s' * (own.seeds > 1)}: {shown(own)}"]
+    lines += _share(board, own)
+    others = [row for row in board.rows if row.role == "ranked" and row is not own]
+    if others:
+        lines.append(_against("the best other row", others[0], own, board.best))
+    classical = [row for row in others if _role(row) == "classical"]
+    if classical and classical[0] is not others[0]:
+        lines.append(_against("the best classical row", classical[0], own, board.best))
+    return lines
+
+
+def _share(board: Board, own: Row) -> list[str]:
+    """How much of the way from the best floor to the best oracle the row has gone."""
+    floors = [row for row in board.rows if _role(row) == "floor" and math.isfinite(row.score)]
+    roofs = [row for row in board.rows if row.role == "oracle" and math.isfinite(row.score)]
+    if not floors or not roofs or own in (*floors, *roofs):
+        return []
+    floor, roof = (
+        min(rows, key=lambda r: badness(r.score, board.best)) for rows in (floors, roofs)
+    )
+    low, high, here = (badness(row.score, board.best) for row in (floor, roof, own))
+    if low == high:
+        return []
+    share = (low - here) / (low - high)
+    return [f"closes {share:.0%} of the gap between {floor.model} and {roof.model}"]
+
+
+def _against(what: str, other: Row, own: Row, best: str) -> str:
+    estimate = statistics.difference(own.scores, other.scores)
+    better = badness(own.score, best) < badness(other.score, best)
+    clear = estimate.p == estimate.p and not estimate.low <= 0 <= estimate.high
+    return (
+        f"{abs(estimate.value):.3g} {'above' if better else 'below'} {what} ({other.model}), "
+        f"{'significant' if clear else 'not significant'}"
+    )
+
+
+def _role(row: Row) -> str:
+    name = row.model.split(" ")[0]
+    return registry.role(name) if name in registry.names("model") else row.role
 
 
 def _why(failure: Failure) -> list[str]:
@@ -52,6 +103,6 @@ def _board_of(record: Record, runs: str | os.PathLike[str] | None) -> Board | No
     same = [
         b
         for b in boards.board(record.task.name, runs=runs)
-        if b.dataset == record.dataset.name and b.split == record.task.split
+        if b.dataset == record.dataset.name and b.split == tables.split(record)
     ]
     return same[0] if same else None
