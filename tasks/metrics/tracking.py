@@ -11,13 +11,11 @@ Targets are sequences of `EventTruth`; predictions are sequences of mappings wit
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +29,7 @@ from physbench.datasets.hits import (
     sequential_edges,
 )
 
-Predictions = Sequence[Mapping[str, NDArray[Any]]]
+Prediction = Mapping[str, NDArray[Any]]
 Targets = Sequence[EventTruth]
 Bools = NDArray[np.bool_]
 
@@ -39,34 +37,6 @@ HITS_MIN = 3
 PT_BINS = (0.9, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, math.inf)
 ETA_BINS = tuple(np.arange(-4.0, 4.01, 0.5).tolist())
 THRESHOLD = 0.5
-
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-def remember(function: Callable[[Key], Value]) -> Callable[[Key], Value]:
-    """Keep `function(key)` while `key` lives; keys compare by identity.
-
-    The bootstrap scores the same events a thousand times. The arrays of a key are read-only from
-    then on, so that what is kept stays true. The value must not refer to its key, or neither is
-    ever freed.
-    """
-    values: weakref.WeakKeyDictionary[Key, Value] = weakref.WeakKeyDictionary()
-
-    @functools.wraps(function)
-    def remembered(key: Key) -> Value:
-        if key not in values:
-            for array in vars(key).values():
-                if isinstance(array, np.ndarray):
-                    array.setflags(write=False)
-            values[key] = function(key)
-        return values[key]
-
-    return remembered
-
-
-selection = remember(selected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +65,6 @@ class Grouped:
     scored: bool
 
 
-@remember
 def grouped(truth: EventTruth) -> Grouped:
     """Sort the hits of an event by particle."""
     order = _argsort(truth.particle_id)
@@ -164,29 +133,57 @@ class Matches:
         """All hits of the majority particle and no other."""
         return np.asarray((self.shared == self.size) & (self.shared == self.total))
 
-    def found(self, truth: EventTruth, good: Bools) -> Bools:
-        """Selected particles that are the majority of a valid track among `good` ones."""
-        return selection(truth) & np.isin(truth.particles, self.majority[good & self.valid])
+    def found(self, truth: EventTruth, chosen: Bools, good: Bools) -> Bools:
+        """`chosen` particles that are the majority of a valid track among `good` ones."""
+        return chosen & np.isin(truth.particles, self.majority[good & self.valid])
 
 
-# Of each event: labels, their matches and counts. Another model's labels replace them.
-_matched: weakref.WeakKeyDictionary[EventTruth, tuple[Any, Matches]] = weakref.WeakKeyDictionary()
-_counted: weakref.WeakKeyDictionary[Matches, Mapping[str, float]] = weakref.WeakKeyDictionary()
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """One event with its tracks matched to its particles: what every metric needs.
+
+    Attributes
+    ----------
+    prediction:
+        As it was given, with `labels` and perhaps `edges` and `scores`.
+    matches:
+        The tracks against the particles.
+    chosen:
+        Which particles are selected, shape (particles,).
+    counts:
+        What the metrics sum over events, by name.
+    """
+
+    prediction: Prediction
+    matches: Matches
+    chosen: Bools
+    counts: Mapping[str, float]
+
+
+Predictions = Sequence[Prediction | Matched]
+
+
+def derive(targets: Targets, predictions: Predictions) -> list[Matched]:
+    """Each event matched once, for all metrics; what is matched already passes as it is."""
+    return [
+        p if isinstance(p, Matched) else _matched(truth, p)
+        for truth, p in zip(targets, predictions, strict=True)
+    ]
+
+
+def _matched(truth: EventTruth, prediction: Prediction) -> Matched:
+    matches, chosen = match(truth, prediction["labels"]), selected(truth)
+    return Matched(prediction, matches, chosen, count(truth, chosen, matches))
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
-    """Match the tracks of one event to its particles; remembered while the labels are equal.
+    """Match the tracks of one event to its particles.
 
     Raises ValueError when there is not one label a hit.
     """
-    known = _matched.get(truth)
-    if known is not None and np.array_equal(known[0], labels):
-        return known[1]
     if len(labels) != len(truth):
         raise ValueError(f"labels: got {len(labels)} for {len(truth)} hits; one a hit is needed")
-    found = _match(grouped(truth), np.asarray(labels))
-    _matched[truth] = np.array(labels), found
-    return found
+    return _match(grouped(truth), np.asarray(labels))
 
 
 def _match(truth: Grouped, labels: NDArray[Any]) -> Matches:
@@ -242,21 +239,15 @@ def _sums(values: NDArray[Any], starts: Integers) -> NDArray[Any]:
     return np.add.reduceat(values, starts) if len(starts) else values[:0]
 
 
-def count(truth: EventTruth, m: Matches) -> Mapping[str, float]:
-    """What the metrics sum over events, by name."""
-    if m not in _counted:
-        _counted[m] = _count(truth, m)
-    return _counted[m]
-
-
-def _count(truth: EventTruth, m: Matches) -> Mapping[str, float]:
-    clean = m.valid & np.isin(m.majority, truth.particles[selection(truth)])
+def count(truth: EventTruth, chosen: Bools, m: Matches) -> Mapping[str, float]:
+    """What the metrics sum over events, by name; `chosen` are the selected particles."""
+    clean = m.valid & np.isin(m.majority, truth.particles[chosen])
     pure = m.valid & m.pure
     masks = {
-        "selected": selection(truth),
-        "found_dm": m.found(truth, m.double),
-        "found_lhc": m.found(truth, m.lhc),
-        "found_perfect": m.found(truth, m.perfect),
+        "selected": chosen,
+        "found_dm": m.found(truth, chosen, m.double),
+        "found_lhc": m.found(truth, chosen, m.lhc),
+        "found_perfect": m.found(truth, chosen, m.perfect),
         "valid": m.valid,
         "fake": m.valid & ~m.double,
         "clean": clean,
@@ -266,11 +257,6 @@ def _count(truth: EventTruth, m: Matches) -> Mapping[str, float]:
     }
     counts = {name: int(mask.sum()) for name, mask in masks.items()}
     return counts | {"pure_particles": len(np.unique(m.majority[pure]))}
-
-
-def _counts(targets: Targets, predictions: Predictions) -> list[Mapping[str, float]]:
-    pairs = zip(targets, predictions, strict=True)
-    return [count(truth, match(truth, p["labels"])) for truth, p in pairs]
 
 
 def event_score(m: Matches) -> float:
@@ -290,8 +276,34 @@ def ratio(numerator: float, denominator: float) -> float:
 
 def _share(targets: Targets, predictions: Predictions, part: str, whole: str) -> float:
     """Pooled count `part` over pooled count `whole`."""
-    counts = _counts(targets, predictions)
+    counts = [m.counts for m in derive(targets, predictions)]
     return ratio(sum(c[part] for c in counts), sum(c[whole] for c in counts))
+
+
+def resampled(
+    part: str, whole: str, *, minus: str = "", inverse: bool = False
+) -> Callable[[Targets, Predictions, NDArray[Any]], Floats]:
+    """The fast bootstrap of a ratio of counts: sums over events weighted by how often each was
+    drawn, (part - minus)/whole, or one minus it; see `Metric.replicates`."""
+
+    def replicates(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
+        events = derive(targets, predictions)
+        table = np.array([[m.counts.get(n, 0) for n in (part, minus, whole)] for m in events])
+        top, less, below = (drawn @ table.reshape(-1, 3)).astype(float).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(below > 0, (top - less) / below, math.nan)
+        return 1.0 - share if inverse else share
+
+    return replicates
+
+
+def resampled_score(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
+    """The fast bootstrap of `trackml_score`."""
+    scores = np.array([event_score(m.matches) for m in derive(targets, predictions)])
+    defined = np.isfinite(scores)
+    weight = drawn[:, defined].sum(1).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0, drawn[:, defined] @ scores[defined] / weight, math.nan)
 
 
 def efficiency_dm(targets: Targets, predictions: Predictions) -> float:
@@ -343,7 +355,7 @@ def duplicate_rate(targets: Targets, predictions: Predictions) -> float:
 
     Matched: at least three hits, purity > 1/2, not noise. Particles are counted per event.
     """
-    counts = _counts(targets, predictions)
+    counts = [m.counts for m in derive(targets, predictions)]
     tracks = sum(c["pure"] for c in counts)
     return ratio(tracks - sum(c["pure_particles"] for c in counts), tracks)
 
@@ -356,8 +368,7 @@ def trackml_score(targets: Targets, predictions: Predictions) -> float:
     track there and here they cannot score. An event without any scored particle has no score.
     Source: LAL/trackml-library, `score.py`.
     """
-    pairs = zip(targets, predictions, strict=True)
-    scores = [event_score(match(truth, p["labels"])) for truth, p in pairs]
+    scores = [event_score(m.matches) for m in derive(targets, predictions)]
     defined = [score for score in scores if not math.isnan(score)]
     return sum(defined) / len(defined) if defined else math.nan
 
@@ -373,9 +384,9 @@ def efficiency_slices(targets: Targets, predictions: Predictions) -> dict[str, f
 def efficiency_counts(targets: Targets, predictions: Predictions) -> dict[str, tuple[int, int]]:
     """(Found, all) selected particles by bin: `pt 0.9 to 1.2`, ..."""
     passed, values = [], {"pt": [np.zeros(0)], "eta": [np.zeros(0)]}
-    for truth, prediction in zip(targets, predictions, strict=True):
-        m, chosen = match(truth, prediction["labels"]), selection(truth)
-        passed.append(m.found(truth, m.double)[chosen])
+    for truth, event in zip(targets, derive(targets, predictions), strict=True):
+        m, chosen = event.matches, event.chosen
+        passed.append(m.found(truth, chosen, m.double)[chosen])
         values["pt"].append(truth.pt[chosen])
         values["eta"].append(truth.eta[chosen])
     found = np.concatenate([np.zeros(0, dtype=bool), *passed])
@@ -420,10 +431,14 @@ def clopper_pearson(passed: int, total: int, level: float = 0.6827) -> tuple[flo
 # --- edges -------------------------------------------------------------------------------------
 
 
+def _given(prediction: Prediction | Matched) -> Prediction:
+    return prediction.prediction if isinstance(prediction, Matched) else prediction
+
+
 def _pooled_edges(targets: Targets, predictions: Predictions) -> tuple[Bools, Floats]:
     """Labels and scores of all stored edges of all events."""
     labels, scores = [np.zeros(0, dtype=bool)], [np.zeros(0)]
-    for truth, prediction in zip(targets, predictions, strict=True):
+    for truth, prediction in zip(targets, map(_given, predictions), strict=True):
         if "edges" in prediction:
             labels.append(edge_labels(truth, prediction["edges"]))
             scores.append(np.asarray(prediction["scores"], dtype=np.float64))
@@ -487,7 +502,7 @@ def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> C
     if edges is None or not len(edges):
         return None
     wanted = sequential_edges(truth)
-    chosen = truth.particles[selection(truth)]
+    chosen = truth.particles[selected(truth)]
     wanted = wanted[np.isin(truth.particle_id[wanted[:, 0]], chosen)]
     n = len(truth)
     key = np.sort(edges.astype(np.int64), axis=1) @ np.array([n, 1])
@@ -503,7 +518,7 @@ def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> C
 
 
 def _constructions(targets: Targets, predictions: Predictions) -> list[Construction]:
-    pairs = zip(targets, predictions, strict=True)
+    pairs = zip(targets, map(_given, predictions), strict=True)
     return [c for t, p in pairs if (c := construction(t, p)) is not None]
 
 
