@@ -351,6 +351,8 @@ def test_fast_bootstraps_are_the_slow_ones(metric: Metric) -> None:
         targets.append(truth_of(particle, np.where(particle > 0, 1 / 60, 0.0)))
         wrong = random.random(60) < share
         noise = np.where(wrong, random.integers(0, 8, 60), particle)
+        if share == 0.3:  # a particle in two tracks
+            noise[np.flatnonzero(particle == 1)[::2]] = 20
         predictions.append({"labels": noise - 1})
     derived = metrics.derive(targets, predictions)
     draws = [random.integers(0, 5, 5) for _ in range(20)]
