@@ -41,6 +41,8 @@ def load(
     temperature: float = 0.0,
     train_temperature: float = 0.0,
     folder: str = "",
+    published_split: bool = False,
+    fold: int = 0,
 ) -> Splits:
     """Splits of a dataset.
 
@@ -53,10 +55,15 @@ def load(
         matrix. Nothing is trained again and no scale is adapted at the test temperature.
     folder:
         A sample that was generated or placed there.
+    published_split:
+        Test on configurations 401 to 405 of `botan_ka3d`, as its paper does, not on a fold.
+    fold:
+        Which of the folds of `botan_ka3d`; the harness gives it, from the seed.
     """
-    test = _sample(dataset, temperature, folder)
+    options = _options(dataset, folder, published_split, fold)
+    test = _sample(dataset, temperature, options)
     other = train_temperature not in (0.0, temperature)
-    train = _sample(dataset, train_temperature, folder) if other else test
+    train = _sample(dataset, train_temperature, options) if other else test
     files = {**train.files, **test.files}
     parts = _split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST)
     # Bapst et al. publish one test file outside their archive: enough for published weights.
@@ -64,10 +71,19 @@ def load(
     return Splits(*parts, files, test_only=alone)
 
 
-def _sample(dataset: Dataset, temperature: float, folder: str) -> Sample:
+def _options(dataset: Dataset, folder: str, published_split: bool, fold: int) -> dict[str, Any]:
+    """Keywords of the dataset's own load."""
     options: dict[str, Any] = {"folder": folder} if folder else {}
+    if dataset is botan_ka3d.DATASET:
+        return options | {"fold": fold, "published_split": published_split}
+    if published_split:
+        raise ValueError("published_split is a variant of botan_ka3d alone")
+    return options
+
+
+def _sample(dataset: Dataset, temperature: float, options: dict[str, Any]) -> Sample:
     if temperature:
-        options["temperature"] = temperature
+        options = options | {"temperature": temperature}
     try:
         found: Sample = dataset.load(**options)
     except TypeError as error:
@@ -152,7 +168,8 @@ TASK = Task(
         ),
     ),
     unit="configuration",
-    datasets=(kob_andersen, botan_ka3d, bapst2020, glassbench),
+    datasets=(botan_ka3d, kob_andersen, bapst2020, glassbench),
+    folds={"botan_ka3d": botan_ka3d.FOLDS},
     load=load,
     metrics=(
         Metric(

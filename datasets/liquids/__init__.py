@@ -135,6 +135,11 @@ class Mobility:
         (t, n) float32: standard deviation of that length over trajectories (n - 1), or None.
     trajectories:
         How many trajectories the mean is over.
+    lengths:
+        (M, t, n) float32: the length of the displacement in each trajectory, or None.
+    bonds, bond_change:
+        (m, 2) int64 and (m,) float32: pairs of particles that are close at time zero, and the mean
+        change of their distance at tau_alpha; None where the dataset has none.
     labels:
         Names of the targets; default `t=` and the time. Data indexed by something else than time
         (Bapst: the scattering function) have names of their own.
@@ -153,6 +158,9 @@ class Mobility:
     positions: Floats | None = None
     box: NDArray[np.float64] | None = None
     labels: tuple[str, ...] = ()
+    lengths: Floats | None = None
+    bonds: NDArray[np.int64] | None = None
+    bond_change: Floats | None = None
 
     def __post_init__(self) -> None:
         if not self.labels:

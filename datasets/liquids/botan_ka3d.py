@@ -1,5 +1,10 @@
 """Kob-Andersen 3D of BOTAN (Shiba et al. 2023), the trajectories of GlassBench's 3D part.
 
+Embedded are the fifteen configurations at T = 0.44 that the authors' repository holds (1 to 10 and
+401 to 405), 4,096 particles each, 32 trajectories at tau_alpha, with inherent positions that were
+made for this sample. Fold s tests on three of them, validates on two, trains on ten; five folds
+test each once. More configurations, times and temperatures are read from the official files.
+
 Official files `isoconfig_N4096T{T}_{i}_tc{kk}.npz`: types (4096,) 0 = A, 1 = B, initial_positions
 (4096, 3) and positions (M, 4096, 3), unwrapped, of M trajectories at the kk-th time of the grid.
 Box 15.05658 = (4096/1.2)^(1/3). Configurations 1 to 400 are for training (the last tenth of those
@@ -20,8 +25,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from physbench.datasets import Dataset
+from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
 from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
 from physbench.datasets.liquids._published import (
@@ -42,18 +48,28 @@ QUENCHED = ("inherent_displacements", "energy_thermal", "energy_inherent")
 KEYS = ("types", "initial_positions", "positions")
 NAME = re.compile(r"isoconfig_N(\d+)T([\d.]+)_(\d+)_tc(\d+)\.npz")
 
+FOLDS = 5
+REACH = 2.0  # of the pairs whose change of distance is kept
+
 Files = dict[int, dict[int, Path]]  # configuration -> place in the time grid -> file
 Arrays = dict[str, NDArray[Any]]
 
 
-def load(*, temperature: float = 0.44, folder: str = "") -> Sample:
-    """All configurations of a temperature that are on this machine.
+def load(
+    *, temperature: float = 0.44, folder: str = "", fold: int = 0, published_split: bool = False
+) -> Sample:
+    """The embedded configurations; from `folder`, or at another temperature, the official files.
+
+    `fold` says which of the embedded configurations are for testing (`rotated`); with
+    `published_split` these are 401 to 405, as in the paper, and 9 and 10 are for validation.
 
     Raises ValueError for an unknown temperature, FileNotFoundError when there is no file of it,
     and DataError for a file that is not as published.
     """
     if temperature not in GRID:
         raise ValueError(f"temperature must be one of {sorted(GRID)}; got {temperature}")
+    if temperature == EMBEDDED and not folder:
+        return embedded(fold, published_split=published_split)
     base = Path(folder) if folder else store.folder("botan_ka3d", DATASET)
     files = find(base, temperature)
     grid = dict(enumerate(GRID[temperature], start=1))
@@ -73,6 +89,77 @@ def load(*, temperature: float = 0.44, folder: str = "") -> Sample:
         [f"T{temperature:.2f}-configuration{number:04d}" for number in numbers],
         digests | {path.name: store.digest(path) for path in extra},
     )
+
+
+def embedded(fold: int, *, published_split: bool = False) -> Sample:
+    """The fifteen embedded configurations with the split of a fold."""
+    path = store.frozen(FROZEN.name, FROZEN.sha256)
+    arrays = store.load_arrays(path, *EMBEDDED_KEYS)
+    numbers = arrays["config_ids"].tolist()
+    ends = np.cumsum(arrays["bonds"])
+    parts = [slice(end - count, end) for end, count in zip(ends, arrays["bonds"], strict=True)]
+    found = [_embedded(arrays, row, part) for row, part in enumerate(parts)]
+    return Sample(
+        [configuration for configuration, _ in found],
+        [mobility for _, mobility in found],
+        split(numbers) if published_split else rotated(len(numbers), fold),
+        [f"T{EMBEDDED:.2f}-configuration{number:04d}" for number in numbers],
+        {FROZEN.name: FROZEN.sha256},
+    )
+
+
+def _embedded(arrays: Arrays, row: int, part: slice) -> tuple[Configuration, Mobility]:
+    types, box = arrays["types"].astype(np.int64), arrays["box"]
+    start = arrays["initial_positions"][row]
+    lengths = arrays["lengths"][row].astype(np.float64)[:, None]
+    thermal = wrapped(start, box)
+    configuration = Configuration(
+        types=types,
+        box=box,
+        temperature=EMBEDDED,
+        thermal=thermal,
+        inherent=wrapped(start.astype(np.float64) + arrays["inherent_displacements"][row], box),
+    )
+    return configuration, Mobility(
+        types=types.copy(),
+        times=np.array([TAU_ALPHA[EMBEDDED]]),
+        alpha=0,
+        propensity=lengths.mean(0).astype(np.float32),
+        halves=np.stack([lengths[k::2].mean(0) for k in (0, 1)]).astype(np.float32),
+        spread=lengths.std(0, ddof=1).astype(np.float32),
+        trajectories=len(lengths),
+        positions=thermal.copy(),
+        box=box.copy(),
+        lengths=lengths.astype(np.float32),
+        bonds=close_pairs(thermal, box, REACH),
+        bond_change=arrays["bond_change"][part].astype(np.float32),
+    )
+
+
+def close_pairs(positions: NDArray[Any], box: NDArray[Any], reach: float) -> NDArray[np.int64]:
+    """(m, 2) pairs closer than `reach` through the boundary; the first is below the second."""
+    place = positions.astype(np.float64)
+    found = cKDTree(place, boxsize=box).query_pairs(reach, output_type="ndarray")
+    vector = place[found[:, 1]] - place[found[:, 0]]
+    vector -= box * np.rint(vector / box)
+    found = np.sort(found[np.linalg.norm(vector, axis=1) < reach], axis=1)
+    return np.asarray(found[np.lexsort(found.T[::-1])], np.int64)
+
+
+def rotated(count: int, fold: int) -> NDArray[np.int64]:
+    """0, 1, 2 for each of 15 configurations: the five folds test each of them once.
+
+    The configurations of the published training and test parts are spread over all folds.
+
+    >>> rotated(15, 0).tolist()
+    [2, 1, 0, 0, 0, 2, 0, 1, 0, 0, 2, 0, 0, 0, 0]
+    """
+    if not 0 <= fold < FOLDS:
+        raise ValueError(f"fold must be 0 to {FOLDS - 1}; got {fold}")
+    part = np.zeros(count, dtype=np.int64)
+    part[fold::FOLDS] = 2
+    part[[(fold + 1) % FOLDS, (fold + 2) % FOLDS + FOLDS]] = 1
+    return part
 
 
 def find(base: Path, temperature: float) -> Files:
@@ -185,10 +272,21 @@ def _quenched(base: Path) -> tuple[dict[int, Arrays], list[Path]]:
     return found, paths
 
 
+EMBEDDED = 0.44
+FROZEN = File(
+    "botan_ka3d.npz",
+    "8a832046cbfccbe45cab1e5c2e1eb898ee34e1e6edaf5711ffaf854f0c1db2c2",
+    6_642_299,
+)
+EMBEDDED_KEYS = (
+    *("config_ids", "initial_positions", "types", "lengths", "inherent_displacements", "box"),
+    *("bonds", "bond_change"),
+)
+
 DATASET = Dataset(
-    summary="Kob-Andersen 3D isoconfigurational trajectories of BOTAN, four temperatures",
-    version="1",
-    licence="Apache-2.0 (the repository's; the files have none of their own)",
+    summary="Kob-Andersen 3D isoconfigurational trajectories of BOTAN (real data)",
+    version="2",
+    licence="Apache-2.0; modified, see botan_ka3d.NOTICE.txt and botan_ka3d.LICENSE.txt",
     citation="""@article{Shiba:2023botan,
   author = {Shiba, Hayato and Hanai, Masatoshi and Suzumura, Toyotaro and Shimokawabe, Takashi},
   title = {{BOTAN}: BOnd TArgeting Network for prediction of slow glassy dynamics by machine
@@ -199,8 +297,11 @@ DATASET = Dataset(
   year = {2023},
   doi = {10.1063/5.0129791}
 }""",
-    source="github.com/h3-Open-BDEC/pyg_botan: folder small_data, or the archive of 58 GB that "
-    "its README names. Put the isoconfig_*.npz files below $PHYSBENCH_DATA/botan_ka3d",
+    source="github.com/h3-Open-BDEC/pyg_botan, commit 6da560c: small_data/T0.44 is embedded; for "
+    "other temperatures and times the archive of 58 GB that its README names. Put the "
+    "isoconfig_*.npz files below $PHYSBENCH_DATA/botan_ka3d",
     load=load,
+    files=(FROZEN,),
+    embedded=True,
     folders=("botan_ka3d", "glass/original/botan_ka3d", "original/botan_ka3d"),
 )

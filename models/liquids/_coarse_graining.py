@@ -10,7 +10,8 @@ from scipy.spatial import Voronoi
 
 from physbench.datasets.liquids import A, B, Configuration, wrapped
 from physbench.models.liquids._neighbours import pairs
-from physbench.models.liquids._structure import potential_energy, remembered
+from physbench.models.liquids._potential import potential_energy
+from physbench.models.liquids._remembered import remembered
 
 Array = NDArray[np.float64]
 

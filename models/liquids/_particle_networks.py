@@ -18,7 +18,7 @@ from physbench.models import Context
 from physbench.models.common import training, variants
 from physbench.models.common.training import HERE
 from physbench.models.liquids._neighbours import pairs
-from physbench.models.liquids._structure import potential_energy
+from physbench.models.liquids._potential import potential_energy
 
 
 class Graph(NamedTuple):

@@ -6,9 +6,7 @@ particles, and wrapping across the boundary. Lengths in sigma_AA.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,13 @@ from scipy.sparse import csr_array, eye_array
 
 from physbench.datasets.liquids import A, B, Configuration
 from physbench.models.liquids._neighbours import Pairs, pairs
+from physbench.models.liquids._remembered import remembered
 
 Array = NDArray[np.float64]
 
 TAIL = 4.0  # widths beyond which a Gaussian counts as zero: it is 3e-4 there
 FAR_TAIL = 6.0  # the same where a mean is formed with the Gaussians as weights: 1.5e-8
 BLOCK = 256  # particles at a time where a table over neighbours is made
-REMEMBERED = 600
 
 # Widths, sign and exponent of the angular functions: the 22 triples in use for softness.
 TRIPLES = (
@@ -32,37 +30,6 @@ TRIPLES = (
     *((1.648, 1, zeta) for zeta in (1, 2)),
     *((xi, 1, zeta) for xi in (1.204, 0.933, 0.695) for zeta in (1, 2, 4, 16)),
 )
-EPSILON = {(A, A): 1.0, (A, B): 1.5, (B, B): 0.5}
-SIGMA = {(A, A): 1.0, (A, B): 0.8, (B, B): 0.88}
-LJ_CUTOFF = 2.5  # in units of sigma of the pair
-
-
-def remembered(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Keeps results by the content of the configuration, the structure's name and the settings.
-
-    In memory, the latest `REMEMBERED` ones: seeds and models of one run share them.
-    """
-    store: dict[str, Array] = {}
-
-    @functools.wraps(function)
-    def wrapper(configuration: Configuration, structure: str, **settings: Any) -> Array:
-        content = hashlib.sha256(repr((structure, sorted(settings.items()))).encode())
-        for part in (
-            configuration.types,
-            configuration.box,
-            configuration.positions(structure),
-            configuration.inherent_energy,
-            configuration.energy,
-        ):
-            content.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
-        key = content.hexdigest()
-        if key not in store:
-            if len(store) >= REMEMBERED:
-                store.pop(next(iter(store)))
-            store[key] = function(configuration, structure, **settings)
-        return store[key]
-
-    return wrapper
 
 
 def species(configuration: Configuration) -> list[int]:
@@ -288,27 +255,3 @@ def recursive(
     for _ in range(generations):
         found.append(np.asarray(average @ found[-1]))
     return np.concatenate(found, axis=1)
-
-
-@remembered
-def potential_energy(configuration: Configuration, structure: str) -> Array:
-    """Half of the pair energies of each particle, value and force shifted to zero at 2.5 sigma.
-
-    V = 4 eps [(s/r)^12 - (s/r)^6 - c0 - (r/s - 2.5) c1], c0 = 2.5^-12 - 2.5^-6 and
-    c1 = -12 x 2.5^-13 + 6 x 2.5^-7 (Kob and Andersen's parameters; Shiba et al. 2023). (n,)
-    """
-    species(configuration)
-    near = pairs(configuration, structure, LJ_CUTOFF)
-    low = np.minimum(configuration.types[near.centre], configuration.types[near.other])
-    high = np.maximum(configuration.types[near.centre], configuration.types[near.other])
-    epsilon, sigma = np.empty(len(low)), np.empty(len(low))
-    for pair in EPSILON:
-        chosen = (low == pair[0]) & (high == pair[1])
-        epsilon[chosen], sigma[chosen] = EPSILON[pair], SIGMA[pair]
-    x = near.distance / sigma
-    c0 = LJ_CUTOFF**-12 - LJ_CUTOFF**-6
-    c1 = -12 * LJ_CUTOFF**-13 + 6 * LJ_CUTOFF**-7
-    energy = 4 * epsilon * (x**-12 - x**-6 - c0 - (x - LJ_CUTOFF) * c1) * (x < LJ_CUTOFF)
-    return np.asarray(
-        np.bincount(near.centre, energy / 2, minlength=len(configuration)), np.float64
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from physbench.datasets.liquids import Configuration
 from physbench.models import Model
 from physbench.models.liquids._order_parameters import OrderParameter, coarse_grained, fit
-from physbench.models.liquids._structure import potential_energy
+from physbench.models.liquids._potential import potential_energy
 
 
 def predict(fitted: OrderParameter, inputs: Sequence[Configuration]) -> list[NDArray[np.float64]]:

@@ -253,23 +253,53 @@ def ceiling_from_trajectories(lengths: ArrayLike, seed: int = 0) -> float:
     return math.sqrt(max(reliability(float(np.mean(found))), 0.0))
 
 
+def ceiling_from_pairs(lengths: ArrayLike) -> float:
+    """rho_max from displacement lengths (M, n) of one type, without a bias.
+
+    sqrt(S/V): V the variance over particles of the mean over trajectories, S the mean over pairs
+    of different trajectories j, k of cov(L_j, L_k), which collective motion of a trajectory leaves
+    alone. S = (M V - mean_j Var(L_j))/(M - 1).
+
+    >>> ceiling_from_pairs([[1, 2, 3], [2, 3, 4]])
+    1.0
+    """
+    values = np.asarray(lengths, float)
+    if values.ndim != 2 or len(values) < 2:
+        raise ValueError(f"lengths must have shape (at least 2, n); got {values.shape}")
+    total = float(values.mean(0).var())
+    signal = (len(values) * total - float(values.var(1).mean())) / (len(values) - 1)
+    return math.sqrt(max(signal, 0.0) / total) if total else math.nan
+
+
+def ceiling_from_halves(first: ArrayLike, second: ArrayLike) -> float:
+    """rho_max from the means (n,) of two halves of the trajectories: sqrt(cov/V), as above."""
+    halves = np.stack([np.asarray(first, float), np.asarray(second, float)])
+    return ceiling_from_pairs(halves)
+
+
 def ceiling_from_spread(mean: ArrayLike, spread: ArrayLike, trajectories: int) -> float:
-    """rho_max = sqrt((V - s2/M)/V): V the variance of the means (n,), s2 over trajectories."""
+    """rho_max = sqrt((V - s2/M)/V): V the variance of the means (n,), s2 over trajectories.
+
+    Biased low, since it counts what all particles of a trajectory share as noise: only where
+    neither trajectories nor halves are there.
+    """
     total = float(np.var(np.asarray(mean, float)))
     noise = float(np.mean(np.asarray(spread, float) ** 2)) / trajectories
     return math.sqrt(max(total - noise, 0.0) / total) if total else math.nan
 
 
 def ceiling(mobility: Mobility, time: int, kind: int = A) -> float:
-    """rho_max of one configuration: from the spread, else from the two halves, else NaN."""
+    """rho_max of one configuration: from trajectories, their halves, or the spread; else NaN."""
     chosen = mobility.types == kind
-    if mobility.spread is not None:
-        means, spread = mobility.propensity[time][chosen], mobility.spread[time][chosen]
-        return ceiling_from_spread(means, spread, mobility.trajectories)
-    if mobility.halves is None:
+    if mobility.lengths is not None:
+        return ceiling_from_pairs(mobility.lengths[:, time][:, chosen])
+    if mobility.halves is not None:
+        first, second = mobility.halves[:, time][:, chosen]
+        return ceiling_from_halves(first, second)
+    if mobility.spread is None:
         return math.nan
-    first, second = mobility.halves[:, time][:, chosen]
-    return math.sqrt(max(reliability(correlation(first, second)), 0.0))
+    means, spread = mobility.propensity[time][chosen], mobility.spread[time][chosen]
+    return ceiling_from_spread(means, spread, mobility.trajectories)
 
 
 def noise_ceiling(targets: Sequence[Mobility], predictions: Any = None) -> float:

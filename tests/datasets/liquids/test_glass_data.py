@@ -292,7 +292,7 @@ def test_embedded_sample_is_what_its_card_says() -> None:
 
 
 def test_energies_of_the_simulation_are_those_of_the_formula() -> None:
-    from physbench.models.liquids._structure import potential_energy
+    from physbench.models.liquids._potential import potential_energy
 
     configuration = glass_mobility.TASK.splits("kob_andersen").test.inputs[3]
     for structure, stored in (

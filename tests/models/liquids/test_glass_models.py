@@ -21,6 +21,7 @@ from physbench.datasets import Split
 from physbench.datasets.liquids import A, Configuration, Mobility, wrapped
 from physbench.models.liquids import _coarse_graining as coarse_graining
 from physbench.models.liquids import _particle_networks as particle_networks
+from physbench.models.liquids import _potential as potential
 from physbench.models.liquids import _structure as structure
 from physbench.models.liquids import botan, equivariant_gnn, message_passing, painn, schnet
 from physbench.models.liquids._neighbours import pairs
@@ -75,7 +76,7 @@ def moved(configuration: Configuration, place: np.ndarray[Any, Any]) -> Configur
 DESCRIPTORS: dict[str, Callable[[Configuration], np.ndarray[Any, Any]]] = {
     "recursive": partial(structure.recursive, structure="thermal", radial_last=2.4, degrees=3),
     "softness": partial(describe, positions="thermal", radial_last=2.0, angular_cutoff=1.6),
-    "energy": partial(structure.potential_energy, structure="thermal"),
+    "energy": partial(potential.potential_energy, structure="thermal"),
     "coarse": partial(coarse_graining.features, structure="thermal", lengths=(0.0, 1.0)),
 }
 
@@ -217,7 +218,7 @@ def test_energy_of_a_pair_by_hand() -> None:
     x = 1.2 / 0.8
     c0, c1 = 2.5**-12 - 2.5**-6, -12 * 2.5**-13 + 6 * 2.5**-7
     expected = 4 * 1.5 * (x**-12 - x**-6 - c0 - (x - 2.5) * c1)
-    found = structure.potential_energy(pair, "thermal")
+    found = potential.potential_energy(pair, "thermal")
     assert found == pytest.approx([expected / 2] * 2, rel=1e-5)
 
 
