@@ -175,7 +175,7 @@ TASK = Task(
         Metric(
             propensity.pearson, "1", "max", slices=propensity.pearson_slices, bounds=(-1.0, 1.0)
         ),
-        Metric(propensity.pearson_over_ceiling, "1", "max"),
+        Metric(propensity.pearson_over_ceiling, "1", "max", version=2),
         Metric(propensity.pooled_pearson, "1", "max"),
         Metric(propensity.spearman, "1", "max"),
         Metric(propensity.rmse, "sigma_AA", "min"),
@@ -186,6 +186,7 @@ TASK = Task(
             propensity.noise_ceiling,
             "1",
             "max",
+            version=2,
             slices=propensity.noise_ceiling_slices,
             interval=False,
         ),

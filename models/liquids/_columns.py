@@ -85,7 +85,8 @@ def _block(
     """For one length: number, mean inherent energy, its variance, mean thermal energy and mean
     quench length of each type; mean energy of all, variance of A's quench lengths, and the length
     of the mean quench displacement."""
-    columns, energy, number = [], 0.0, 0.0
+    columns: list[Array] = []
+    energy, number = np.zeros(len(length)), np.zeros(len(length))
     for mask in masks:
         own = mask.astype(float)
         count = weight @ own

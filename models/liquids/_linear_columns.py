@@ -40,7 +40,7 @@ def descriptors(configuration: Configuration) -> Array:
     return np.concatenate(
         [
             _structure.radial(configuration, "inherent", grids=grids),
-            _structure.bond_order(configuration, "inherent", **BOND_ORDER),  # type: ignore[arg-type]
+            _structure.bond_order(configuration, "inherent", **BOND_ORDER),
         ],
         axis=1,
     )

@@ -93,9 +93,7 @@ def fit(
     network on the residual is trained against.
     """
     if len(inputs) < 2:
-        raise ValueError(
-            f"at least 2 configurations are needed to leave one out; got {len(inputs)}"
-        )
+        raise ValueError(f"leaving one out needs at least 2 configurations; got {len(inputs)}")
     tables = [blocks(configuration) for configuration in inputs]
     widths = [block.shape[1] for block in tables[0]]
     scale = np.repeat(np.asarray(scales, float), widths)

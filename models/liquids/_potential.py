@@ -111,7 +111,7 @@ def bonds(configuration: Configuration, structure: str) -> Bonds:
         depth / width**order * reduced(distance / width, found, order) for order in range(4)
     )
     direction = near.vector[kept] / distance[:, None]
-    return Bonds(first, second, direction, distance, derivatives)  # type: ignore[arg-type]
+    return Bonds(first, second, direction, distance, derivatives)
 
 
 def per_particle(found: Bonds, values: Array, count: int) -> Array:

@@ -21,7 +21,6 @@ from physbench.datasets.liquids import A, B, Mobility
 Array = NDArray[np.float64]
 
 FEWEST = 3  # particles below which a correlation is not defined
-SPLITS = 20  # random halvings of the trajectories that a reliability is averaged over
 FEWEST_FOR_CHI4 = 50  # configurations; with 15 the error of a variance is 40 %
 THRESHOLD = 0.44  # displacement above which a particle counts as mobile, in sigma_AA
 SHARPNESS = 20.0
@@ -224,33 +223,6 @@ def constant_predictions(targets: Sequence[Mobility], predictions: Any) -> float
 
 
 # --- noise ceiling ----------------------------------------------------------------------------
-
-
-def reliability(half_correlation: float) -> float:
-    """Spearman-Brown: reliability of the mean of both halves, 2c/(1 + c).
-
-    >>> round(reliability(0.881), 3), round(reliability(0.881) ** 0.5, 3)
-    (0.937, 0.968)
-    """
-    return 2 * half_correlation / (1 + half_correlation)
-
-
-def ceiling_from_trajectories(lengths: ArrayLike, seed: int = 0) -> float:
-    """rho_max = sqrt(reliability) of displacement lengths (M, n) of one type.
-
-    The best Pearson's r that a perfect predictor can reach against the mean over M trajectories;
-    c is the mean over 20 random halvings. M must be even.
-    """
-    values = np.asarray(lengths, float)
-    if values.ndim != 2 or len(values) < 2 or len(values) % 2:
-        raise ValueError(f"lengths must have shape (even M, n); got {values.shape}")
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(SPLITS):
-        order = random.permutation(len(values))
-        first, second = values[order[::2]].mean(0), values[order[1::2]].mean(0)
-        found.append(correlation(first, second))
-    return math.sqrt(max(reliability(float(np.mean(found))), 0.0))
 
 
 def ceiling_from_pairs(lengths: ArrayLike) -> float:

@@ -182,8 +182,7 @@ def test_botan_files_that_are_not_as_published(tmp_path: Path) -> None:
 
 
 def test_botan_slice_has_the_published_numbers() -> None:
-    real("glass/original/botan_ka3d/*_401_tc07.npz")
-    splits = glass_mobility.TASK.splits("botan_ka3d")
+    splits = glass_mobility.TASK.load("botan_ka3d", published_split=True)
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [8, 2, 5]
     means = [float(m.propensity[0][m.types == A].mean()) for m in splits.test.targets]
     assert means == pytest.approx([0.3746, 0.4311, 0.5346, 0.4936, 0.5268], abs=5e-5)
@@ -203,7 +202,32 @@ def test_botan_slice_has_the_published_numbers() -> None:
         if m.positions is not None and m.box is not None
     ]
     assert np.mean(waves) == pytest.approx(142.5, rel=0.01)  # k = 0.417
-    assert splits.test.inputs[0].inherent_energy is not None
+    assert test.bonds is not None
+    assert len(test.bonds) == len(test.bond_change) == 83_120  # type: ignore[arg-type]
+
+
+def test_folds_test_each_embedded_configuration_once() -> None:
+    tested: list[str] = []
+    for fold in range(5):
+        splits = glass_mobility.TASK.load("botan_ka3d", fold=fold)
+        assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [10, 2, 3]
+        ids = [*splits.train.ids, *splits.validation.ids, *splits.test.ids]
+        assert len(set(ids)) == 15
+        tested += splits.test.ids
+    assert len(set(tested)) == len(tested) == 15
+    with pytest.raises(ValueError, match="fold must be 0 to 4; got 5"):
+        botan_ka3d.load(fold=5)
+
+
+def test_embedded_slice_is_the_official_one() -> None:
+    path = real("glass/original/botan_ka3d/*_401_tc07.npz")
+    with np.load(path) as archive:
+        start, ends = archive["initial_positions"], archive["positions"]
+    splits = glass_mobility.TASK.load("botan_ka3d", published_split=True)
+    mobility, configuration = splits.test.targets[0], splits.test.inputs[0]
+    exact = np.linalg.norm(ends - start, axis=2).mean(0)
+    assert np.corrcoef(mobility.propensity[0], exact)[0, 1] > 1 - 1e-6
+    assert configuration.thermal == pytest.approx(wrapped(start, configuration.box), abs=1e-6)
 
 
 # --- GlassBench -------------------------------------------------------------------------------

@@ -97,10 +97,29 @@ def test_noise_ceiling_finds_the_true_correlation() -> None:
     found = propensity.correlation(true, measured)
     assert found == pytest.approx(0.9045, abs=0.003)  # sqrt(0.15^2/(0.15^2 + 0.4^2/32))
     spread = lengths.std(0, ddof=1)
-    assert propensity.ceiling_from_trajectories(lengths) == pytest.approx(found, abs=0.005)
+    assert propensity.ceiling_from_pairs(lengths) == pytest.approx(found, abs=0.005)
+    halves = lengths[::2].mean(0), lengths[1::2].mean(0)
+    assert propensity.ceiling_from_halves(*halves) == pytest.approx(found, abs=0.005)
     assert propensity.ceiling_from_spread(measured, spread, 32) == pytest.approx(found, abs=0.005)
-    with pytest.raises(ValueError, match="even M"):
-        propensity.ceiling_from_trajectories(lengths[:3])
+    with pytest.raises(ValueError, match="at least 2"):
+        propensity.ceiling_from_pairs(lengths[:1])
+
+
+def test_what_all_particles_of_a_trajectory_share_is_no_noise() -> None:
+    random = np.random.default_rng(3)
+    lengths = random.normal(1, 0.2, 5000) + random.normal(0, 0.3, (8, 5000))
+    shared = lengths + random.normal(0, 1.0, (8, 1))
+    assert propensity.ceiling_from_pairs(shared) == pytest.approx(
+        propensity.ceiling_from_pairs(lengths), abs=1e-12
+    )
+    pairs = [
+        np.cov(a, b, ddof=0)[0, 1]
+        for j, a in enumerate(lengths)
+        for k, b in enumerate(lengths)
+        if j != k
+    ]
+    by_pairs = math.sqrt(np.mean(pairs) / lengths.mean(0).var())
+    assert propensity.ceiling_from_pairs(lengths) == pytest.approx(by_pairs, abs=1e-12)
 
 
 def test_oracle_draws_the_ceiling() -> None:
