@@ -98,7 +98,8 @@ def fit(
     widths = [block.shape[1] for block in tables[0]]
     scale = np.repeat(np.asarray(scales, float), widths)
     joined = [np.concatenate(table, axis=1) for table in tables]
-    parts, left_out = {}, []
+    parts: dict[int, Part] = {}
+    left_out: list[Array] = []
     for kind in sorted(np.unique(np.concatenate([c.types for c in inputs])).tolist()):
         part, without = _part(inputs, targets, joined, scale, kind, penalties, generalised)
         parts[kind] = part

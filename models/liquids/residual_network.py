@@ -173,7 +173,7 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    context: Context = Context(),
+    context: Context = training.HERE,
     linear: str = "rich",
     penalties: tuple[float, ...] = (3.0, 10.0, 30.0),
     width: int = 16,
@@ -206,8 +206,8 @@ def fit(
     torch.manual_seed(seed)
     network = Network(clouds[0].local.shape[1], width, dropout, wanted[0].shape[1])
     trained = training.train(
-        network, loss, clouds, clouds[:1], seed=seed, epochs=epochs, learning_rate=learning_rate,
-        optimiser="adamw", weight_decay=weight_decay, schedule="onecycle", clip=1.0, average=1,
+        network, loss, clouds, (), seed=seed, epochs=epochs, learning_rate=learning_rate,
+        optimiser="adamw", weight_decay=weight_decay, schedule="onecycle", clip=1.0,
         context=context,
     )  # fmt: skip
     assert isinstance(trained, Network)
