@@ -94,7 +94,7 @@ def load(
 def embedded(fold: int, *, published_split: bool = False) -> Sample:
     """The fifteen embedded configurations with the split of a fold."""
     path = store.frozen(FROZEN.name, FROZEN.sha256)
-    arrays = store.load_arrays(path, *EMBEDDED_KEYS)
+    arrays = reading.arrays(path, *EMBEDDED_KEYS)
     numbers = arrays["config_ids"].tolist()
     ends = np.cumsum(arrays["bonds"])
     parts = [slice(end - count, end) for end, count in zip(ends, arrays["bonds"], strict=True)]

@@ -322,7 +322,7 @@ def test_published_bapst_network_on_its_test_file() -> None:
 def test_published_botan_network_on_configuration_401() -> None:
     expected = published("BOTAN network", "botan_model1_expected_cfg401.npz")
     network = botan.published()
-    test = glass_mobility.TASK.splits("botan_ka3d").test
+    test = glass_mobility.TASK.load("botan_ka3d", published_split=True).test
     view = particle_networks.View(positions="thermal")
     sample = particle_networks.graph(test.inputs[0], view)
     assert len(sample.sender) == expected["n_edges"] == 166_240
