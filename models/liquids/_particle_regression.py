@@ -70,12 +70,18 @@ def parameters(fitted: Ridge) -> int:
 
 
 def fit(
-    splits: Sequence[Split], describe: Describe, penalties: Sequence[float] = PENALTIES
+    splits: Sequence[Split],
+    describe: Describe,
+    penalties: Sequence[float] = PENALTIES,
+    *,
+    per_configuration: bool = False,
 ) -> Ridge:
     """Ridge on all configurations of `splits`, with the penalty of least error on left-out ones.
 
     Columns are standardised with the training particles of the type. The penalty is chosen by
-    leaving out one configuration at a time: least squared error at tau_alpha.
+    leaving out one configuration at a time: least squared error at tau_alpha. With
+    `per_configuration` targets are standardised within each configuration: how mobile it is as a
+    whole is then not learned, which a score per configuration does not ask for.
     """
     inputs = [c for split in splits for c in split.inputs]
     targets = [m for split in splits for m in split.targets]
@@ -89,7 +95,13 @@ def fit(
     for kind in np.unique(np.concatenate([c.types for c in inputs])).tolist():
         x = [t[c.types == kind] for t, c in zip(tables, inputs, strict=True)]
         y = [m.propensity[:, m.types == kind].T.astype(float) for m in targets]
-        by_type[kind] = _ridge(x, y, targets[0].alpha, penalties)
+        means, deviations = (np.mean([f(v, axis=0) for v in y], axis=0) for f in (np.mean, np.std))
+        if per_configuration:
+            y = [(v - v.mean(0)) / np.where(v.std(0) > 0, v.std(0), 1.0) for v in y]
+        standard, weights, intercept, penalty = _ridge(x, y, targets[0].alpha, penalties)
+        if per_configuration:
+            weights, intercept = weights * deviations, intercept * deviations + means
+        by_type[kind] = standard, weights, intercept, penalty
     return Ridge(by_type, describe)
 
 

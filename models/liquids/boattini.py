@@ -25,6 +25,7 @@ def fit(
     degrees: int = 12,
     generations: int = 2,
     shell: float = 2.1,
+    per_configuration: bool = False,
 ) -> particle_regression.Ridge:
     """Ridge regression on train and validation configurations together.
 
@@ -36,6 +37,8 @@ def fit(
         Largest distance of the radial functions; below half the box.
     degrees, generations, shell:
         Of the bond order, of the averaging, and the reach of an average.
+    per_configuration:
+        Standardise targets within each configuration.
     """
     describe = partial(
         structure.recursive,
@@ -45,7 +48,9 @@ def fit(
         generations=generations,
         shell=shell,
     )
-    return particle_regression.fit([train, validation], describe)
+    return particle_regression.fit(
+        [train, validation], describe, per_configuration=per_configuration
+    )
 
 
 MODEL = Model(
@@ -62,7 +67,10 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=particle_regression.predict,
-    presets={"kob_andersen": {"radial_last": 4.5}},
+    presets={
+        "botan_ka3d": {"per_configuration": True},
+        "kob_andersen": {"radial_last": 4.5},
+    },
     quick={"radial_last": 2.4, "degrees": 3, "generations": 1},
     parameters=particle_regression.parameters,
     deterministic=True,

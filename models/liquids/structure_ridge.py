@@ -22,6 +22,7 @@ def fit(
     positions: str = "inherent",
     radial_last: float = 5.0,
     angular_cutoff: float = 2.5,
+    per_configuration: bool = False,
 ) -> particle_regression.Ridge:
     """Ridge regression on train and validation configurations together.
 
@@ -34,11 +35,15 @@ def fit(
     angular_cutoff:
         Of the neighbours that the angular functions sum over; their widest Gaussian is wider than
         any box, so this is part of their definition.
+    per_configuration:
+        Standardise targets within each configuration.
     """
     functions = partial(
         describe, positions=positions, radial_last=radial_last, angular_cutoff=angular_cutoff
     )
-    return particle_regression.fit([train, validation], functions)
+    return particle_regression.fit(
+        [train, validation], functions, per_configuration=per_configuration
+    )
 
 
 MODEL = Model(
