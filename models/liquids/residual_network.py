@@ -4,13 +4,14 @@ Each type has an encoder of a particle's local numbers (energies, quench length,
 descriptors, vibrations). Its 16 channels are averaged over neighbours again and again, and what
 stands after 0, 1, 2, 4, 8 and 14 averages is decoded to a number. It is trained on the residual of
 `coarse_grained_ridge` on left-out configurations, never on one that the row has seen, since the
-row fits its training configurations better than others; how much of it is added is chosen on
-validation. On its own (`linear="none"`) the same network fits correlated noise and loses to the
-row.
+row fits its training configurations better than others; its errors are weighted as those of the
+row, e^T K^-1 e, without which it learns the noise that neighbours share. How much of it is added is
+chosen on validation. `linear="none"` trains the same network on its own.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.liquids import _linear_columns as columns_of
 from physbench.models.liquids._columns import exponential, reach_of
-from physbench.models.liquids._linear_row import Row
+from physbench.models.liquids._linear_row import Row, whitening
 from physbench.models.liquids._neighbours import pairs
 
 SNAPSHOTS = (0, 1, 2, 4, 8, 14)
@@ -59,16 +60,20 @@ def smooth(weight: Tensor, table: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """What the network sees of a configuration, and what it is to say of type A."""
+    """What the network sees of a configuration, and what it is to say of type A.
+
+    `precision` (n_A, n_A) is K^-1 of the errors; empty where nothing is learned from.
+    """
 
     local: Tensor
     large: Tensor
     weight: Tensor
     target: Tensor
+    precision: Tensor
 
     def to(self, device: object) -> Cloud:
         """The same on a device."""
-        parts = (self.local, self.large, self.weight, self.target)
+        parts = (self.local, self.large, self.weight, self.target, self.precision)
         return Cloud(*(part.to(device) for part in parts))  # type: ignore[call-overload]
 
 
@@ -132,12 +137,11 @@ def smoothing(configuration: Configuration) -> Tensor:
     weight = exponential(near, len(configuration), NEAR)
     scale = diags_array(np.asarray(weight.sum(axis=1)).ravel() ** -0.5)
     matrix = csr_array(scale @ weight @ scale).astype(np.float32)
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data),
-        size=matrix.shape,
-    )
+    rows, columns = (torch.from_numpy(a.astype(np.int64)) for a in (matrix.indptr, matrix.indices))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        values = torch.from_numpy(matrix.data)
+        return torch.sparse_csr_tensor(rows, columns, values, size=matrix.shape)
 
 
 def cloud(
@@ -149,9 +153,10 @@ def cloud(
     large = torch.from_numpy(configuration.types == A)
     wanted = np.zeros((int(large.sum()), 1)) if target is None else target
     table = locals_(configuration).astype(np.float32)
+    known = np.zeros((0, 0), np.float32) if target is None else whitening(configuration, A)
     return Cloud(
         torch.from_numpy(table), large, smoothing(configuration),
-        torch.from_numpy(wanted.astype(np.float32)),
+        torch.from_numpy(wanted.astype(np.float32)), torch.from_numpy(known),
     )  # fmt: skip
 
 
@@ -162,10 +167,10 @@ def standardised(mobility: Mobility) -> NDArray[np.float64]:
 
 
 def loss(network: nn.Module, batch: Cloud) -> Tensor:
-    """Mean squared error, the mean of the configuration left out of both sides."""
+    """e^T K^-1 e / n_A, the mean of the configuration left out of both sides."""
     found = network(batch)
     error: Tensor = found - found.mean(0) - batch.target + batch.target.mean(0)
-    return (error**2).mean()
+    return (error * (batch.precision @ error)).sum() / error.numel()
 
 
 def fit(
@@ -180,7 +185,7 @@ def fit(
     dropout: float = 0.3,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.3,
-    epochs: int = 40,
+    epochs: int = 20,
 ) -> Fitted:
     """Fit the row, then the network on its left-out residuals.
 
