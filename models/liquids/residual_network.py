@@ -5,8 +5,8 @@ descriptors, vibrations). Its 16 channels are averaged over neighbours again and
 stands after 0, 1, 2, 4, 8 and 14 averages is decoded to a number. It is trained on the residual of
 `coarse_grained_ridge` on left-out configurations, never on one that the row has seen, since the
 row fits its training configurations better than others; its errors are weighted as those of the
-row, e^T K^-1 e, without which it learns the noise that neighbours share. How much of it is added is
-chosen on validation. `linear="none"` trains the same network on its own.
+row, e^T K^-1 e, without which it learns the noise that neighbours share. How much of it is added
+is chosen on validation. `linear="none"` trains the same network on its own.
 """
 
 from __future__ import annotations
