@@ -17,6 +17,7 @@ from physbench.models.liquids._potential import potential_energy
 Array = NDArray[np.float64]
 
 COLUMNS = ("base", "rich")
+WIDTH = 208  # columns of the base of a mixture of two types
 COMPONENTS = 40  # principal components of the local descriptors of a type
 RADIAL = ((0.85, 2.0, 0.025, 0.025), (2.05, 5.0, 0.05, 0.05))
 BOND_ORDER = {"degrees": 12, "first": 1.0, "last": 2.5, "step": 0.1, "width": 0.1}

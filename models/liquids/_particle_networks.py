@@ -17,19 +17,23 @@ from physbench.datasets.liquids import A, Configuration, Mobility
 from physbench.models import Context
 from physbench.models.common import training, variants
 from physbench.models.common.training import HERE
+from physbench.models.liquids import _linear_columns as columns_of
 from physbench.models.liquids._neighbours import pairs
+from physbench.models.liquids._particle_regression import Standard
 from physbench.models.liquids._potential import potential_energy
 
 
 class Graph(NamedTuple):
     """A configuration for a network; a tuple, which moves between devices as a whole.
 
-    `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `sender`,
-    `receiver` (e,) int64; `vector` (e, 3) float32 from sender to receiver.
+    `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `columns` (n, k)
+    float32, coarse-grained and standardised by type, or k = 0; `sender`, `receiver` (e,) int64;
+    `vector` (e, 3) float32 from sender to receiver.
     """
 
     types: Tensor
     energy: Tensor
+    columns: Tensor
     sender: Tensor
     receiver: Tensor
     vector: Tensor
@@ -43,12 +47,14 @@ class View:
     """How a configuration becomes a graph.
 
     `positions` are `thermal`, `inherent` or `cage`, pairs are closer than `cutoff` (sigma_AA), and
-    with `energies` the potential energies are node features.
+    with `energies` the potential energies are node features, with `columns` the coarse-grained
+    columns of `coarse_grained_ridge`.
     """
 
     positions: str = "inherent"
     cutoff: float = 2.0
     energies: bool = False
+    columns: bool = False
     self_pairs: bool = False
 
 
@@ -61,6 +67,7 @@ def graph(configuration: Configuration, view: View) -> Graph:
     return Graph(
         types=torch.tensor(configuration.types),
         energy=torch.from_numpy(_energy(configuration, view)).float(),
+        columns=torch.from_numpy(_coarse(configuration, view)).float(),
         sender=torch.from_numpy(np.concatenate([near.centre, own])),
         receiver=torch.from_numpy(np.concatenate([near.other, own])),
         vector=torch.from_numpy(vector).float(),
@@ -77,6 +84,17 @@ def _energy(configuration: Configuration, view: View) -> NDArray[np.float64]:
             spread = raw[chosen].std() or 1.0
             energy[chosen] = (raw[chosen] - raw[chosen].mean()) / spread
     return energy
+
+
+def _coarse(configuration: Configuration, view: View) -> NDArray[np.float64]:
+    """The coarse-grained columns in units of their spread within the type, clipped."""
+    if not view.columns:
+        return np.zeros((len(configuration), 0))
+    table = np.concatenate(columns_of.base(configuration), axis=1)
+    for kind in np.unique(configuration.types):
+        chosen = configuration.types == kind
+        table[chosen] = Standard.of(table[chosen])(table[chosen])
+    return np.clip(table, -columns_of.CLIP, columns_of.CLIP)
 
 
 def turned(vector: Tensor) -> Tensor:
@@ -140,8 +158,8 @@ def fits(
 ) -> Callable[..., Fitted]:
     """The `fit` of a network: its sizes, the view and the recipe, with these defaults.
 
-    `energies` and `weight_decay` are settings of the entries that name them; `hidden` are sizes
-    that are none.
+    `energies`, `columns` and `weight_decay` are settings of the entries that name them; `hidden`
+    are sizes that are none.
     """
 
     def fit(
@@ -154,7 +172,7 @@ def fits(
         torch.manual_seed(seed)
         return trained(build(**sizes), train, validation, view, recipe, sizes, seed, context)
 
-    unnamed = {"energies", "weight_decay"} - set(defaults)
+    unnamed = {"energies", "columns", "weight_decay"} - set(defaults)
     without = (*hidden, "self_pairs", "augment", *unnamed)
     return variants.declared(fit, build, View, Recipe, hidden=without, **defaults)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
 from physbench.models import Model
+from physbench.models.liquids import _linear_columns as columns_of
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids._particle_networks import Graph
 
@@ -37,11 +38,13 @@ class Network(nn.Module):
         width: int = 32,
         layers: int = 3,
         radial: int = 16,
+        columns: bool = False,
     ) -> None:
         super().__init__()
         self.energies, self.step = energies, (cutoff - NEAREST) / radial
         self.register_buffer("centres", torch.linspace(NEAREST, cutoff, radial))
-        self.encode_node = _dense(3 + energies, width, width)
+        extra = columns_of.WIDTH if columns else 0
+        self.encode_node = _dense(3 + energies + extra, width, width)
         self.encode_edge = _dense(radial, width, width)
         rounds = range(layers)
         self.edge_blocks = nn.ModuleList(_dense(3 * width, width, width) for _ in rounds)
@@ -54,6 +57,7 @@ class Network(nn.Module):
         """(n, outputs)."""
         kinds = nn.functional.one_hot(sample.types, 3).float()
         inputs = torch.cat([kinds, sample.energy[:, None]], 1) if self.energies else kinds
+        inputs = torch.cat([inputs, sample.columns], 1)
         distance = vector.norm(dim=1, keepdim=True)
         node = self.encode_node(inputs)
         edge = self.encode_edge(torch.exp(-(((distance - self.centres) / self.step) ** 2) / 2))
@@ -71,6 +75,7 @@ fit = networks.fits(
     Network,
     cutoff=1.5,
     energies=True,
+    columns=False,
     learning_rate=3e-3,
     optimiser="adamw",
     weight_decay=1e-2,
