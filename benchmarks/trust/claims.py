@@ -264,15 +264,44 @@ def calochallenge_order() -> Value:
     return _exact(kendalltau(list(published.values()), ours).statistic)
 
 
-def _dark_jets(model: str) -> list[Record]:
-    """The committed records of a row of the dark-jets board."""
+def _row(task: str, dataset: str, model: str) -> list[Record]:
+    """The committed records of a row of a board, given by its label or the model's name alone."""
     everything, local = boards.gather()
     by_id = {record.id[:12]: record for record in everything}
-    for board in boards.of_task("dark_jets", everything, local):
-        for row in board.rows:
-            if board.dataset == "dark_showers" and row.model == model:
-                return [by_id[one] for one in row.records]
-    raise FileNotFoundError(f"no records of {model} on dark_jets, dark_showers")
+    for board in boards.of_task(task, everything, local):
+        own = [row for row in board.rows if board.dataset == dataset]
+        named = [row for row in own if row.model == model]
+        named = named or [row for row in own if row.model.split(" ")[0] == model]
+        if len(named) == 1:
+            return [by_id[one] for one in named[0].records]
+    raise FileNotFoundError(f"no single row of {model} on {task}, {dataset}")
+
+
+def _dark_jets(model: str) -> list[Record]:
+    return _row("dark_jets", "dark_showers", model)
+
+
+def _glass(first: str, second: str) -> Value:
+    """Mean Pearson correlation of one row minus another's, paired by configuration."""
+    found = [tables.scores_of(_row("glass_mobility", "botan_ka3d", m)) for m in (first, second)]
+    estimate = statistics.difference(*found)
+    return estimate.value, estimate.low, estimate.high
+
+
+def glass_regression_and_classification() -> Value:
+    return _glass("structure_ridge", "softness_svm")
+
+
+def glass_network_and_shallow() -> Value:
+    return _glass("schnet", "softness_svm")
+
+
+def glass_inherent_and_thermal() -> Value:
+    return _glass("boattini", "boattini positions=thermal")
+
+
+def glass_linear_and_residual() -> Value:
+    return _glass("residual_network linear=base", "coarse_grained_ridge")
 
 
 def darkclr_above_density() -> Value:
@@ -325,5 +354,9 @@ CHECKS: dict[str, Callable[[], Value]] = {
         lorentznet_rejection_50,
         ratio_methods_order,
         calochallenge_order,
+        glass_regression_and_classification,
+        glass_network_and_shallow,
+        glass_inherent_and_thermal,
+        glass_linear_and_residual,
     )
 }
