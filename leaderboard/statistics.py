@@ -145,10 +145,8 @@ def _estimate(terms: Sequence[tuple[float, Scores]]) -> Estimate:
     finite = units[np.isfinite(units)]
     if len(finite) < 2:
         return Estimate(value, *[float("nan")] * 5)
-    count = min(s.units for _, s in terms)
-    variance = float(finite.var(ddof=1)) * (count / (count - 1) if count > 1 else 1.0)
-    parts = [(variance, count - 1 if count > 1 else math.inf)]
-    parts += [(seed_variance(s), max(len(s.values) - 1, 1)) for _, s in terms]
+    parts = _of_folds(terms) if terms[0][1].folds else _of_seeds(terms, finite)
+    variance = parts[0][0]
     error = math.sqrt(sum(v for v, _ in parts))
     if error <= ROUNDING * abs(value):
         p = 1.0 if abs(value) <= ROUNDING else SMALLEST_P
@@ -160,6 +158,38 @@ def _estimate(terms: Sequence[tuple[float, Scores]]) -> Estimate:
         value, error, half / error, round(value - down, 12), round(value + up, 12),
         float(_chance(value, half, skew)),
     )  # fmt: skip
+
+
+def _of_seeds(terms: Sequence[tuple[float, Scores]], units: Floats) -> list[tuple[float, float]]:
+    """(variance, degrees of freedom) of the units, then of the seeds of each row."""
+    count = min(s.units for _, s in terms)
+    variance = float(units.var(ddof=1)) * (count / (count - 1) if count > 1 else 1.0)
+    parts = [(variance, count - 1 if count > 1 else math.inf)]
+    return parts + [(seed_variance(s), max(len(s.values) - 1, 1)) for _, s in terms]
+
+
+def _of_folds(terms: Sequence[tuple[float, Scores]]) -> list[tuple[float, float]]:
+    """The same for rows over folds, whose units and trainings both differ from fold to fold.
+
+    A bootstrap of the n units of a fold is too narrow by sqrt((n - 1)/n). What the means of the
+    folds scatter beyond that comes from their trainings; both are of the rows' difference, so
+    that what the rows share drops out.
+    """
+    folds = sorted(set(terms[0][1].folds))
+    sizes = dict(zip(terms[0][1].folds, terms[0][1].sizes, strict=True))
+    count = np.array([sizes[fold] for fold in folds], dtype=np.float64)
+    share = count / count.sum()
+    values, within = np.zeros(len(folds)), np.zeros(len(folds))
+    for place, fold in enumerate(folds):
+        own = [(sign, np.array(s.folds) == fold, s) for sign, s in terms]
+        values[place] = sum(sign * s.values[seeds].mean() for sign, seeds, s in own)
+        units = np.sum([sign * s.replicates[seeds].mean(0) for sign, seeds, s in own], axis=0)
+        within[place] = np.nanvar(units, ddof=1) * count[place] / max(count[place] - 1, 1)
+    spread = float(values.var(ddof=1) - within.mean()) if len(folds) > 1 else 0.0
+    return [
+        (float(share**2 @ within), max(float((count - 1).sum()), 1.0)),
+        (max(spread, 0.0) * float(share @ share), max(len(folds) - 1, 1)),
+    ]
 
 
 def half_width(variances: Floats, freedom: Floats) -> Floats:
@@ -349,8 +379,12 @@ def _pairwise(rows: Sequence[Scores]) -> Floats:
     for index, row_ in enumerate(rows):
         if row_.replicates.shape[1] > 1:
             kinds.setdefault((row_.replicates.shape[1], frozenset(row_.folds)), []).append(index)
-    for chosen in kinds.values():
-        p[np.ix_(chosen, chosen)] = _alike([rows[k] for k in chosen])
+    for (_, folds), chosen in kinds.items():
+        if folds:
+            for i, j in itertools.combinations(chosen, 2):
+                p[i, j] = p[j, i] = difference(rows[i], rows[j]).p
+        else:
+            p[np.ix_(chosen, chosen)] = _alike([rows[k] for k in chosen])
     for one, two in itertools.combinations(kinds.items(), 2):
         if one[0][0] == two[0][0] and one[0][1] & two[0][1]:
             for i, j in itertools.product(one[1], two[1]):

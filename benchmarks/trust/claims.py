@@ -264,44 +264,54 @@ def calochallenge_order() -> Value:
     return _exact(kendalltau(list(published.values()), ours).statistic)
 
 
-def _row(task: str, dataset: str, model: str) -> list[Record]:
-    """The committed records of a row of a board, given by its label or the model's name alone."""
+def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
+    """The committed records of a board's row: a model, with settings where it has several rows."""
     everything, local = boards.gather()
     by_id = {record.id[:12]: record for record in everything}
     for board in boards.of_task(task, everything, local):
-        own = [row for row in board.rows if board.dataset == dataset]
-        named = [row for row in own if row.model == model]
-        named = named or [row for row in own if row.model.split(" ")[0] == model]
+        rows = [[by_id[one] for one in row.records] for row in board.rows]
+        named = [
+            found
+            for found in rows
+            if board.dataset == dataset
+            and found[0].model.name == model
+            and settings.items() <= found[0].model.hyper_parameters.items()
+        ]
         if len(named) == 1:
-            return [by_id[one] for one in named[0].records]
-    raise FileNotFoundError(f"no single row of {model} on {task}, {dataset}")
+            return named[0]
+    raise FileNotFoundError(f"no single row of {model} {settings or ''} on {task}, {dataset}")
 
 
 def _dark_jets(model: str) -> list[Record]:
     return _row("dark_jets", "dark_showers", model)
 
 
-def _glass(first: str, second: str) -> Value:
+def _slice(model: str, **settings: Any) -> list[Record]:
+    return _row("glass_mobility", "botan_ka3d", model, **settings)
+
+
+def _glass(first: list[Record], second: list[Record]) -> Value:
     """Mean Pearson correlation of one row minus another's, paired by configuration."""
-    found = [tables.scores_of(_row("glass_mobility", "botan_ka3d", m)) for m in (first, second)]
-    estimate = statistics.difference(*found)
+    estimate = statistics.difference(tables.scores_of(first), tables.scores_of(second))
     return estimate.value, estimate.low, estimate.high
 
 
 def glass_regression_and_classification() -> Value:
-    return _glass("structure_ridge", "softness_svm")
+    return _glass(_slice("structure_ridge"), _slice("softness_svm"))
 
 
 def glass_network_and_shallow() -> Value:
-    return _glass("schnet", "softness_svm")
+    return _glass(_slice("schnet"), _slice("softness_svm"))
 
 
 def glass_inherent_and_thermal() -> Value:
-    return _glass("boattini", "boattini positions=thermal")
+    sides = [_slice("boattini", positions=name) for name in ("inherent", "thermal")]
+    return _glass(*sides)
 
 
 def glass_linear_and_residual() -> Value:
-    return _glass("residual_network linear=base", "coarse_grained_ridge")
+    row = _slice("coarse_grained_ridge", columns="base")
+    return _glass(_slice("residual_network", linear="base"), row)
 
 
 def darkclr_above_density() -> Value:

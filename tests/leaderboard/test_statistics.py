@@ -344,3 +344,37 @@ def test_all_pairs_at_once_are_the_pairs_one_by_one() -> None:
             expected = statistics.difference(rows[i], rows[j]).p
             assert found[i, j] == pytest.approx(expected, rel=1e-6), (i, j)
     assert (found[6] == 1).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_intervals_over_folds_cover(noise: float) -> None:
+    """Five folds of three units, each trained anew: units and trainings both vary."""
+    random = np.random.default_rng(7)
+    draws = random.integers(0, 3, (200, 3))
+    inside = paired = 0
+    for _ in range(400):
+        shared = random.normal(0.7, 0.05, (5, 3))
+        rows = []
+        for gain in (0.0, 0.01):
+            units = shared + gain + random.normal(0, 0.01, (5, 3))
+            units += random.normal(0, noise, (5, 1))  # of the training of a fold
+            replicates = units[:, draws].mean(2)
+            rows.append(
+                Scores(units.mean(1), replicates, 15, folds=tuple(range(5)), sizes=(3,) * 5)
+            )
+        found = statistics.row(rows[0])
+        inside += found.low <= 0.7 <= found.high
+        apart = statistics.difference(rows[1], rows[0])
+        paired += apart.low <= 0.01 <= apart.high
+    assert 0.92 <= inside / 400 <= 0.985
+    assert 0.92 <= paired / 400 <= 0.985
+
+
+def test_folds_by_hand() -> None:
+    values = np.array([1.0, 3.0])
+    replicates = np.array([[0.0, 2.0], [2.0, 4.0]])  # variance 2 each, of two units: 4 unbiased
+    scores = Scores(values, replicates, 4, folds=(0, 1), sizes=(2, 2))
+    found = statistics.row(scores)
+    assert found.value == 2.0
+    # Units: (4 + 4)/4 = 2. The folds' means vary by 2, less than their units do: nothing more.
+    assert found.error == pytest.approx(2**0.5)
