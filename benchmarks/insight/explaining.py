@@ -113,7 +113,7 @@ def _by_the_task(task: Task, path: Path, permutations: int, out: Path | None) ->
     assert task.explain is not None
     record = records.read(path)
     model, fitted = _fitted(record, path)
-    split = task.splits(record.dataset.name, **opening.protocol(record)).validation
+    split = opening.splits(task, record, opening.protocol(record)).validation
 
     def derived(inputs: Any) -> Any:
         return task.derive(split.targets, task.prepare(inputs, model.predict(fitted, inputs)))
@@ -151,7 +151,7 @@ def _subject(
     record = records.read(path)
     _, task = opening.task_of(record)
     model, fitted = _fitted(record, path)
-    train = task.splits(record.dataset.name, **opening.protocol(record)).train
+    train = opening.splits(task, record, opening.protocol(record)).train
     units = units or (task.neurons.units if task.neurons else FEW_UNITS)
     split = train.take(range(min(units, len(train))))
     predict = model.predict

@@ -87,7 +87,8 @@ def pictures(
     chosen = representatives(board, shown)
     whole = {label: r for label, r in chosen.items() if _stored(r, paths).is_file()}
     try:
-        splits = task.splits(board.dataset)
+        folded = {"fold": 0} if board.dataset in task.folds else {}
+        splits = task.splits(board.dataset, **folded)
     except (OSError, ValueError) as error:
         print(f"no figures for {board.task} on {board.dataset}: {error}", file=sys.stderr)
         return []
@@ -107,6 +108,8 @@ def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:
     found: dict[str, Record] = {}
     for row in board.rows:
         own = [by_id[i] for i in row.records if i in by_id and by_id[i].predictions]
+        if any(record.task.fold == 0 for record in own):  # figures show one fold's units
+            own = [record for record in own if record.task.fold == 0]
         if not row.seeds or not own:
             continue
         own.sort(key=lambda r: (r.metrics[0].value or 0.0, r.seed, r.id))

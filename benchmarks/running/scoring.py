@@ -268,11 +268,12 @@ def _rescore(
 ) -> tuple[Record, list[MetricPart]]:
     record = records.read(path)
     arrays = opening.predictions(path, record)
-    key = records.sha256([record.task.name, record.dataset.name, record.task.protocol])
+    key = records.sha256(
+        [record.task.name, record.task.fold, record.dataset.name, record.task.protocol]
+    )
     if key not in cache:
         _, task = opening.task_of(record, task_file)
-        protocol = opening.protocol(record, folder)
-        cache[key] = task, task.splits(record.dataset.name, **protocol)
+        cache[key] = task, opening.splits(task, record, opening.protocol(record, folder))
     task, splits = cache[key]
     found = split_digest(splits)
     if found != record.task.split:

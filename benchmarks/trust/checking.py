@@ -188,6 +188,8 @@ def _references(
             continue
         if record.status != "ok" or not record.metrics or record.metrics[0].value is None:
             continue
+        if record.task.fold not in (None, 0):  # the candidates run on the first fold
+            continue
         task_name, task = opening.task_of(record, given)
         if not boards.current(record, task):
             continue

@@ -7,10 +7,12 @@ user's own task or model, and a folder of data, must be named on the command lin
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
+from physbench.datasets import Splits
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.record import FilePart, Record, RecordError, digest_file
 from physbench.models import Model
@@ -58,6 +60,12 @@ def protocol(record: Record, folder: Named = None) -> dict[str, Any]:
             "followed: name the folder with --folder FOLDER"
         )
     return found
+
+
+def splits(task: Task, record: Record, protocol: Mapping[str, Any]) -> Splits:
+    """The splits that a record was made on, those of its fold where it has one."""
+    fold = {} if record.task.fold is None else {"fold": record.task.fold}
+    return task.splits(record.dataset.name, **protocol, **fold)
 
 
 def predictions(path: Path, record: Record) -> stored.Arrays:

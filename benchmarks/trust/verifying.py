@@ -118,7 +118,7 @@ def open_record(
     task_name, the_task = opening.task_of(record, task)
     model_name, _ = opening.model_of(record, model)
     protocol = opening.protocol(record, folder)
-    splits = the_task.splits(record.dataset.name, **protocol)
+    splits = opening.splits(the_task, record, protocol)
     found = scoring.split_digest(splits)
     if found != record.task.split:
         raise RecordError(
