@@ -98,9 +98,9 @@ def submit(
     values = read(Path(predictions), the_task, splits.test)
     try:
         prepared = the_task.prepare(splits.test.inputs, values)
+        arrays = scoring.kept(the_task, splits.test, prepared)
     except (ValueError, TypeError, FloatingPointError) as error:
         raise DataError(f"{predictions}: {error}") from error
-    arrays = stored.pack(prepared)
     digest = stored.digest(arrays)
     folder = boards.runs_root(runs) / entry.name / name / told.name
     path = folder / f"{told.seed}-{digest[:12]}.npz"

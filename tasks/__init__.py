@@ -125,6 +125,12 @@ class Task:
         `prepare(inputs, predictions) -> predictions` checks what a model returned (length,
         shape, finiteness; raises ValueError) and casts it to the precision that is stored.
         It is idempotent and also accepts what it stored before, unpacked.
+    condense:
+        `condense(targets, prepared) -> prepared`: what the judge keeps where predictions are too
+        large for a record: the same list in a shorter form that scores alike. It may use the
+        truth, so it must refuse (ValueError) what is condensed already: a model's own short form
+        would be a claim nobody can check. `prepare` and `derive` accept both forms. None: the
+        predictions are kept as they are.
     derive:
         `derive(targets, predictions) -> derived`: what all metrics need in common, computed
         once and handed to them in place of the predictions. It can be resampled by unit: an
@@ -159,6 +165,7 @@ class Task:
     metrics: tuple[Metric, ...]
     prepare: Callable[[Any, Any], Any] = identity
     derive: Callable[[Any, Any], Any] = identity
+    condense: Callable[[Any, Any], Any] | None = None
     admit: Callable[[Mapping[str, float]], str | None] = lambda metrics: None
     version: int = 1
     folds: Mapping[str, int] = field(default_factory=dict)

@@ -212,7 +212,28 @@ def _read(outcome: Outcome) -> Any:
     test, task = outcome.cell.splits.test, outcome.cell.task.object
     part = outcome.predictions
     arrays = stored.read(outcome.folder / part.file, part.sha256)
+    prepared = task.prepare(test.inputs, stored.unpack(arrays))
+    if task.condense is None:
+        return prepared
+    arrays = scoring.kept(task, test, prepared)
+    _replace(outcome, arrays)
     return task.prepare(test.inputs, stored.unpack(arrays))
+
+
+def _replace(outcome: Outcome, arrays: stored.Arrays) -> None:
+    """Keep condensed predictions in place of those that the model's process wrote."""
+    assert outcome.predictions is not None
+    assert outcome.folder is not None
+    cell, old = outcome.cell, outcome.folder / outcome.predictions.file
+    digest = stored.digest(arrays)
+    job = {"runs": str(cell.runs), "below": str(cell.below)}
+    job["scratch"] = f".{outcome.seed}-{digest[:12]}-{outcome.nonce[:8]}"
+    name = f"{outcome.seed}-{digest[:12]}.npz"
+    path = storing.kept(job, name, lambda place: stored.write(place, arrays))
+    outcome.predictions = FilePart(file=name, sha256=digest, bytes=path.stat().st_size)
+    outcome.folder = path.parent
+    if old != path:
+        old.unlink(missing_ok=True)
 
 
 def sealed(outcome: Outcome) -> Record:

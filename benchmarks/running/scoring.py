@@ -225,6 +225,13 @@ def ranking(task: Task, test: Split, predictions: Any) -> float:
     return _scalar(task.metrics[0].function(test.targets, task.derive(test.targets, predictions)))
 
 
+def kept(task: Task, split: Split, prepared: Any) -> stored.Arrays:
+    """Prepared predictions as the judge keeps them: condensed where the task can."""
+    if task.condense is not None:
+        prepared = task.condense(split.targets, prepared)
+    return stored.pack(prepared)
+
+
 def bind(task: Task, split: Split) -> Mapping[str, Any]:
     """The task's metrics as functions of predictions alone, on this split."""
 

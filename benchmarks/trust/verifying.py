@@ -182,7 +182,7 @@ def _harmless(original: Original, fitted: Any) -> list[Any]:
 
 def _prepared(task: Task, test: Split, predictions: Any) -> Any:
     """As they are stored and scored."""
-    arrays = stored.pack(task.prepare(test.inputs, predictions))
+    arrays = scoring.kept(task, test, task.prepare(test.inputs, predictions))
     return task.prepare(test.inputs, stored.unpack(arrays))
 
 

@@ -93,6 +93,12 @@ class EventTruth(Described):
     edge_label: NDArray[np.bool_] | None = described(
         "(edges,)", "1", "truth of each edge of a given graph, or None", default=None
     )
+    radius: Floats | None = described(
+        "(particles,)",
+        "mm",
+        "distance of the production vertex from the beam axis, or None where it is not known",
+        default=None,
+    )
 
     def __len__(self) -> int:
         return len(self.particle_id)
@@ -182,4 +188,5 @@ def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[
         truth.eta[present],
         truth.layer[keep],
         truth.module[keep],
+        radius=None if truth.radius is None else truth.radius[present],
     )
