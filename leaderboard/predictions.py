@@ -1,4 +1,4 @@
-"""Stored predictions: one compressed `.npz`, identified by its content, not by its bytes.
+"""Stored predictions: one `.npz` packed with LZMA, identified by its content, not by its bytes.
 
 Four shapes are understood, and come back as they went in:
 
@@ -130,7 +130,10 @@ def write(path: Path, arrays: Arrays) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".npz")
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as archive:
+                for key, array in arrays.items():
+                    with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)

@@ -13,6 +13,7 @@ noise, pT > 1 GeV): never compare its numbers with the other boards.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
-    generic_detector,
+    generic_detector_v1,
     restrict,
     trackml,
     trackml_graphs,
@@ -297,7 +298,11 @@ TASK = Task(
         Field("scores", "(m,) an event", "float", "1", "optional: score of each edge, in [0, 1]"),
     ),
     unit="event",
-    datasets=(generic_detector, trackml, trackml_graphs),
+    datasets=(
+        dataclasses.replace(generic_detector_v1.DATASET, name="generic_detector"),
+        trackml,
+        trackml_graphs,
+    ),
     load=load,
     prepare=prepare,
     derive=metrics.derive,

@@ -310,13 +310,18 @@ def verify(name: str, dataset: Dataset) -> list[tuple[File, str]]:
     return report
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a compressed `.npz` whose bytes depend on the arrays alone (no time stamps)."""
+def save_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], method: int = zipfile.ZIP_DEFLATED
+) -> None:
+    """Write a compressed `.npz` whose bytes depend on the arrays alone (no time stamps).
+
+    `method` is one of zipfile's; ZIP_LZMA packs tighter and unpacks more slowly.
+    """
     partial = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(partial, "w", method, compresslevel=9) as archive:
         for name, array in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = method
             with archive.open(entry, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array))
     partial.replace(path)

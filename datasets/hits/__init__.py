@@ -94,10 +94,23 @@ class EventTruth(Described):
         "(edges,)", "1", "truth of each edge of a given graph, or None", default=None
     )
     radius: Floats | None = described(
+        "(particles,)", "mm", "distance of the production vertex from the beam axis", default=None
+    )
+    generation: Integers | None = described(
         "(particles,)",
-        "mm",
-        "distance of the production vertex from the beam axis, or None where it is not known",
+        "1",
+        "0 for particles of the collisions, more for secondaries",
         default=None,
+    )
+    charge: Floats | None = described("(particles,)", "e", "electric charge", default=None)
+    d0: Floats | None = described(
+        "(particles,)", "mm", "transverse impact parameter, NaN where not stored", default=None
+    )
+    z0: Floats | None = described(
+        "(particles,)", "mm", "z of the perigee, NaN where not stored", default=None
+    )
+    phi: Floats | None = described(
+        "(particles,)", "rad", "azimuth at the perigee, NaN where not stored", default=None
     )
 
     def __len__(self) -> int:
@@ -122,10 +135,10 @@ def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
 def sequential_edges(truth: EventTruth) -> Integers:
     """True edges (m, 2) of consecutive hits of each particle, inner hit first.
 
-    Hits are ordered by distance from the production vertex; where a module holds several hits of
-    a particle in a row, all pairs across are joined and none inside. Overlapping modules of one
-    layer are two modules: their hits follow one another. Source: the "modulewise" truth of
-    Exa.TrkX (arXiv:2103.06995).
+    Hits are ordered by `path`, the distance from the production vertex; where a module holds
+    several hits of a particle in a row, all pairs across are joined and none inside. Overlapping
+    modules of one layer are two modules: their hits follow one another. Source: the "modulewise"
+    truth of Exa.TrkX (arXiv:2103.06995).
     """
     order = np.lexsort((truth.path, truth.particle_id))
     order = order[truth.particle_id[order] != 0]
@@ -188,5 +201,14 @@ def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[
         truth.eta[present],
         truth.layer[keep],
         truth.module[keep],
-        radius=None if truth.radius is None else truth.radius[present],
+        **{name: values[present] for name, values in _optional(truth)},
     )
+
+
+PARTICLE_FIELDS = ("radius", "generation", "charge", "d0", "z0", "phi")
+
+
+def _optional(truth: EventTruth) -> list[tuple[str, NDArray[Any]]]:
+    """The fields of particles that not every dataset has, where this one has them."""
+    pairs = [(name, getattr(truth, name)) for name in PARTICLE_FIELDS]
+    return [(name, values) for name, values in pairs if values is not None]

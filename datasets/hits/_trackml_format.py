@@ -75,11 +75,11 @@ def scoring_weights(particle_id: Integers, depth: Floats, pt_of: Mapping[int, fl
     weights = np.zeros(len(particle_id))
     order = np.lexsort((depth, particle_id))
     ids, start, count = np.unique(particle_id[order], return_index=True, return_counts=True)
-    for particle, first, number in zip(ids, start, count, strict=True):
-        if particle != 0 and number >= 4:
-            pt = np.array([pt_of[int(particle)]])
-            rows = order[first : first + number]
-            weights[rows] = order_weights(int(number)) * pt_weight(pt)[0]
+    pt = pt_weight(np.array([pt_of[int(p)] if p else 0.0 for p in ids]))
+    for number in np.unique(count[count >= 4]):
+        alike = np.flatnonzero((count == number) & (ids != 0))
+        rows = order[start[alike][:, None] + np.arange(number)]
+        weights[rows] = order_weights(int(number)) * pt[alike][:, None]
     total = weights.sum()
     return weights / total if total > 0 else weights
 

@@ -25,6 +25,8 @@ from physbench.datasets.hits import (
     sequential_edges,
 )
 
+BANDS = 32  # of z / r in a layer
+APART = 8 * np.pi  # distance of their keys, more than three turns
 DR_MIN = 1.0  # mm; hits at the same radius have no direction in (r, phi) and (r, z)
 NODE_SCALE = np.array([1000.0, np.pi, 1000.0])
 
@@ -62,7 +64,7 @@ def geometry(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
     r, phi = event.r, event.phi
     inner, outer = edges[:, 0], edges[:, 1]
     dr = r[outer] - r[inner]
-    safe = _away_from_zero(dr)
+    safe = away_from_zero(dr)
     slope = wrap(phi[outer] - phi[inner]) / safe
     z0 = event.z[inner] - r[inner] * (event.z[outer] - event.z[inner]) / safe
     return slope, z0, dr
@@ -134,17 +136,15 @@ def _limits(rows: Floats, outside: float) -> list[list[float]]:
 
 def build(event: Event, windows: Windows) -> Integers:
     """Edges (m, 2) as hit positions, inner hit first; sorted search, never all pairs."""
-    layer, phi, r, z = layer_of(event), event.phi, event.r, event.z
-    rows = {int(k): np.flatnonzero(layer == k) for k in np.unique(windows.layers)}
-    rows = {k: index[np.argsort(phi[index], kind="stable")] for k, index in rows.items()}
+    phi, r, z = event.phi, event.r, event.z
+    layers = _Layers(event, np.unique(windows.layers))
     found = [np.zeros((0, 2), dtype=np.int64)]
     for k, (inner, outer) in enumerate(windows.layers.tolist()):
-        reach = np.abs(windows.slope[k]).max() * max(np.abs(windows.dr[k]).max(), DR_MIN)
-        a, b = _near(rows[inner], rows[outer], phi, min(reach, np.pi))
+        a, b = layers.near(inner, outer, windows, k)
         # One cut after the other, each on what the last one left: most candidates fail early.
         dr = r[b] - r[a]
         keep = (dr >= windows.dr[k, 0]) & (dr <= windows.dr[k, 1])
-        a, b, dr = a[keep], b[keep], _away_from_zero(dr[keep])
+        a, b, dr = a[keep], b[keep], away_from_zero(dr[keep])
         slope = wrap(phi[b] - phi[a]) / dr
         keep = (slope >= windows.slope[k, 0]) & (slope <= windows.slope[k, 1])
         a, b, dr = a[keep], b[keep], dr[keep]
@@ -152,6 +152,78 @@ def build(event: Event, windows: Windows) -> Integers:
         keep = (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
         found.append(np.stack([a[keep], b[keep]], axis=1))
     return _outward(np.concatenate(found), np.hypot(r, z))
+
+
+class _Layers:
+    """The hits of each layer in bands of z / r, sorted in azimuth inside each band.
+
+    A line from (0, z0) through the inner hit meets the outer one where z2 / r2 = z1 / r1 + z0 (1 /
+    r2 - 1 / r1), which bounds the bands that a window in z0 leaves.
+    """
+
+    def __init__(self, event: Event, layers: Integers) -> None:
+        self.r, self.phi = event.r, event.phi
+        self.ratio = event.z / np.maximum(event.r, 1e-9)
+        layer = layer_of(event)
+        rows = {int(k): np.flatnonzero(layer == k) for k in layers}
+        self.rows = {k: index[np.argsort(self.phi[index])] for k, index in rows.items()}
+        self.bands = {k: self._banded(index) for k, index in self.rows.items()}
+
+    def _banded(self, index: Integers) -> tuple[Integers, Floats, Floats]:
+        """Hits by band and azimuth, their keys, and the upper ends of the bands."""
+        shares = np.linspace(0, 1, BANDS + 1)[1:]
+        ends = np.quantile(self.ratio[index], shares) if len(index) else np.zeros(BANDS)
+        ends[-1] = np.inf
+        band = np.searchsorted(ends, self.ratio[index])
+        # The azimuth is repeated across +-pi; a band's keys lie 8 pi apart.
+        whole = np.concatenate([index, index, index])
+        turn = np.repeat([-2 * np.pi, 0.0, 2 * np.pi], len(index))
+        key = np.concatenate([band, band, band]) * APART + self.phi[whole] + turn
+        order = np.argsort(key)
+        return whole[order], key[order], ends
+
+    def near(self, inner: int, outer: int, windows: Windows, k: int) -> tuple[Integers, Integers]:
+        """Pairs of the two layers that the windows of pair `k` can leave, and some more."""
+        first, (hits, key, ends) = self.rows[inner], self.bands[outer]
+        if not len(first) or not len(hits):
+            return first[:0], hits[:0]
+        reach = np.abs(windows.slope[k]).max() * max(np.abs(windows.dr[k]).max(), DR_MIN)
+        reach = min(reach, np.pi)
+        low, high = self._bounds(first, self.rows[outer], windows, k)
+        start, stop = np.searchsorted(ends, low), np.searchsorted(ends, high)
+        first, band = _ranges(first, start, stop + 1)
+        centre = band * APART + self.phi[first]
+        begin = np.searchsorted(key, centre - reach, side="left")
+        end = np.searchsorted(key, centre + reach, side="right")
+        first, place = _ranges(first, begin, end)
+        return first, hits[place]
+
+    def _bounds(
+        self, first: Integers, second: Integers, windows: Windows, k: int
+    ) -> tuple[Floats, Floats]:
+        """Lowest and highest z / r of the outer hit for each inner one.
+
+        Pairs at nearly the same radius have no direction (see `DR_MIN`): no bound for them.
+        """
+        level = (windows.dr[k, 0] < 2 * DR_MIN) & (windows.dr[k, 1] > -2 * DR_MIN)
+        if level:
+            return np.full(len(first), -np.inf), np.full(len(first), np.inf)
+        away = [1 / r - 1 / self.r[first] for r in _span(self.r, first, second, windows.dr[k])]
+        shift = np.stack([z0 * part for z0 in windows.z0[k] for part in away])
+        return self.ratio[first] + shift.min(0) - 1e-9, self.ratio[first] + shift.max(0) + 1e-9
+
+
+def _span(r: Floats, first: Integers, second: Integers, dr: Floats) -> tuple[Floats, Floats]:
+    """Smallest and largest radius that the outer hit of each inner one may have."""
+    low = np.maximum(r[second].min(), r[first] + dr[0])
+    return np.maximum(low, 1.0), np.maximum(np.minimum(r[second].max(), r[first] + dr[1]), 1.0)
+
+
+def _ranges(rows: Integers, start: Integers, stop: Integers) -> tuple[Integers, Integers]:
+    """Each row once for each number from its start up to its stop, and that number."""
+    count = np.maximum(stop - start, 0)
+    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(rows, count), np.repeat(start, count) + offset
 
 
 def _outward(edges: Integers, distance: Floats) -> Integers:
@@ -166,23 +238,8 @@ def _outward(edges: Integers, distance: Floats) -> Integers:
     return np.stack(np.divmod(np.unique(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
 
 
-def _away_from_zero(dr: Floats) -> Floats:
+def away_from_zero(dr: Floats) -> Floats:
     return np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
-
-
-def _near(
-    inner: Integers, outer: Integers, phi: Floats, reach: float
-) -> tuple[Integers, Integers]:
-    """All pairs with |dphi| <= reach; `outer` is sorted in phi, and repeated across +-pi."""
-    angle = phi[outer]
-    wide = np.concatenate([angle - 2 * np.pi, angle, angle + 2 * np.pi])
-    start = np.searchsorted(wide, phi[inner] - reach, side="left")
-    stop = np.searchsorted(wide, phi[inner] + reach, side="right")
-    count = np.minimum(stop - start, len(outer))
-    first = np.repeat(inner, count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    position = (np.repeat(start, count) + offset) % max(len(outer), 1)
-    return first, outer[position]
 
 
 def graph(event: Event, windows: Windows | None) -> Integers:
@@ -239,7 +296,7 @@ def hand_features(event: Event, edges: Integers) -> NDArray[np.float32]:
         *(event.r[outer] / 1000.0, event.z[outer] / 1000.0),
         *(np.abs(four[:, 1]), four[:, 3], np.abs(slope) * 1000.0),
         *(z0 / 100.0, np.abs(z0) / 100.0),
-        (event.z[outer] - event.z[inner]) / _away_from_zero(dr),
+        (event.z[outer] - event.z[inner]) / away_from_zero(dr),
         *(leaving[inner], entering[inner], entering[outer], leaving[outer]),
     ]
     return np.asarray(np.stack(columns, axis=1), dtype=np.float32)

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 import benchmarks
-from physbench.datasets import Split, Splits
+from physbench.datasets import Splits
 from physbench.datasets.common import store
 from physbench.datasets.common.store import DataError
 from physbench.datasets.common.trackml_csv import read_csv
-from physbench.datasets.hits import generic_detector, selected, trackml, trackml_graphs
+from physbench.datasets.hits import selected, trackml, trackml_graphs
 from physbench.datasets.hits._trackml_format import scoring_weights
 from physbench.leaderboard import predictions
 from physbench.tasks import tracking
@@ -82,48 +82,11 @@ def test_truth_scores_one_and_the_floor_zero() -> None:
         assert metrics.trackml_score(test.targets, prepared) == pytest.approx(expected)
 
 
-def test_generation_is_reproducible_and_extends(tmp_path: Path) -> None:
-    pytest.importorskip("acts", reason="the extra [acts] is not installed")
-    pytest.importorskip("pythia8mc", reason="the extra [pythia] is not installed")
-    made = []
-    for events in (1, 2):
-        sizes = {"train": 1, "validation": 0, "test": events - 1}
-        path = generic_detector.make(tmp_path, seed=5, pileup=0.0, noise=0.02, **sizes)
-        made.append(generic_detector.load(file=path)[0])
-    assert len(made[1]["test"]) == 1
-    for first, second in zip(made[0]["train"][0], made[1]["train"][0], strict=True):
-        for name, value in vars(first).items():
-            np.testing.assert_array_equal(value, vars(second)[name], err_msg=name)
-
-
 def test_stored_arrays_have_the_same_bytes_each_time(tmp_path: Path) -> None:
     arrays = {"x": np.arange(1000.0), "n": np.arange(3, dtype=np.int16)}
     for name in ("a.npz", "b.npz"):
         store.save_arrays(tmp_path / name, arrays)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-
-
-def test_no_noise_hit_of_the_test_split_can_be_memorised() -> None:
-    def noise(split: Split) -> set[tuple[float, float, float]]:
-        return {
-            (x, y, z)
-            for event, truth in zip(split.inputs, split.targets, strict=True)
-            for x, y, z, p in zip(event.x, event.y, event.z, truth.particle_id, strict=True)
-            if p == 0
-        }
-
-    splits = embedded()
-    assert not noise(splits.test) & (noise(splits.train) | noise(splits.validation))
-
-
-def test_quantisation_is_far_below_the_resolution() -> None:
-    """Positions lie on the grid of 1/1024 mm: an error of 0.3 um against 14 um of the pixels."""
-    event = embedded().test.inputs[0]
-    finest = min(min(sigmas) for _, sigmas in generic_detector.RESOLUTION)
-    assert generic_detector.STEP / np.sqrt(12) < finest / 40
-    for values in (event.x, event.y, event.z):
-        steps = values / generic_detector.STEP
-        np.testing.assert_array_equal(steps, np.round(steps))
 
 
 # --- prepare -----------------------------------------------------------------------------------
