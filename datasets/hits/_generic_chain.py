@@ -85,7 +85,8 @@ def detector() -> Detector:
     geometry = engine.trackingGeometry()
     modules = acts_chain.modules(geometry)
     order = np.argsort(modules.code)
-    modules = acts_chain.Modules(*(column[order] for column in modules))
+    columns: Any = (column[order] for column in modules)
+    modules = acts_chain.Modules(*columns)
     surfaces: list[Any] = []
     geometry.visitSurfaces(surfaces.append)
     shape = np.array([_shape(surface.bounds) for surface in surfaces])[order]
