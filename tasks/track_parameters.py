@@ -1,13 +1,15 @@
 """Track parameters: the hits of one track -> its transverse momentum, charge and pz.
 
-Pattern recognition is solved by truth; what is measured is how close an estimator comes to the
-physical limit set by multiple scattering and hit resolution. Predictions are a mapping
+Pattern recognition is solved by truth; what is measured is how an estimator compares with the
+ideal linear fit, which multiple scattering and hit resolution set. Predictions are a mapping
 `{"qopt": (n,), "pz": (n,)}`, optionally with "d0" and "z0": q/pT in 1/GeV, pz in GeV, mm. An array
 (n, 2) or (n, 4) in that order does as well. q/pT = 0, or a value that is not finite, says that
-there is no answer; such a track counts as an outlier.
+there is no answer; such a track counts as an outlier. d0 and z0 fail on their own.
 
-The score S is the mean over six bins of true pT of core68(pT) over the limit of the bin: 1 is
-perfect. Splits go by event.
+The score S is the mean over six bins of true pT of the core68 of ln(pT/true pT), each track's
+divided by its width in the ideal linear fit of its own hits: 1 is that fit. An estimator that is
+not linear, or has learned the spectrum of the sample, may get below. A row ranks with at most 1 %
+of outliers and 1 % of wrong charges. Splits go by event.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
-from physbench.datasets.common import barrel
+from physbench.datasets.common import linear_fit
 from physbench.datasets.common.arrays import plain
-from physbench.datasets.common.particle_mix import EDGES
 from physbench.datasets.tracks import (
     COORDINATES,
     TARGETS,
@@ -39,11 +40,13 @@ from physbench.datasets.tracks import (
 )
 from physbench.tasks import Field, Metric, Neurons, Task
 from physbench.tasks.metrics import resolution, resolution_figures, track_rows
+from physbench.tasks.metrics import resolution_replicates as fast
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
 HITS = ("measured", "true")
 CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
+LARGEST_SIGN_ERRORS = 0.01
 LOSSES = ("mse", "quantile")
 
 
@@ -110,7 +113,7 @@ def load(
             keep = keep & clean
         split = _split(sample, tracks, np.flatnonzero(keep), target)
         if dataset is not toy_tracks.DATASET:
-            split = _limited(split, exact=hits == "true")
+            split = _with_widths(split, exact=hits == "true")
         parts.append(split)
     train, validation, test = parts
     # One or two events of the user are all for testing: enough for fits without training.
@@ -123,19 +126,22 @@ def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str
     return Split(tracks.take(index), truth, [sample.ids[i] for i in index])
 
 
-def _limited(split: Split, *, exact: bool) -> Split:
-    """The split with the physical limit of its own tracks in each bin of pT."""
+def _with_widths(split: Split, *, exact: bool) -> Split:
+    """The split with the widths of the ideal linear fit, computed where they are not stored."""
     truth = split.targets
-    edges = np.concatenate([[0.0], EDGES[1:]])
-    limit = barrel.limits(truth.pt, truth.eta, truth.mass, truth.z0, edges, exact=exact)
-    return replace(split, targets=replace(truth, limit=limit))
+    if exact or np.isnan(truth.sigma).any():
+        sigma = linear_fit.widths(split.inputs, truth, exact=exact)
+        truth = replace(truth, sigma=sigma)
+    return replace(split, targets=truth)
 
 
 def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32]]:
-    """Columns with 12 bits of mantissa (error below 1.3e-4, limits are 1e-2), mm in 1/1024.
+    """Columns with 12 bits of mantissa (error below 1.3e-4, widths are 1e-2), mm in 1/1024.
+
+    A value that is not finite becomes NaN in its own column, and 0 in q/pT.
 
     Raises ValueError for missing or unknown columns, wrong lengths and complex numbers, and
-    FloatingPointError when no track at all has a finite answer.
+    FloatingPointError when no track at all has a finite q/pT.
     """
     columns = _columns(predictions)
     for name, column in columns.items():
@@ -144,13 +150,14 @@ def prepare(inputs: Tracks, predictions: Any) -> Mapping[str, NDArray[np.float32
                 f"'{name}' must hold one real number a track, shape ({len(inputs)},); got shape "
                 f"{column.shape} of {column.dtype}"
             )
-    finite = np.logical_and.reduce([np.isfinite(c) for c in columns.values()])
+    finite = np.isfinite(columns["qopt"])
     if len(inputs) and not finite.any():
-        raise FloatingPointError(f"none of {len(inputs)} predictions is finite")
+        raise FloatingPointError(f"none of {len(inputs)} predictions of q/pT is finite")
+    columns["qopt"] = np.where(finite, columns["qopt"], 0.0)
     return {
-        name: _millimetres(np.where(finite, column, 0.0))
-        if name in ("d0", "z0")
-        else _rounded(np.where(finite, column, 0.0))
+        name: (_millimetres if name in ("d0", "z0") else _rounded)(
+            np.where(np.isfinite(column), column, np.nan)
+        )
         for name, column in columns.items()
     }
 
@@ -183,15 +190,26 @@ def _millimetres(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def admit(metrics: Mapping[str, float]) -> str | None:
-    """A row ranks only with at most 1 % of outliers and failures."""
+    """A row ranks only with at most 1 % of outliers and failures, and 1 % of wrong charges."""
     fraction = metrics.get("outlier_fraction", 0.0)
     if fraction > LARGEST_OUTLIERS:
         return f"{fraction:.1%} of the tracks are outliers (pT off by more than 10 %)"
+    wrong = metrics.get("sign_error_rate", 0.0)
+    if wrong > LARGEST_SIGN_ERRORS:
+        return f"{wrong:.1%} of the charges are wrong"
     return None
 
 
+def _width(function: Any, errors: fast.Errors, statistic: fast.Statistic, version: int) -> Metric:
+    """A width of relative errors, averaged over the bins of pT."""
+    return Metric(
+        function, "1", "min", version=version, replicates=fast.of_bins(errors, statistic)
+    )
+
+
 TASK = Task(
-    summary="hits of one track -> pT, charge, pz, against the physical limit",
+    summary="hits of one track -> pT, charge, pz, d0, z0, against the ideal linear fit",
+    version=2,
     reference="""@misc{trackformer2025,
   title = {TrackFormer: track-parameter regression with transformers},
   howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
@@ -200,27 +218,46 @@ TASK = Task(
     predicts=(
         Field("qopt", "(n,)", "float", "1/GeV", "q/pT; 0 or NaN where there is no answer"),
         Field("pz", "(n,)", "float", "GeV", "momentum along the beam"),
-        Field("d0", "(n,)", "float", "mm", "optional"),
-        Field("z0", "(n,)", "float", "mm", "optional"),
+        Field("d0", "(n,)", "float", "mm", "optional; NaN where there is no answer"),
+        Field("z0", "(n,)", "float", "mm", "optional; NaN where there is no answer"),
     ),
     unit="track",
     datasets=(generic_tracks, toy_barrel, trackml_tracks, toy_tracks),
     load=load,
     metrics=(
         Metric(
-            resolution.distance_to_limit, "1", "min", slices=resolution.distance_to_limit_slices
+            resolution.pull_pt,
+            "1",
+            "min",
+            version=2,
+            slices=resolution.pull_pt_slices,
+            replicates=fast.pull_pt,
+            label="width of pulls of pT over the ideal linear fit's",
         ),
-        Metric(resolution.core68_pt, "1", "min"),
-        Metric(resolution.core68_qopt, "1", "min"),
-        Metric(resolution.core68_pz, "1", "min"),
-        Metric(resolution.pruned_rms_pt, "1", "min"),
-        Metric(resolution.quantile_normal_pt, "1", "min"),
-        Metric(resolution.gaussian_fit_pt, "1", "min", interval=False),
-        Metric(resolution.bias_pt, "1", "zero"),
-        Metric(resolution.outlier_fraction, "1", "min"),
-        Metric(resolution.sign_error_rate, "1", "min"),
-        Metric(resolution.core68_d0, "mm", "min"),
-        Metric(resolution.core68_z0, "mm", "min"),
+        _width(resolution.core68_pt, resolution.pt_errors, fast.core68, 1),
+        _width(resolution.core68_qopt, resolution.qopt_errors, fast.core68, 2),
+        _width(resolution.core68_pz, resolution.pz_errors, fast.core68, 2),
+        _width(resolution.pruned_rms_pt, resolution.pt_errors, fast.pruned_rms, 1),
+        _width(resolution.quantile_normal_pt, resolution.pt_errors, fast.quantile_normal, 1),
+        Metric(resolution.gaussian_fit_pt, "1", "min", version=2, interval=False),
+        replace(_width(resolution.bias_pt, resolution.pt_errors, fast.median, 1), best="zero"),
+        Metric(
+            resolution.outlier_fraction,
+            "1",
+            "min",
+            bounds=(0.0, 1.0),
+            replicates=fast.fraction(resolution.outliers),
+        ),
+        Metric(
+            resolution.sign_error_rate,
+            "1",
+            "min",
+            version=2,
+            bounds=(0.0, 1.0),
+            replicates=fast.fraction(resolution.wrong_charges),
+        ),
+        Metric(resolution.pull_d0, "1", "min", replicates=fast.pull("d0")),
+        Metric(resolution.pull_z0, "1", "min", replicates=fast.pull("z0")),
     ),
     prepare=prepare,
     admit=admit,

@@ -145,12 +145,3 @@ def mixture_core68(sigma: Array) -> float:
     if high - low < 1e-12:
         return low
     return float(brentq(lambda c: np.mean(2 * ndtr(c / sigma) - 1) - inside, low, high))
-
-
-def limits(
-    pt: Array, eta: Array, mass: Array, z0: Array, edges: Array, *, exact: bool = False
-) -> tuple[float, ...]:
-    """The physical limit in bins (lo, hi] of pT: core68 of the mixture of per-track limits."""
-    sigma = curvature_resolution(pt, eta, mass, z0=z0, exact=exact)
-    which = np.searchsorted(edges, pt, side="left") - 1
-    return tuple(mixture_core68(sigma[which == b]) for b in range(len(edges) - 1))

@@ -50,6 +50,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+OPTIONAL: Mapping[str, Mapping[str, str]] = {"particles": {"particle_type": "int64"}}
 
 KINDS = ("hits", "truth", "particles")
 MOST = 1 << 30  # bytes of one table; a full event's truth has 12 MB
@@ -68,6 +69,7 @@ RANGES: Mapping[str, tuple[float, float, str]] = {
     "vz": (-20_000.0, 20_000.0, "mm"),
     **dict.fromkeys(("px", "py", "pz"), (-7000.0, 7000.0, "GeV below the beam's")),
     "q": (-2, 2, "the charge in e"),
+    "particle_type": (-(2**31), 2**31, "a PDG code"),
 }
 MEDIAN_PT = (0.05, 20.0)  # GeV; an event in MeV or TeV is outside
 SMEARING = {True: 1.0, False: 30.0}  # mm between a hit and its truth: pixels, strips
@@ -88,20 +90,22 @@ def read_csv(path: Path, kind: str) -> pd.DataFrame:
         # Without the search for missing values reading is faster; an empty field then fails.
         table = pd.read_csv(
             io.BytesIO(raw),
-            usecols=list(columns),
+            usecols=lambda name: name in columns or name in OPTIONAL.get(kind, {}),
             dtype={name: type_ for name, type_ in columns.items() if type_ == "float64"},
             na_filter=False,
             low_memory=False,
         )
+        table[list(columns)]  # KeyError for a missing one
     except Exception as error:  # a damaged file makes pandas raise almost anything
         raise DataError(f"{path}: {_explain(raw, columns, error)}") from error
-    for name, type_ in columns.items():
+    known = {n: t for n, t in {**columns, **OPTIONAL.get(kind, {})}.items() if n in table}
+    for name, type_ in known.items():
         values = table[name].to_numpy()
         if type_ == "float64" and not np.isfinite(values).all():
             raise DataError(f"{path}: column '{name}' holds NaN or infinity")
         if type_ == "int64" and len(table) and values.dtype != np.int64:
             reason = ValueError(f"column '{name}' must hold whole numbers (64-bit)")
-            raise DataError(f"{path}: {_explain(raw, columns, reason)}")
+            raise DataError(f"{path}: {_explain(raw, known, reason)}")
         check_range(values, *RANGES[name][:2], f"{path}: column '{name}'", RANGES[name][2])
     _check_unique(path, table[next(iter(columns))].to_numpy(), next(iter(columns)))
     return table

@@ -22,6 +22,7 @@ from physbench.datasets.common.helix import MINIMUM
 
 Array = NDArray[np.float64]
 
+OVERLAP = 15.0  # mm in radius: hits that are closer lie on one layer
 SLOTS = 20  # hits a track; measured maximum on the generic detector
 COORDINATES = ("xyz", "rphiz", "rdphiz")
 TARGETS = ("pt", "qopt", "qpt")
@@ -125,10 +126,18 @@ def relative_azimuth(phi: Array) -> Array:
 
 
 def monotonic(tracks: Tracks) -> NDArray[np.bool_]:
-    """The scattering cut: no change of sign between successive steps in azimuth; (n,)."""
+    """The scattering cut: no change of sign between successive steps in azimuth; (n,).
+
+    Where modules overlap, a layer has two hits a few mm apart, whose order in azimuth resolution
+    decides: only the first of a layer counts.
+    """
     x, y = tracks.hits[..., 0].astype(np.float64), tracks.hits[..., 1].astype(np.float64)
-    step = np.diff(relative_azimuth(np.arctan2(y, x)), axis=1)
-    step = np.where(tracks.mask[:, 1:], step, 0.0)
+    first = tracks.mask.copy()
+    first[:, 1:] &= np.diff(np.hypot(x, y), axis=1) > OVERLAP
+    order = np.argsort(~first, axis=1, kind="stable")
+    phi = np.take_along_axis(relative_azimuth(np.arctan2(y, x)), order, 1)
+    step = np.diff(phi, axis=1)
+    step = np.where(np.arange(step.shape[1]) < first.sum(1, keepdims=True) - 1, step, 0.0)
     return np.asarray((step[:, 1:] * step[:, :-1] >= 0).all(1))
 
 
@@ -150,8 +159,14 @@ class TrackTruth(_Columns, Described):
         "q/pT, pz, d0, z0 of the ACTS Kalman filter, NaN where it has no answer; another "
         "algorithm's answer: models must not learn from it",
     )
-    limit: tuple[float, ...] = described(
-        "(bins,)", "1", "core68 of pT in each bin that an optimal fit reaches", default=()
+    hits: NDArray[np.int64] = described("(n,)", "1", "number of hits")
+    sigma: Array = described(
+        "(n, 3)",
+        "1, mm, mm",
+        "standard deviations of ln pT, d0 and z0 in the ideal linear fit of the track's own hits",
+    )
+    core: tuple[float, ...] = described(
+        "(3,)", "1", "core68 of that fit's pulls, by the law of its scattering", default=()
     )
     target: str = described(
         "", "", "what a learned model regresses beside pz: pt, qopt or qpt", default="qopt"

@@ -2,13 +2,15 @@
 
 At least 3 hits, 0.5 <= pT <= 10 GeV, |vx| and |vy| below 1 mm, |eta| <= 1. Split 80/10/10 by
 sorted event number; what integer division leaves goes to test. Events are found as those of
-`trackml` are. The field is taken as 2 T and the mass as the pion's, since the accuracy phase names
-no species; only the physical limit uses it. There is no Kalman estimate.
+`trackml` are. The field is taken as 2 T. Masses follow the files' `particle_type`, which the
+throughput phase has; without it all are pions. Only the width of the ideal fit uses them. There is
+no Kalman estimate.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,12 @@ from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import SPECIES
 from physbench.datasets.common.trackml_csv import read_event
 from physbench.datasets.tracks import TEST, TRAIN, VALIDATION, Sample, Tracks, TrackTruth, padded
-from physbench.datasets.tracks._generated import truth_of
+from physbench.datasets.tracks._generated import FATRAS, truth_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Array = NDArray[np.float64]
 
 PT_RANGE = (0.5, 10.0)  # GeV
 VERTEX = 1.0  # mm
@@ -116,9 +120,24 @@ def _event(number: int, files: dict[str, Path]) -> Part:
     columns = (chosen[["vx", "vy", "vz"]], chosen[["px", "py", "pz"]])
     vertex, momentum = (table.to_numpy(np.float64) for table in columns)
     q = chosen["q"].to_numpy(np.float64)
-    mass = np.full(len(ids), SPECIES[0][1])
+    mass = masses(chosen)
     names = [f"event{number:09d}-{particle}" for particle in ids]
-    return true, measured, truth_of(vertex, momentum, q, mass), names, counts
+    own = truth_of(vertex, momentum, q, mass, measured.mask.sum(1))
+    # The challenge's simulation scatters as FATRAS does.
+    return true, measured, replace(own, core=FATRAS), names, counts
+
+
+def masses(particles: pd.DataFrame) -> Array:
+    """GeV, (n,): of the species in a column `particle_type` (PDG codes), else the pion's.
+
+    Codes of other species count as pions.
+    """
+    mass = np.full(len(particles), SPECIES[0][1])
+    if "particle_type" in particles:
+        codes = particles["particle_type"].abs().to_numpy()
+        for code, own, _ in SPECIES:
+            mass[codes == code] = own
+    return mass
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common import linear_fit
 from physbench.datasets.common.helix import BEND, FIELD
 from physbench.datasets.tracks import Tracks, TrackTruth
 from physbench.models.tracks import _circles as circles
-from physbench.models.tracks import _matrix_tracks as matrix_tracks
 
 Array = NDArray[np.float64]
 
@@ -61,8 +61,8 @@ def frame(tracks: Tracks, field: float = FIELD) -> Frame:
     centre = np.where(straight[:, None], [1.0, 0.0], found[:, :2])
     radius = np.where(straight, 1.0, found[:, 2])
     q = np.where(start["qopt"] < 0, -1.0, 1.0)
-    arc, residual, _ = matrix_tracks.along(x, y, centre, radius, q)
-    weight = tracks.mask / matrix_tracks.resolutions(np.hypot(x, y))[1] ** 2
+    arc, residual, _ = linear_fit.along(x, y, centre, radius, q)
+    weight = tracks.mask / linear_fit.resolutions(np.hypot(x, y))[1] ** 2
     weight = weight / weight.sum(1, keepdims=True)
     mean_s, mean_z = (weight * arc).sum(1), (weight * z).sum(1)
     ds, dz = arc - mean_s[:, None], z - mean_z[:, None]
@@ -90,7 +90,7 @@ def hit_features(tracks: Tracks, frame: Frame) -> NDArray[np.float32]:
     """
     r, z = np.hypot(tracks.hits[..., 0], tracks.hits[..., 1]), tracks.hits[..., 2]
     pt = frame.pt[:, None]
-    sigma_z = np.hypot(matrix_tracks.resolutions(r)[1], EXPECTED_Z / pt)
+    sigma_z = np.hypot(linear_fit.resolutions(r)[1], EXPECTED_Z / pt)
     residual = np.clip(frame.residual * pt / RESIDUAL, -LARGEST, LARGEST)
     shape = r.shape
     columns = (

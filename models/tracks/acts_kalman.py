@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split
-from physbench.datasets.common import acts_chain
+from physbench.datasets.common import acts_chain, linear_fit
 from physbench.datasets.common.particle_mix import Particles
 from physbench.datasets.tracks import Tracks, TrackTruth
 from physbench.models import Model
@@ -55,7 +55,7 @@ def starting_points(tracks: Tracks) -> Particles:
     q = np.sign(found["qopt"])
     x, y, _ = np.moveaxis(tracks.hits.astype(np.float64), 2, 0)
     centre = np.where(q[:, None] != 0, circles.fit(x, y, tracks.mask)[:, :2], [1.0, 0.0])
-    forward = matrix_tracks.forward(matrix_tracks.outward(centre), q)
+    forward = linear_fit.forward(linear_fit.outward(centre), q)
     point = found["d0"][:, None] * np.stack([forward[:, 1], -forward[:, 0]], 1)
     pt = 1 / np.where(q != 0, np.abs(found["qopt"]), 1.0)
     return Particles(

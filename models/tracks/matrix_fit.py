@@ -1,4 +1,4 @@
-"""Generalised least-squares fit with multiple scattering: the classical optimum, no training.
+"""Generalised least-squares fit with multiple scattering: the best linear fit, no training.
 
 It knows the material and the resolution of each layer of the barrel, as a Kalman filter does.
 """

@@ -1,28 +1,41 @@
-"""Resolution of track parameters: four estimators of a width, and scores in bins of true pT.
+"""Resolution of track parameters: pulls against the ideal fit, and four estimators of a width.
 
-Relative error r = (predicted - true) / true. Bins are half open, (lo, hi], in true pT. A track
-without an answer (q/pT predicted with |q/pT| < 1e-3 per GeV, pT above 1 TeV) has r = inf: it
-counts as an outlier and is never dropped. Standard deviations are population ones.
+The score divides each track's error by what the ideal linear fit of its own hits leaves open:
+u = ln(pT predicted / pT true) / sigma, with sigma from generalised least squares at the true
+momentum and mass. Scattering is not Gaussian, so the core of that fit's own pulls is c, not 1:
+core68(u)/c = 1 is the ideal linear fit. What is not linear, or knows the spectrum, may get below.
+
+Elsewhere r = (predicted - true)/true, in bins (lo, hi] of true pT. A track without an answer
+(q/pT predicted with |q/pT| < 1e-3 per GeV, pT above 1 TeV) has r = u = inf: it counts as an
+outlier and is never dropped. Standard deviations are population ones.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.particle_mix import EDGES
+from physbench.datasets.common.particle_mix import EDGES, SPECIES
 from physbench.datasets.tracks import TrackTruth
 
 Array = NDArray[np.float64]
 Predictions = Mapping[str, NDArray[Any]]
 
+SCORED = (0.52, 9.6)  # GeV: nearer to the edges of the spectrum a prior alone helps
+ETA_EDGES = (0.0, 0.3, 0.6, 1.0)
+HITS_EDGES = (2, 10, 11, 12, 13, 20)  # (lo, hi]
+NAMES = {211: "pion", 321: "kaon", 2212: "proton", 11: "electron", 13: "muon"}
+WINDOW = 5.0  # core68 on both sides of the median that a Gaussian is fitted in
+FEWEST = 30  # tracks of a slice; fewer give no width
+DISPLACED = 3.0  # widths of a fit by which true values must vary, or a constant would win
 UNBOUNDED = 1e-3  # |q/pT| in 1/GeV below which a track has no momentum
 OUTLIER = 0.1  # relative error
+ROUNDS = 100  # of pruning at most
 LOW, HIGH = 0.15865525393145707, 0.8413447460685429  # +- 1 sigma
 TAIL = 5.733031088084317e-05  # per cent; two-sided 5-sigma tail
 
@@ -36,7 +49,7 @@ class Width(NamedTuple):
     rounds: int = 0
 
 
-def iterative_rms(r: Array, rounds: int = 100) -> Width:
+def iterative_rms(r: Array, rounds: int = ROUNDS) -> Width:
     """A: mean and standard deviation after repeated removal beyond 3 standard deviations."""
     kept = r[np.isfinite(r)]
     for number in range(1, rounds + 1):
@@ -66,16 +79,18 @@ def quantile_normal(r: Array) -> Width:
 
 
 def gaussian_fit(r: Array, bins: int = 100) -> Width:
-    """C: least squares of a normal density to a histogram, at the bin centres."""
+    """C: least squares of a normal density to a histogram, at the bin centres.
+
+    The histogram spans 5 core68 on both sides of the median, so that no outlier widens its bins.
+    """
     from scipy.optimize import least_squares
 
     finite = r[np.isfinite(r)]
     scale = core68(finite) if len(finite) >= 10 else 0.0
     if not scale > 0:
         return Width(math.nan, math.nan, 1.0)
-    mean, sigma = finite.mean(), finite.std()
-    low, high = np.percentile(finite, [TAIL, 100 - TAIL])
-    span = (max(low, mean - 5 * sigma), min(high, mean + 5 * sigma))
+    middle = float(np.median(finite))
+    span = (middle - WINDOW * scale, middle + WINDOW * scale)
     density, edges = np.histogram(finite, bins, span, density=True)
     # In units of the core's width: finite differences need parameters of order one.
     x, height = (edges[1:] + edges[:-1]) / (2 * scale), density * scale
@@ -85,7 +100,7 @@ def gaussian_fit(r: Array, bins: int = 100) -> Width:
         peak = np.exp(-0.5 * ((x - centre) / width) ** 2) / (abs(width) * math.sqrt(2 * math.pi))
         return np.asarray(peak - height)
 
-    found = least_squares(residuals, [float(np.median(finite)) / scale, 1.0])
+    found = least_squares(residuals, [middle / scale, 1.0])
     if not found.success:  # the distribution is no peak
         return Width(math.nan, math.nan, 1.0)
     centre, width = (float(value) * scale for value in found.x)
@@ -126,15 +141,21 @@ def pt_errors(truth: TrackTruth, predictions: Predictions) -> Array:
 
 
 def qopt_errors(truth: TrackTruth, predictions: Predictions) -> Array:
-    """(n,) relative error of q/pT, true sign included: a wrong charge is an error of -2."""
+    """(n,) relative error of q/pT, true sign included: a wrong charge is an error of -2.
+
+    Without a sign in the protocol's target, pT, that of its size.
+    """
+    if truth.target == "pt":
+        return np.where(failed(predictions), np.inf, np.abs(predictions["qopt"]) * truth.pt - 1)
     return np.where(failed(predictions), np.inf, predictions["qopt"] * truth.pt * truth.q - 1)
 
 
 def pz_errors(truth: TrackTruth, predictions: Predictions) -> Array:
     """(n,) relative error of pz; a track with true pz = 0 has none (NaN in no bin)."""
     true = np.where(truth.pz == 0, np.nan, truth.pz)
-    r = np.where(failed(predictions), np.inf, predictions["pz"] / true - 1)
-    return np.where(truth.pz == 0, 0.0, r)
+    r = predictions["pz"] / true - 1
+    bad = failed(predictions) | ~np.isfinite(predictions["pz"])
+    return np.where(truth.pz == 0, 0.0, np.where(bad, np.inf, r))
 
 
 def binned(truth: TrackTruth, r: Array) -> list[Array]:
@@ -143,25 +164,72 @@ def binned(truth: TrackTruth, r: Array) -> list[Array]:
     return [r[which == b] for b in range(len(EDGES) - 1)]
 
 
+def _pt_names(scored: tuple[float, float] = (EDGES[0], EDGES[-1])) -> list[str]:
+    return [f"pt {lo:g}-{hi:g}" for lo, hi in itertools.pairwise(np.clip(EDGES, *scored))]
+
+
 def _named(values: list[float]) -> dict[str, float]:
     """Values by bin, and the mean of the defined ones under `all`."""
-    names = [f"pt {lo:g}-{hi:g}" for lo, hi in itertools.pairwise(EDGES)]
+    names = _pt_names()
     defined = [v for v in values if not math.isnan(v)]
     mean = float(np.mean(defined)) if defined else math.nan
     return {"all": mean} | dict(zip(names, values, strict=True))
 
 
-def distance_to_limit(truth: TrackTruth, predictions: Predictions) -> float:
-    """Mean over the pT bins with tracks of core68(pT) over the physical limit; 1 is perfect."""
-    return distance_to_limit_slices(truth, predictions)["all"]
+def pt_pulls(truth: TrackTruth, predictions: Predictions) -> Array:
+    """(n,) u = ln(pT predicted / pT true) / sigma of the ideal linear fit; inf without answer."""
+    bad = failed(predictions)
+    qopt = np.where(bad, 1.0, predictions["qopt"]).astype(np.float64)
+    return np.where(bad, np.inf, -np.log(np.abs(qopt) * truth.pt) / truth.sigma[:, 0])
 
 
-def distance_to_limit_slices(truth: TrackTruth, predictions: Predictions) -> dict[str, float]:
-    """core68(pT)/limit by bin; NaN everywhere when the data have no limit (the 2-D toy)."""
-    if not truth.limit:
-        return _named([math.nan] * (len(EDGES) - 1))
-    bins = binned(truth, pt_errors(truth, predictions))
-    return _named([core68(r) / limit for r, limit in zip(bins, truth.limit, strict=True)])
+def pull_pt(truth: TrackTruth, predictions: Predictions) -> float:
+    """S, mean over the pT bins with tracks of core68(u)/c; 1 is the ideal linear fit.
+
+    u are the pulls of ln pT, c the core68 of that fit's own pulls. Tracks below 0.52 and above
+    9.6 GeV are not scored: there the edge of the spectrum alone tells something. NaN when the
+    data have no such fit (the 2-D toy).
+    """
+    return _named(_over_core(scored(truth), truth, pt_pulls(truth, predictions)))["all"]
+
+
+def pull_pt_slices(truth: TrackTruth, predictions: Predictions) -> dict[str, float]:
+    """S, and core68(u)/c in slices of pT, of |eta|, of the number of hits, and by species."""
+    pulls, masks = pt_pulls(truth, predictions), scored(truth)
+    bins = _over_core(masks, truth, pulls)
+    found = {"all": _named(bins)["all"]} | dict(zip(_pt_names(SCORED), bins, strict=True))
+    inside = np.logical_or.reduce(masks)
+    other = {name: mask & inside for name, mask in _slices(truth)}
+    large = {name: mask for name, mask in other.items() if mask.sum() >= FEWEST}
+    widths = _over_core(list(large.values()), truth, pulls)
+    return found | dict(zip(large, widths, strict=True))
+
+
+def _slices(truth: TrackTruth) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Names and masks of the slices beside those of pT."""
+    eta = np.abs(truth.eta)
+    for low, high in itertools.pairwise(ETA_EDGES):
+        yield f"|eta| {low:g}-{high:g}", (eta > low) & (eta <= high)
+    for few, many in itertools.pairwise(HITS_EDGES):
+        name = f"hits {few + 1}-{many}" if many - few > 1 else f"hits {many}"
+        yield name, (truth.hits > few) & (truth.hits <= many)
+    for code, mass, _ in SPECIES:
+        yield NAMES[code], np.abs(truth.mass - mass) < 1e-3 * mass
+
+
+def scored(truth: TrackTruth) -> list[NDArray[np.bool_]]:
+    """Masks of the pT bins, their outer edges moved in to what is scored."""
+    edges = np.clip(EDGES, *SCORED)
+    return [(truth.pt > lo) & (truth.pt <= hi) for lo, hi in itertools.pairwise(edges)]
+
+
+def _over_core(
+    masks: list[NDArray[np.bool_]], truth: TrackTruth, pulls: Array, number: int = 0
+) -> list[float]:
+    """core68 of the pulls under each mask, over c; NaN without an ideal fit."""
+    if np.isnan(truth.sigma[:, number]).any():
+        return [math.nan] * len(masks)
+    return [core68(pulls[mask]) / truth.core[number] for mask in masks]
 
 
 def core68_pt(truth: TrackTruth, predictions: Predictions) -> dict[str, float]:
@@ -202,25 +270,61 @@ def bias_pt(truth: TrackTruth, predictions: Predictions) -> dict[str, float]:
 
 def outlier_fraction(truth: TrackTruth, predictions: Predictions) -> float:
     """Fraction of tracks with a relative error of pT above 10 %, failures included."""
-    return float(np.mean(np.abs(pt_errors(truth, predictions)) > OUTLIER))
+    return float(np.mean(outliers(truth, predictions)))
+
+
+def outliers(truth: TrackTruth, predictions: Predictions) -> NDArray[np.bool_]:
+    """Tracks with a relative error of pT above 10 %, failures included."""
+    return np.asarray(np.abs(pt_errors(truth, predictions)) > OUTLIER)
 
 
 def sign_error_rate(truth: TrackTruth, predictions: Predictions) -> float:
-    """Fraction of tracks with the wrong sign of the charge; no answer is a wrong one."""
-    return float(np.mean(failed(predictions) | (predictions["qopt"] * truth.q <= 0)))
+    """Fraction of tracks with the wrong sign of the charge; no answer is a wrong one.
 
-
-def core68_d0(truth: TrackTruth, predictions: Predictions) -> float:
-    """core68 of d0 in mm; NaN when d0 is not predicted."""
-    return _absolute(truth.d0, predictions, "d0")
-
-
-def core68_z0(truth: TrackTruth, predictions: Predictions) -> float:
-    """core68 of z0 in mm; NaN when z0 is not predicted."""
-    return _absolute(truth.z0, predictions, "z0")
-
-
-def _absolute(true: Array, predictions: Predictions, name: str) -> float:
-    if name not in predictions:
+    NaN where the protocol's target, pT, has no sign.
+    """
+    if truth.target == "pt":
         return math.nan
-    return core68(np.where(failed(predictions), np.inf, predictions[name] - true))
+    return float(np.mean(wrong_charges(truth, predictions)))
+
+
+def wrong_charges(truth: TrackTruth, predictions: Predictions) -> NDArray[np.bool_]:
+    """Tracks with the wrong sign of the charge, failures included."""
+    return np.asarray(failed(predictions) | (predictions["qopt"] * truth.q <= 0))
+
+
+def pull_d0(truth: TrackTruth, predictions: Predictions) -> float:
+    """core68 of (d0 - true)/sigma over that of the ideal linear fit, which is 1.
+
+    NaN when d0 is not predicted, and where all tracks come from a beam spot that is narrower than
+    three of the fit's widths: a constant would win there.
+    """
+    return _pull(truth, predictions, "d0")
+
+
+def pull_z0(truth: TrackTruth, predictions: Predictions) -> float:
+    """core68 of (z0 - true)/sigma over that of the ideal linear fit; NaN as `pull_d0`."""
+    return _pull(truth, predictions, "z0")
+
+
+def _pull(truth: TrackTruth, predictions: Predictions, name: str) -> float:
+    true, sigma, core = _known(truth, name)
+    if name not in predictions or np.isnan(sigma).any():
+        return math.nan
+    if not core68((true - np.median(true)) / sigma) > DISPLACED:
+        return math.nan
+    return core68(pulls_of(truth, predictions, name)[0]) / core
+
+
+def pulls_of(truth: TrackTruth, predictions: Predictions, name: str) -> tuple[Array, float]:
+    """(n,) pulls of d0 or z0, inf without an answer; and the core68 of the ideal fit's."""
+    true, sigma, core = _known(truth, name)
+    found = predictions[name].astype(np.float64)
+    bad = failed(predictions) | ~np.isfinite(found)
+    return np.where(bad, np.inf, (found - true) / sigma), core
+
+
+def _known(truth: TrackTruth, name: str) -> tuple[Array, Array, float]:
+    """True values of d0 or z0, their widths in the ideal fit, and the core68 of its pulls."""
+    number = {"d0": 1, "z0": 2}[name]
+    return getattr(truth, name), truth.sigma[:, number], (truth.core or (math.nan,) * 3)[number]

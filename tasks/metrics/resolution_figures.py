@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common import barrel
 from physbench.datasets.common.particle_mix import EDGES
 from physbench.datasets.tracks import TrackTruth
 from physbench.tasks.metrics import resolution
@@ -36,8 +37,14 @@ def core68_curve(truth: TrackTruth, predictions: Any) -> tuple[Array, Array, Arr
     return pt, width, ERROR * width / np.sqrt(count)
 
 
+def ideal_curve(truth: TrackTruth) -> Array:
+    """core68 of pT in each bin of true pT that the ideal linear fit reaches; NaN without one."""
+    bins = resolution.binned(truth, truth.sigma[:, 0])
+    return np.array([truth.core[0] * barrel.mixture_core68(s) if len(s) else np.nan for s in bins])
+
+
 def resolution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Figure:
-    """core68 of the relative error of pT against pT, with the physical limit."""
+    """core68 of the relative error of pT against pT, with the ideal linear fit's."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
@@ -45,17 +52,12 @@ def resolution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Figu
         pt, width, error = core68_curve(truth, values)
         # In per cent; a model without answers in a bin has no point there.
         axes.errorbar(pt, 100 * width, 100 * error, marker="o", ms=3, lw=1, label=model)
-    limit = np.array(truth.limit)
-    if len(limit):
+    ideal = ideal_curve(truth)
+    if np.isfinite(ideal).any():
         axes.stairs(
-            100 * limit,
-            EDGES,
-            color="black",
-            lw=2,
-            alpha=0.6,
-            label="physical limit",
+            100 * ideal, EDGES, color="black", lw=2, alpha=0.6, label="ideal linear fit",
             baseline=None,
-        )
+        )  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlabel="true $p_T$ [GeV]",
         ylabel=r"core68 of $\Delta p_T / p_T$ [%]",

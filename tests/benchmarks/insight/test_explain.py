@@ -102,7 +102,7 @@ def two_tracks() -> Split:
     column = np.array([1.0, 2.0])
     truth = TrackTruth(
         column, column, np.array([1.0, -1.0]), column, column, column, column, column,
-        np.zeros((2, 4)),
+        np.zeros((2, 4)), np.array([4, 3]), np.ones((2, 3)),
     )  # fmt: skip
     return Split(Tracks(hits * mask[..., None], mask), truth, ["a", "b"])
 
