@@ -240,7 +240,12 @@ TASK = Task(
         _width(resolution.pruned_rms_pt, resolution.pt_errors, fast.pruned_rms, 1),
         _width(resolution.quantile_normal_pt, resolution.pt_errors, fast.quantile_normal, 1),
         Metric(resolution.gaussian_fit_pt, "1", "min", version=2, interval=False),
-        replace(_width(resolution.bias_pt, resolution.pt_errors, fast.median, 1), best="zero"),
+        Metric(
+            resolution.bias_pt,
+            "1",
+            "zero",
+            replicates=fast.of_bins(resolution.pt_errors, fast.median),
+        ),
         Metric(
             resolution.outlier_fraction,
             "1",
