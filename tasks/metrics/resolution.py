@@ -158,7 +158,7 @@ def pz_errors(truth: TrackTruth, predictions: Predictions) -> Array:
     return np.where(truth.pz == 0, 0.0, np.where(bad, np.inf, r))
 
 
-def binned(truth: TrackTruth, r: Array) -> list[Array]:
+def binned(truth: TrackTruth, r: NDArray[Any]) -> list[NDArray[Any]]:
     """Errors in the six bins of true pT; the first begins at 0."""
     which = np.searchsorted(EDGES[1:], truth.pt, side="left")
     return [r[which == b] for b in range(len(EDGES) - 1)]
