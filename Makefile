@@ -10,7 +10,7 @@ demo: $(V)/.ok
 	$(V)/bin/python -m benchmarks board tracking
 
 test: $(V)/.ok
-	$(V)/bin/python -m pytest -m "not slow"
+	$(V)/bin/python -m pytest -m "not slow" -n auto --dist worksteal
 
 check-full: $(V)/.ok
 	$(V)/bin/python -m pytest

@@ -117,10 +117,14 @@ def split(record: Record) -> str:
 
 
 def identity(record: Record) -> str:
-    """What records must share to stand on one board; the folds of one protocol stand together."""
+    """What records must share to stand on one board; the folds of one protocol stand together.
+
+    An option of the protocol that is off counts as absent: records from before it followed it too.
+    """
     task = record.task
+    options = {name: value for name, value in task.protocol.items() if value}
     return canonical(
-        [task.name, task.version, task.protocol, split(record), record.dataset.name]
+        [task.name, task.version, options, split(record), record.dataset.name]
         + [record.dataset.version]
         + [[m.name, m.version] for m in record.metrics]
     )

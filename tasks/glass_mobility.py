@@ -173,11 +173,22 @@ TASK = Task(
     load=load,
     metrics=(
         Metric(
-            propensity.pearson, "1", "max", slices=propensity.pearson_slices, bounds=(-1.0, 1.0)
+            propensity.pearson,
+            "1",
+            "max",
+            slices=propensity.pearson_slices,
+            bounds=(-1.0, 1.0),
+            replicates=propensity.pearson_replicates,
         ),
-        Metric(propensity.pearson_over_ceiling, "1", "max", version=2),
+        Metric(
+            propensity.pearson_over_ceiling,
+            "1",
+            "max",
+            version=2,
+            replicates=propensity.over_ceiling_replicates,
+        ),
         Metric(propensity.pooled_pearson, "1", "max"),
-        Metric(propensity.spearman, "1", "max"),
+        Metric(propensity.spearman, "1", "max", replicates=propensity.spearman_replicates),
         Metric(propensity.rmse, "sigma_AA", "min"),
         Metric(propensity.slope, "1", "max", interval=False),
         Metric(propensity.s4_ratio, "1", "max", interval=False),

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Claim:
 
 def table() -> list[Claim]:
     """All claims with a verdict: reproduced, not reproduced, not comparable or not checked."""
+    _rows.cache_clear()
     path = boards.committed_root().parent / "claims.json"
     return [_judged(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
@@ -264,21 +266,32 @@ def calochallenge_order() -> Value:
     return _exact(kendalltau(list(published.values()), ours).statistic)
 
 
+@cache
+def _rows(task: str) -> list[tuple[str, list[Record]]]:
+    """The dataset and the committed records of each row of a task's boards."""
+    folder = boards.committed_root() / task
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no committed records of {task}")
+    everything = records.read_all(folder)
+    by_id = {record.id[:12]: record for record in everything}
+    return [
+        (board.dataset, [by_id[one] for one in row.records])
+        for board in boards.of_task(task, everything, frozenset())
+        for row in board.rows
+    ]
+
+
 def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
     """The committed records of a board's row: a model, with settings where it has several rows."""
-    everything, local = boards.gather()
-    by_id = {record.id[:12]: record for record in everything}
-    for board in boards.of_task(task, everything, local):
-        rows = [[by_id[one] for one in row.records] for row in board.rows]
-        named = [
-            found
-            for found in rows
-            if board.dataset == dataset
-            and found[0].model.name == model
-            and settings.items() <= found[0].model.hyper_parameters.items()
-        ]
-        if len(named) == 1:
-            return named[0]
+    named = [
+        found
+        for place, found in _rows(task)
+        if place == dataset
+        and found[0].model.name == model
+        and settings.items() <= found[0].model.hyper_parameters.items()
+    ]
+    if len(named) == 1:
+        return named[0]
     raise FileNotFoundError(f"no single row of {model} {settings or ''} on {task}, {dataset}")
 
 

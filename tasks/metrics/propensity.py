@@ -170,9 +170,32 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(finite)) if finite else math.nan
 
 
+def _each(
+    targets: Sequence[Mobility], predictions: Any, score: Callable[[Array, Array], float]
+) -> list[float]:
+    return [score(p, r) for p, r in _pairs(targets, predictions)]
+
+
+def _resampled(values: Sequence[float], counts: NDArray[Any]) -> Array:
+    """Means (resamples,) of finite values (units,) of which each resample holds `counts`."""
+    each = np.asarray(values, float)
+    known = ~np.isnan(each)
+    drawn = counts[:, known]
+    with np.errstate(invalid="ignore"):
+        found: Array = drawn @ each[known] / drawn.sum(axis=1)
+    return found
+
+
 def pearson(targets: Sequence[Mobility], predictions: Any) -> float:
     """Mean over configurations of Pearson's r on type A at tau_alpha."""
-    return _mean([correlation(p, r) for p, r in _pairs(targets, predictions)])
+    return _mean(_each(targets, predictions, correlation))
+
+
+def pearson_replicates(
+    targets: Sequence[Mobility], predictions: Any, counts: NDArray[Any]
+) -> Array:
+    """`pearson` of resampled configurations: each correlation is computed once."""
+    return _resampled(_each(targets, predictions, correlation), counts)
 
 
 def pearson_slices(targets: Sequence[Mobility], predictions: Any) -> dict[str, float]:
@@ -190,7 +213,14 @@ def pearson_slices(targets: Sequence[Mobility], predictions: Any) -> dict[str, f
 
 def spearman(targets: Sequence[Mobility], predictions: Any) -> float:
     """Mean over configurations of Spearman's rho on type A at tau_alpha."""
-    return _mean([rank_correlation(p, r) for p, r in _pairs(targets, predictions)])
+    return _mean(_each(targets, predictions, rank_correlation))
+
+
+def spearman_replicates(
+    targets: Sequence[Mobility], predictions: Any, counts: NDArray[Any]
+) -> Array:
+    """`spearman` of resampled configurations."""
+    return _resampled(_each(targets, predictions, rank_correlation), counts)
 
 
 def pooled_pearson(targets: Sequence[Mobility], predictions: Any) -> float:
@@ -289,6 +319,14 @@ def noise_ceiling_slices(targets: Sequence[Mobility], predictions: Any = None) -
 def pearson_over_ceiling(targets: Sequence[Mobility], predictions: Any) -> float:
     """`pearson` over `noise_ceiling`: 1 is all that the trajectories can tell."""
     return pearson(targets, predictions) / noise_ceiling(targets)
+
+
+def over_ceiling_replicates(
+    targets: Sequence[Mobility], predictions: Any, counts: NDArray[Any]
+) -> Array:
+    """`pearson_over_ceiling` of resampled configurations."""
+    roofs = [ceiling(mobility, mobility.alpha) for mobility in targets]
+    return pearson_replicates(targets, predictions, counts) / _resampled(roofs, counts)
 
 
 # --- fluctuations in space and between configurations -----------------------------------------

@@ -119,3 +119,12 @@ def test_metrics_that_no_row_defines_have_no_column(some: list[Record]) -> None:
     partly = replace(whole, rows=tuple(replace(row, others=others) for row in whole.rows))
     assert partly.columns == ["known"]
     assert "undefined" not in board.markdown(partly) + board.table(partly)
+
+
+def test_an_option_that_is_off_is_as_if_it_were_not_there(some: list[Record]) -> None:
+    def given(**options: object) -> str:
+        task = some[0].task.model_copy(update={"protocol": options})
+        return board.identity(some[0].model_copy(update={"task": task}))
+
+    assert given(folder="", published_split=False) == given(folder="") == given()
+    assert given(published_split=True) != given()

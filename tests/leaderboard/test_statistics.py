@@ -200,7 +200,18 @@ def covered(make: Callable[[np.random.Generator], Scores], truth: float, trials:
         (lambda g: clusters(g, 0.3, 50, 10), 0.0, 0.92, 0.975),
         (lambda g: clusters(g, 0.3, 8, 10), 0.0, 0.92, 0.975),
     ],
-    ids=str,
+    ids=[
+        "lognormal-1x8",
+        "lognormal-1x25",
+        "lognormal-3x100",
+        "rate99-1x1000",
+        "rate99-3x400",
+        "rate999-1x1000",
+        "rate999-3x1000",
+        "icc10-50x10",
+        "icc30-50x10",
+        "icc30-8x10",
+    ],
 )
 def test_intervals_cover_on_every_kind_of_board(
     make: Callable[[np.random.Generator], Scores], truth: float, least: float, most: float

@@ -210,3 +210,24 @@ def test_figures_are_drawn() -> None:
         axes = draw(targets, predictions).axes
         assert len(axes) >= 1
         assert any(part.has_data() for part in axes)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman", "pearson_over_ceiling"])
+def test_fast_bootstrap_gives_what_resampling_gives(name: str) -> None:
+    """Configuration 2 has no defined correlation: no resample counts it."""
+    random = np.random.default_rng(3)
+    data = random.gamma(2.0, size=(5, 1, 30))
+    data[2] = 1.0
+    halves = data[:, None] + 0.1 * random.normal(size=(5, 2, 1, 30))
+    targets = [
+        mobility(list(table), [0] * 30, halves=pair)
+        for table, pair in zip(data, halves, strict=True)
+    ]
+    predictions = [(table + random.normal(size=table.shape)).T for table in data]
+    metric = next(m for m in TASK.metrics if m.name == name)
+    draws = random.integers(5, size=(20, 5))
+    counts = np.array([np.bincount(d, minlength=5) for d in draws])
+    assert metric.replicates is not None
+    fast = metric.replicates(targets, predictions, counts)
+    slow = [metric.function([targets[u] for u in d], [predictions[u] for u in d]) for d in draws]
+    np.testing.assert_allclose(fast, slow, rtol=1e-12)
