@@ -47,6 +47,7 @@ class Exact(SourceFileLoader):
     """Runs the bytes that are digested."""
 
     def get_code(self, fullname: str) -> CodeType:
+        """The code of the file as it is now, not of cached bytecode."""
         return code(Path(self.path))
 
 
@@ -56,6 +57,7 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """A loader of the file as it is now, or None for what belongs to others."""
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue

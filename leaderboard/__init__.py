@@ -1,0 +1,1 @@
+"""Records, statistics of boards, the gate, citations and the site."""

@@ -300,10 +300,10 @@ def _nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def digits(low: float, high: float, score: float) -> int:
+def digits(low: float, high: float) -> int:
     """Decimals that show two digits of the interval's half width (4 without an interval).
 
-    >>> digits(0.91, 0.95, 0.93), digits(float("nan"), float("nan"), 0.5)
+    >>> digits(0.91, 0.95), digits(float("nan"), float("nan"))
     (3, 4)
     """
     half = (high - low) / 2
@@ -316,7 +316,7 @@ def shown(row: Row) -> str:
     """`score [low, high]` with the digits that the interval supports."""
     if math.isnan(row.score):
         return "–"
-    places = digits(row.low, row.high, row.score)
+    places = digits(row.low, row.high)
     if math.isnan(row.low):
         return f"{row.score:.{places}f}"
     return f"{row.score:.{places}f} [{row.low:.{places}f}, {row.high:.{places}f}]"

@@ -80,13 +80,13 @@ def latex(rows: Sequence[tuple[Record, Sequence[str]]]) -> str:
 
 
 def score(record: Record) -> str:
-    """`$0.931\\,^{+0.012}_{-0.010}$`, with the digits that the interval supports."""
+    r"""`$0.931\,^{+0.012}_{-0.010}$`, with the digits that the interval supports."""
     metric = record.metrics[0] if record.metrics else None
     if metric is None or metric.value is None:
         return "--"
     if metric.low is None or metric.high is None:
         return f"${metric.value:.4g}$"
-    places = digits(metric.low, metric.high, metric.value)
+    places = digits(metric.low, metric.high)
     up, down = metric.high - metric.value, metric.value - metric.low
     if f"{up:.{places}f}" == f"{down:.{places}f}":
         return rf"${metric.value:.{places}f} \pm {up:.{places}f}$"

@@ -22,9 +22,9 @@ HARMLESS = {
 
 
 def visible(text: str) -> str:
-    """Text in one line without control characters, which terminals obey.
+    r"""Text in one line without control characters, which terminals obey.
 
-    >>> visible("a\\x1b[2Jb\\nc")
+    >>> visible("a\x1b[2Jb\nc")
     'a [2Jb c'
     """
     return "".join(" " if unicodedata.category(c)[0] == "C" else c for c in text)

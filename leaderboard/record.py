@@ -54,6 +54,8 @@ class RecordError(ValueError):
 
 
 class Closed(BaseModel):
+    """A part of a record: unknown keys and numbers that are not finite are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -71,6 +73,8 @@ class TaskPart(Closed):
 
 
 class DatasetPart(Closed):
+    """The data: name, version and digests of content and files."""
+
     name: Name
     version: str
     digest: Hex = Field(description="sha256 of the lines `name sha256` of all files")
@@ -87,6 +91,8 @@ class DatasetPart(Closed):
 
 
 class ModelPart(Closed):
+    """The model: source, settings, size."""
+
     name: Name
     source: Hex
     origin: Literal["zoo", "file", "submitted"]
@@ -101,6 +107,8 @@ class ModelPart(Closed):
 
 
 class CodePart(Closed):
+    """The code that ran."""
+
     version: str
     commit: str | None
     dirty: bool | None
@@ -108,6 +116,8 @@ class CodePart(Closed):
 
 
 class EnvironmentPart(Closed):
+    """The machine and its libraries."""
+
     python: str
     platform: str
     cpu: str
@@ -118,6 +128,8 @@ class EnvironmentPart(Closed):
 
 
 class Cost(Closed):
+    """Time and memory of one stage."""
+
     wall_s: Positive
     cpu_s: Positive
     peak_rss_mb: Positive
@@ -128,17 +140,23 @@ class Cost(Closed):
 
 
 class FilePart(Closed):
+    """A file beside the record."""
+
     file: Name
     sha256: Hex
     bytes: Count
 
 
 class Slice(Closed):
+    """A metric on a part of the units."""
+
     name: str
     value: float | None
 
 
 class MetricPart(Closed):
+    """A metric: value, interval, how it was found."""
+
     name: Name
     version: Count
     value: float | None
@@ -158,6 +176,8 @@ class MetricPart(Closed):
 
 
 class Failure(Closed):
+    """What ended a run, and where in the user's code."""
+
     stage: Stage
     type: str
     message: str

@@ -74,6 +74,7 @@ class Metric:
 
     @property
     def name(self) -> str:
+        """The name of its function."""
         return str(getattr(self.function, "__name__", self.function))
 
 

@@ -43,6 +43,7 @@ class Subject:
 
     @property
     def origin(self) -> str:
+        """`zoo` for a model of this suite, `file` for a user's."""
         return "zoo" if registry.folder("model") in self.path.parents else "file"
 
     @property
@@ -80,6 +81,7 @@ class Cell:
 
     @functools.cached_property
     def task_source(self) -> str:
+        """Digest of the task's source."""
         return registry.source_digest(self.task.path)
 
     @functools.cached_property
@@ -101,6 +103,7 @@ class Cell:
 
     @property
     def folder(self) -> Path:
+        """Where the cell's records go."""
         return self.runs / self.below
 
 

@@ -200,7 +200,7 @@ def score(outcome: Outcome, stop: Stop) -> None:
             outcome.metrics = scoring.evaluate(task, test, prepared, split)
             wall, cpu = time.perf_counter() - wall, measure.cpu_seconds() - cpu
             outcome.cost["metric"] = measure.group(measure.cost(wall, cpu, len(test)))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a model's code raises anything
         found = worker.told(error)
         outcome.fail(found["status"], stage, found["type"], found["message"], found["traceback"])
 

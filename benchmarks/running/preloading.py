@@ -38,7 +38,7 @@ def prepared(request: dict[str, Any]) -> dict[str, Any]:
             },
             "libraries": libraries,
         }
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told to the caller
         return {"error": f"{type(error).__name__}: {error}"}
 
 

@@ -142,7 +142,7 @@ class Attempt:
     exit: int | None = None
     cpu_s: float = 0.0
     tail: str = ""
-    _heard: bytes = b""
+    heard: bytes = b""
 
     def find(self, event: str) -> dict[str, Any] | None:
         """The last line of that kind."""
@@ -158,11 +158,11 @@ class Attempt:
         """Wait for so long at most, and take in what has come."""
         if self.exit is None and select.select([self.keeper], [], [], seconds)[0]:
             data = self.keeper.recv(1 << 20)
-            self._heard += data
+            self.heard += data
             if not data:
                 self.exit = -int(signal.SIGKILL)  # its keeper is gone, and it with it
-        while b"\n" in self._heard:
-            line, _, self._heard = self._heard.partition(b"\n")
+        while b"\n" in self.heard:
+            line, _, self.heard = self.heard.partition(b"\n")
             self._take(json.loads(line))
         self.said += exchange.events(self.status, self.nonce)
         if text := self.output.new().decode(errors="replace"):
@@ -236,12 +236,12 @@ def _started(request: Mapping[str, Any], threads: int, show: Callable[[str], Non
 
 def _first(attempt: Attempt) -> None:
     """Wait for the nursery's own answer."""
-    while b"\n" not in attempt._heard:
+    while b"\n" not in attempt.heard:
         data = attempt.keeper.recv(1 << 20)
         if not data:
             raise ConnectionError
-        attempt._heard += data
-    if json.loads(attempt._heard.partition(b"\n")[0]).get("stale"):
+        attempt.heard += data
+    if json.loads(attempt.heard.partition(b"\n")[0]).get("stale"):
         raise _Stale
     attempt.look(0)
 

@@ -41,9 +41,10 @@ def _opened(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def found(apart: Iterable[str]) -> dict[str, str]:
-    """sha256 of the files that were read: not Python's, the system's, those below `apart`, or
-    those that the run itself has written.
-    """  # fmt: skip
+    """sha256 of the files that were read.
+
+    Not Python's, the system's, those below `apart`, or those that the run itself has written.
+    """
     apart = (*SYSTEM, *apart)
     kept: dict[str, str] = {}
     for path in list(_seen):

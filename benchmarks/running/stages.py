@@ -509,6 +509,6 @@ def context(model: Any) -> dict[str, Context]:
     return {"context": Context()} if "context" in inspect.signature(model.fit).parameters else {}
 
 
-def _predict(model: Any, fitted: Any, test: Any) -> Any:
+def predict(model: Any, fitted: Any, test: Any) -> Any:
     """Predictions in this process: for those who do not judge them."""
     return model.predict(fitted, test.inputs, *((test.targets,) if model.oracle else ()))

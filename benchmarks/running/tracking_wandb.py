@@ -66,7 +66,7 @@ def tracked(name: str, config: dict[str, Any], tracker: str, identity: str) -> I
 def _harmless() -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - no tracker stops a run
         print(f"wandb: {type(error).__name__}: {error}", file=sys.stderr)
 
 

@@ -56,7 +56,7 @@ def main(request: dict[str, Any]) -> None:
         apart = [str(place) for place in (job["runs"], job["context"]["checkpoints"]) if place]
         late = loaded(before) | reading.found(apart)
         say("end", late=late, **_machine(job["context"]["threads"]))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a model's code raises anything
         say("failure", stage=stage[0], **told(error))
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -176,7 +176,7 @@ def _machine(threads: int) -> dict[str, Any]:
     """Threads and GPU as they are; as they were asked for, where the model broke the question."""
     try:
         return environment.measured()
-    except Exception:
+    except Exception:  # noqa: BLE001 - a model's code raises anything
         return {"threads": threads, "gpu": None}
 
 
@@ -265,7 +265,7 @@ def told(error: BaseException) -> dict[str, Any]:
 def _text(error: BaseException) -> str:
     try:
         text = str(error)
-    except BaseException as second:
+    except BaseException as second:  # noqa: BLE001 - a model's code raises anything
         text = f"(its text cannot be printed: {type(second).__name__})"
     if isinstance(error, ModuleNotFoundError) and (advice := extras.advice(error.name)):
         text = f"{text}. {advice}"

@@ -45,6 +45,7 @@ class Job:
 
     @property
     def label(self) -> str:
+        """The cell and seed for people."""
         return f"{self.task} {self.dataset} {self.model} seed {self.seed}"
 
 
@@ -231,7 +232,7 @@ class Local:
                     judge = plan.judge(job)
                 except KeyboardInterrupt:
                     continue
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - a model's code raises anything
                     yield Result(job, "failed", message=f"{type(error).__name__}: {error}")
                     continue
                 child = _forked(judge, job)

@@ -43,7 +43,7 @@ class Plan:
                 return
             try:
                 self._task(task)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a model's code raises anything
                 self.problems.append(f"{task}: {type(error).__name__}: {error}")
 
     def _task(self, task: str) -> None:
@@ -60,7 +60,7 @@ class Plan:
                     return
                 except registry.UnknownName as error:
                     self.problems.append(str(error))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - a model's code raises anything
                     self.problems.append(
                         f"{task} {dataset} {model}: {type(error).__name__}: {error}"
                     )

@@ -1,4 +1,4 @@
-"""`check`: does the code at hand still reach the scores of the committed reference records?
+"""`check`: whether the code still reaches the scores of the committed reference records.
 
 For every cell (task, dataset, model) with reference records the gates of
 `physbench.leaderboard.gate` are applied: G0 where weights are stored, G1 to G3 on freshly trained
@@ -58,6 +58,7 @@ class CellReport:
 
     @property
     def verdict(self) -> Verdict:
+        """The worst of its results."""
         return gate.worst([result.verdict for result in self.results])
 
 
@@ -73,10 +74,12 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
+        """The worst of its cells."""
         return gate.worst([cell.verdict for cell in self.cells])
 
     @property
     def status(self) -> int:
+        """Exit status of the verdict."""
         return EXIT[self.verdict]
 
     @property
@@ -282,8 +285,8 @@ def candidate(cell: Cell, seed: int) -> float:
     with environment.seeded(seed):
         given = {"seed": seed, **stages.context(model), **cell.settings}
         fitted = model.fit(cell.splits.train, cell.splits.validation, **given)
-        predictions = stages._predict(model, fitted, test)
-    prepared = verifying._prepared(cell.task.object, test, predictions)
+        predictions = stages.predict(model, fitted, test)
+    prepared = verifying.prepared(cell.task.object, test, predictions)
     return scoring.ranking(cell.task.object, test, prepared)
 
 
@@ -298,8 +301,8 @@ def _frozen(cell: Cell, group: Sequence[Record], root: Path) -> list[Result]:
                 path, record, cell.task.object, cell.task.name, name, cell.splits
             )
             try:
-                fitted, prepared = verifying._from_weights(original)
-            except Exception as error:  # whatever the changed code does
+                fitted, prepared = verifying.from_weights(original)
+            except Exception as error:  # noqa: BLE001 - whatever the changed code does
                 return [Result("G0", "RED", f"saved weights: {str(error)[:200]}", {})]
             return [verifying.frozen_gate(original, fitted, prepared)]
     return []
@@ -311,7 +314,7 @@ def _check_exact(
     """A model without randomness must give its own score."""
     try:
         value = candidate(cell, record.seed)
-    except Exception as error:  # a crash is a verdict, not the end of the check
+    except Exception as error:  # noqa: BLE001 - a crash is a verdict, not the end of the check
         report.results.append(_crash(error, 1))
         return
     report.candidates.append(value)
@@ -337,7 +340,7 @@ def _check_seeds(
             except FloatingPointError:
                 diverged += 1
                 continue
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a model's code raises anything
                 report.results.append(_crash(error, count))
                 return
             report.candidates.append(value)

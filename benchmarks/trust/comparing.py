@@ -27,7 +27,7 @@ class Comparison:
 
     def __str__(self) -> str:
         e = self.estimate
-        places = tables.digits(e.low, e.high, e.value)
+        places = tables.digits(e.low, e.high)
         return (
             f"{self.metric}: {self.first} - {self.second} = {e.value:+.{places}f} "
             f"[{e.low:+.{places}f}, {e.high:+.{places}f}], {_chance(e.p)}\n{self.verdict}"

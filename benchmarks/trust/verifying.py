@@ -51,6 +51,7 @@ class Original:
 
     @property
     def model(self) -> Model:
+        """The model that the record names."""
         return opening.model_of(self.record, self.model_name)[1]
 
 
@@ -144,7 +145,7 @@ def rescored(original: Original) -> tuple[list[MetricPart], str]:
 
 def repredicted(original: Original) -> tuple[list[MetricPart], str]:
     """Metrics of predictions from the saved weights, and the verdict."""
-    fitted, prepared = _from_weights(original)
+    fitted, prepared = from_weights(original)
     record = original.record
     assert record.predictions is not None
     same = stored.digest(stored.pack(prepared)) == record.predictions.sha256
@@ -169,24 +170,24 @@ def _harmless(original: Original, fitted: Any) -> list[Any]:
     """Predictions with the units in reverse order, and with another number of threads."""
     test, model = original.splits.test, original.model
     order = list(range(len(test)))[::-1]
-    turned = stages._predict(model, fitted, test.take(order))
-    found = [_prepared(original.task, test, scoring.take_units(turned, np.array(order)))]
+    turned = stages.predict(model, fitted, test.take(order))
+    found = [prepared(original.task, test, scoring.take_units(turned, np.array(order)))]
     torch = sys.modules.get("torch")
     if torch is not None:
         before = torch.get_num_threads()
         torch.set_num_threads(2 if before == 1 else 1)
-        found.append(_prepared(original.task, test, stages._predict(model, fitted, test)))
+        found.append(prepared(original.task, test, stages.predict(model, fitted, test)))
         torch.set_num_threads(before)
     return found
 
 
-def _prepared(task: Task, test: Split, predictions: Any) -> Any:
+def prepared(task: Task, test: Split, predictions: Any) -> Any:
     """As they are stored and scored."""
     arrays = scoring.kept(task, test, task.prepare(test.inputs, predictions))
     return task.prepare(test.inputs, stored.unpack(arrays))
 
 
-def _from_weights(original: Original) -> tuple[Any, Any]:
+def from_weights(original: Original) -> tuple[Any, Any]:
     """The fitted model and its prepared predictions; raises RecordError without whole weights."""
     record, model = original.record, original.model
     if record.weights is None or model.load is None:
@@ -196,8 +197,8 @@ def _from_weights(original: Original) -> tuple[Any, Any]:
         )
     path = opening.weights(original.path, record.weights)
     fitted = model.load(path)
-    predictions = stages._predict(model, fitted, original.splits.test)
-    return fitted, _prepared(original.task, original.splits.test, predictions)
+    predictions = stages.predict(model, fitted, original.splits.test)
+    return fitted, prepared(original.task, original.splits.test, predictions)
 
 
 def retrained(original: Original) -> tuple[list[MetricPart], str]:

@@ -30,6 +30,7 @@ class Surface:
 
     @property
     def measures(self) -> bool:
+        """Whether the layer gives hits."""
         return self.sigma_rphi > 0
 
 

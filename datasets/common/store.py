@@ -130,7 +130,7 @@ def digest(path: Path) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, changed: int) -> str:
+def _digest(path: Path, size: int, changed: int) -> str:  # noqa: ARG001 - keys of the cache
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -275,6 +275,7 @@ class Resuming:
         self.chunk = chunk
 
     def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        """Write what lies at `url` to `output_file`."""
         import requests
 
         self.part.parent.mkdir(parents=True, exist_ok=True)

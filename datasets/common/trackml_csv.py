@@ -199,7 +199,7 @@ def _explain(content: bytes, columns: Mapping[str, str], error: Exception) -> st
 
     try:
         raw = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False)
-    except Exception as again:
+    except Exception as again:  # noqa: BLE001 - a parser may raise anything
         return f"file is truncated or not a CSV file ({type(again).__name__}: {again})"
     missing = [name for name in columns if name not in raw.columns]
     if missing:

@@ -195,7 +195,7 @@ def assembled(chunks: list[Chunk], parts: list[dict[str, Any]], seed: int, jets:
     )
     joined = {k: np.concatenate([p[k] for p in parts]) for k in _JET}
     random = np.random.default_rng([seed, 2])
-    split = _splits(label, joined["event"], joined["rank"], random)
+    split = _splits(label, joined["event"], random)
     chosen = _matched(label, split, joined, random, jets)
     rows = np.repeat(np.isin(np.arange(len(label)), chosen), joined["count"])
     flat = {k: np.concatenate([p["tracks"][k] for p in parts])[rows] for k in parts[0]["tracks"]}
@@ -223,7 +223,6 @@ _JET = {
 def _splits(
     label: NDArray[np.int64],
     event: NDArray[np.int64],
-    rank: NDArray[np.int8],
     random: np.random.Generator,
 ) -> NDArray[np.int8]:
     """A split for each generator event; -1 for the second jet of one outside train."""

@@ -83,6 +83,7 @@ class Page:
 
     @property
     def title(self) -> str:
+        """The board in words."""
         return f"{self.board.task} on {self.board.dataset}"
 
 
@@ -94,6 +95,7 @@ class Site:
     cards: Sequence[Card]
 
     def has(self, kind: str, name: str) -> bool:
+        """Whether a page of this entry exists."""
         return any((card.kind, card.name) == (kind, name) for card in self.cards)
 
 
@@ -176,9 +178,9 @@ def soft(text: str) -> Markup:
 
 
 def prose(text: str) -> Markup:
-    """Text of a docstring: names in backticks become code, lines of a sentence flow together.
+    r"""Text of a docstring: names in backticks become code, lines of a sentence flow together.
 
-    >>> str(prose("labels are `int`\\nor <none>"))
+    >>> str(prose("labels are `int`\nor <none>"))
     'labels are <code>int</code> or &lt;none&gt;'
     """
     lines = text.split("\n")
@@ -428,7 +430,7 @@ def _metric_text(metric: MetricPart) -> tuple[str, str]:
         return f"– ({metric.reason})", ""
     if metric.low is None or metric.high is None:
         return f"{metric.value:.6g}", ""
-    places = boards.digits(metric.low, metric.high, metric.value)
+    places = boards.digits(metric.low, metric.high)
     interval = f"[{metric.low:.{places}f}, {metric.high:.{places}f}]"
     return f"{metric.value:.{places}f}", interval
 

@@ -74,7 +74,7 @@ def _log(row: Mapping[str, Any]) -> bool:
 
         run = wandb.run or wandb.init(project="physbench", settings=wandb.Settings(silent=True))
         run.log(row)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - no tracker stops a run
         print(f"wandb: {type(error).__name__}: {error}", file=sys.stderr)
         return False
     return True

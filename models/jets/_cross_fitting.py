@@ -1,5 +1,7 @@
-"""Scores of supervised oracles: trained on labelled test jets, each scored by a model that never
-saw its event."""
+"""Scores of supervised oracles, out of fold.
+
+They train on labelled test jets; each jet is scored by a model that never saw its event.
+"""
 
 from __future__ import annotations
 

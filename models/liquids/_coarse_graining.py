@@ -21,7 +21,7 @@ SKIN = 3.0  # width of the layer of periodic images around the box: wider than a
 
 @remembered
 def features(configuration: Configuration, structure: str, *, lengths: Sequence[float]) -> Array:
-    """(n, 4 x lengths x 3): for A, B and all neighbours, and for each length L,
+    """(n, 4 x lengths x 3): for A, B and all neighbours, and for each length L.
 
     rho = sum_j exp(-r_ij/L), mean energy sum_j E_j exp(-r_ij/L)/rho, the same of the Voronoi
     surface, and the variance of the energy. The particle itself is counted (r = 0); L = 0 is the

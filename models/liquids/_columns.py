@@ -82,9 +82,12 @@ def _block(
     length: Array,
     moved: Array,
 ) -> Array:
-    """For one length: number, mean inherent energy, its variance, mean thermal energy and mean
-    quench length of each type; mean energy of all, variance of A's quench lengths, and the length
-    of the mean quench displacement."""
+    """The columns of one length.
+
+    Number, mean inherent energy, its variance, mean thermal energy and mean quench length of each
+    type; mean energy of all, variance of A's quench lengths, length of the mean quench
+    displacement.
+    """
     columns: list[Array] = []
     energy, number = np.zeros(len(length)), np.zeros(len(length))
     for mask in masks:

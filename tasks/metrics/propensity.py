@@ -10,7 +10,7 @@ Roadmap on machine learning glassy dynamics, arXiv:2311.14752.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np

@@ -153,7 +153,7 @@ def recentred(function: Function) -> Callable[[Any, Table], tuple[float, float]]
     """
 
     def interval(truth: Any, table: Table) -> tuple[float, float]:
-        """bootstrap over units, 200 resamples, percentiles moved to the value"""
+        """bootstrap over units, 200 resamples, percentiles moved to the value"""  # noqa: D400 - printed
         generator = np.random.default_rng(0)
         even = np.full(len(table), 1 / len(table))
         draws = generator.multinomial(len(table), even, RESAMPLES)

@@ -102,10 +102,12 @@ class Matches:
 
     @property
     def purity(self) -> Floats:
+        """Share of the track that the particle owns."""
         return self.shared / self.size
 
     @property
     def completeness(self) -> Floats:
+        """Share of the particle that the track holds."""
         return self.shared / self.total
 
     @property
@@ -283,8 +285,10 @@ def _share(targets: Targets, predictions: Predictions, part: str, whole: str) ->
 def resampled(
     part: str, whole: str, *, minus: str = "", inverse: bool = False
 ) -> Callable[[Targets, Predictions, NDArray[Any]], Floats]:
-    """The fast bootstrap of a ratio of counts: sums over events weighted by how often each was
-    drawn, (part - minus)/whole, or one minus it; see `Metric.replicates`."""
+    """The fast bootstrap of a ratio of counts, see `Metric.replicates`.
+
+    Sums over events weighted by how often each was drawn: (part - minus)/whole, or one minus it.
+    """
 
     def replicates(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
         events = derive(targets, predictions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -235,7 +234,7 @@ def test_what_killed_runs_left_is_swept(toy: tuple[Path, Path], tmp_path: Path) 
     end = time.monotonic() + 10
     while any(str(mark) in " ".join(_command(p)) for p in psutil.process_iter()):
         assert time.monotonic() < end
-    assert os.path.exists(folder)
+    assert Path(folder).exists()
 
 
 def test_a_metric_outside_its_own_interval_is_a_failed_run(

@@ -212,7 +212,7 @@ def test_splits_keep_events_whole_and_one_jet_outside_train():
     event = np.repeat(np.arange(500), 2)
     label = np.zeros(1000, dtype=np.int64)
     rank = np.tile([0, 1], 500).astype(np.int8)
-    split = flavour_jets._splits(label, event, rank, np.random.default_rng(0))
+    split = flavour_jets._splits(label, event, np.random.default_rng(0))
     for code in (VALIDATION, TEST):
         inside = split == code
         assert inside.any()
