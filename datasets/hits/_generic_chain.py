@@ -402,8 +402,11 @@ def _unit(vectors: Array) -> Array:
 
 
 def _event(found: Detector, hits: list[Any], particles: list[Any]) -> Table:
-    """Module, true local position, particle (from 1) and rank of each hit, by particle and rank;
-    and of each particle with hits what `_kinematics` gives."""
+    """The hits of an event and its particles.
+
+    Of each hit module, true local position, particle (from 1) and rank, by particle and rank; of
+    each particle with hits what `_kinematics` gives.
+    """
     import pandas as pd
 
     crossing, moving = pd.concat(hits), pd.concat(particles)

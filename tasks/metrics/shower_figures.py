@@ -115,7 +115,7 @@ def judge_figure(truth: Showers, drawn: Drawn) -> Figure:
     )  # fmt: skip
     edges = np.linspace(0, 1, BARS + 1)
     for axes, (name, codes) in zip(grid.flat, drawn.items(), strict=False):
-        score = shower_table.judged(truth, codes).score
+        score = shower_table.joint_score(truth, codes)
         for side, label, colour in ((0, "simulated", "#000000"), (1, "generated", "#0072b2")):
             counts = np.histogram(score[:, side], edges)[0] / len(score)
             axes.stairs(counts, edges, label=label, color=colour)

@@ -6,7 +6,7 @@ pairs is arithmetic with the multiplicities of the rows of this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -87,9 +87,8 @@ def judged(targets: Showers, codes: NDArray[Any]) -> Table:
     """The table of all metrics, from the simulated showers and the codes of the generated ones."""
     grid, energy = targets.grid, targets.energy.astype(np.float64)
     pair = [targets.voxels.astype(np.float64), decode(codes, grid).astype(np.float64)]
-    high = [features(voxels, energy, grid) for voxels in pair]
-    low = [logarithms(voxels) for voxels in pair]
-    joint = judge(*(np.hstack(both) for both in zip(high, low, strict=True)))
+    high, low = _columns(pair, energy, grid)
+    joint = _joint(high, low)
     scaled = [clipped(columns, high[0]) for columns in high]
     return Table(
         energy=energy,
@@ -105,6 +104,23 @@ def judged(targets: Showers, codes: NDArray[Any]) -> Table:
         layers=len(grid.layers),
         challenge=challenge.judged(targets, pair[1]),
     )
+
+
+def joint_score(targets: Showers, codes: NDArray[Any]) -> Floats:
+    """The joint judge's probability of `generated` alone, (n, 2) as `judge`."""
+    pair = [targets.voxels.astype(np.float64), decode(codes, targets.grid).astype(np.float64)]
+    return _joint(*_columns(pair, targets.energy.astype(np.float64), targets.grid))
+
+
+def _columns(
+    pair: Sequence[Floats], energy: Floats, grid: Grid
+) -> tuple[list[Floats], list[Floats]]:
+    high = [features(voxels, energy, grid) for voxels in pair]
+    return high, [logarithms(voxels) for voxels in pair]
+
+
+def _joint(high: Sequence[Floats], low: Sequence[Floats]) -> Floats:
+    return judge(*(np.hstack(both) for both in zip(high, low, strict=True)))
 
 
 def features(voxels: Floats, energy: Floats, grid: Grid) -> Floats:
