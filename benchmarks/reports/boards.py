@@ -44,18 +44,27 @@ def board(
     for name in chosen:
         if name not in registry.names("task") and not name.endswith(".py"):
             raise registry.unknown("task", name, registry.names("task"))
-    everything, local = gather(runs)
+    below = [Path(registry.load("task", name).name) for name in chosen] if tasks else None
+    everything, local = gather(runs, below)
     return [found for name in chosen for found in of_task(name, everything, local)]
 
 
-def gather(runs: str | os.PathLike[str] | None = None) -> tuple[list[Record], frozenset[str]]:
-    """All records, the committed ones first, and the ids of those that are not committed.
+def gather(
+    runs: str | os.PathLike[str] | None = None, below: Sequence[Path] | None = None
+) -> tuple[list[Record], frozenset[str]]:
+    """Records, the committed ones first, and the ids of those that are not committed.
 
+    All of them, or those in folders `below` (task, or task/dataset), where runs are written.
     A damaged file of the user's folder is told on stderr and left out; a damaged committed one
     raises RecordError.
     """
-    committed = records.read_all(committed_root())
-    own, problems = records.read_good(runs_root(runs)) if runs_root(runs).is_dir() else ([], [])
+    places = [Path()] if below is None else list(dict.fromkeys(below))
+    committed = [r for place in places for r in records.read_all(committed_root() / place)]
+    own: list[Record] = []
+    problems: list[str] = []
+    for place in places:
+        good, bad = records.read_good(runs_root(runs) / place)
+        own, problems = own + good, problems + bad
     for problem in problems[:MOST_TOLD]:
         print(f"left out: {escaping.visible(problem)}", file=sys.stderr)
     if len(problems) > MOST_TOLD:
@@ -126,10 +135,9 @@ def picture(
 
     if len(tasks) != 1:
         raise ValueError(f"--picture draws one task's board; got {len(tasks)} tasks")
-    everything, local = gather(runs)
+    everything, local = gather(runs, [Path(registry.load("task", tasks[0]).name)])
     found = of_task(tasks[0], everything, local)
     if not found:
         raise ValueError(f"task '{tasks[0]}' has no records to draw")
-    name = registry.load("task", tasks[0]).name
-    marks = references([record for record in everything if record.task.name == name])
+    marks = references(everything)
     return figures.save(figures.intervals(found[0], marks), path)

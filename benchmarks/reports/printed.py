@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks import registry
 from benchmarks.reports import boards
@@ -100,9 +101,10 @@ def _reference(row: Row) -> str:
 def _board_of(record: Record, runs: str | os.PathLike[str] | None) -> Board | None:
     if record.task.name not in registry.names("task"):
         return None
+    below = Path(record.task.name) / record.dataset.name
     same = [
         b
-        for b in boards.board(record.task.name, runs=runs)
+        for b in boards.of_task(record.task.name, *boards.gather(runs, [below]))
         if b.dataset == record.dataset.name and b.split == tables.split(record)
     ]
     return same[0] if same else None

@@ -118,9 +118,10 @@ def _of_row(
     label: str, task: str | None, dataset: str | None, runs: str | os.PathLike[str] | None
 ) -> list[Record]:
     """Records of the row with this label, on the only board that has it."""
-    everything, local = boards.gather(runs)
-    by_id = {record.id[:12]: record for record in everything}
     names = [task] if task else registry.names("task")
+    below = [Path(registry.load("task", name).name) for name in names] if task else None
+    everything, local = boards.gather(runs, below)
+    by_id = {record.id[:12]: record for record in everything}
     found, labels = {}, set()
     for board in (b for name in names for b in boards.of_task(name, everything, local)):
         for row in board.rows:
