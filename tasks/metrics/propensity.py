@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physbench.datasets.liquids import A, B, Mobility
+from physbench.tasks.metrics.ranking import average_ranks
 
 Array = NDArray[np.float64]
 
@@ -129,11 +130,9 @@ def rank_correlation(prediction: ArrayLike, target: ArrayLike) -> float:
     >>> round(rank_correlation([0.1, 0.2, 0.3, 0.4, 5], [1, 2, 3, 4, 5]), 10)
     1.0
     """
-    from scipy.stats import rankdata
-
     if is_constant(np.asarray(prediction, float)):
         return correlation(prediction, target)
-    return correlation(*(rankdata(np.asarray(v, float)) for v in (prediction, target)))
+    return correlation(*(average_ranks(np.asarray(v, float)) for v in (prediction, target)))
 
 
 def column(predictions: NDArray[Any], mobility: Mobility, time: int) -> Array | None:

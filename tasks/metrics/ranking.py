@@ -50,17 +50,15 @@ class Ordered:
 
     Attributes
     ----------
-    order:
-        (n,) the units, background first, from the highest score down.
-    ends:
-        (distinct,) places in `order` where a block of tied units ends.
-    size:
-        Number of background units.
+    orders:
+        Background (n_b,) and signal (n_s,), each from its highest score down.
+    passed:
+        (1 + distinct,) for both: how many lie above each threshold, after none and after each
+        block of tied units.
     """
 
-    order: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    size: int
+    orders: tuple[NDArray[np.int64], NDArray[np.int64]]
+    passed: tuple[NDArray[np.int64], NDArray[np.int64]]
 
     @classmethod
     def of(cls, background: ArrayLike, signal: ArrayLike) -> Ordered:
@@ -69,14 +67,21 @@ class Ordered:
         scores = np.concatenate([bkg, sig])
         order = np.argsort(scores, kind="stable")[::-1]
         ends = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
-        return cls(order, ends, len(bkg))
+        first = order < len(bkg)
+        above = [np.r_[0, np.cumsum(part)[ends]] for part in (first, ~first)]
+        return cls((order[first], order[~first] - len(bkg)), (above[0], above[1]))
 
     def roc(self, background: ArrayLike, signal: ArrayLike) -> Roc:
         """The ROC where the units weigh `background` (n_b,) and `signal` (n_s,), both >= 0."""
-        weight = np.concatenate([np.asarray(background, float), np.asarray(signal, float)])
-        falling, first = weight[self.order], self.order < self.size
-        sums = (np.r_[0.0, np.cumsum(falling * part)[self.ends]] for part in (first, ~first))
-        return Roc(*sums)
+        sides = zip((background, signal), self.orders, self.passed, strict=True)
+        return Roc(*(_sums(np.asarray(w, float)[order])[above] for w, order, above in sides))
+
+
+def _sums(weights: Array) -> Array:
+    found = np.empty(len(weights) + 1)
+    found[0] = 0.0
+    np.cumsum(weights, out=found[1:])
+    return found
 
 
 def roc(
@@ -224,13 +229,18 @@ def efficiency_at(curve: Roc, eps_background: float) -> float:
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Rank correlation with average ranks for ties; NaN where one side is constant."""
-    ranks = [_average_ranks(np.asarray(v)) for v in (first, second)]
+    ranks = [average_ranks(np.asarray(v)) for v in (first, second)]
     a, b = (r - r.mean() for r in ranks)
     norm = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / norm if norm > 0 else math.nan
 
 
-def _average_ranks(values: NDArray[Any]) -> Array:
+def average_ranks(values: NDArray[Any]) -> Array:
+    """Ranks from 1, tied values share their mean; as SciPy's `rankdata`, whose import is long.
+
+    >>> average_ranks(np.array([2, 1, 2])).tolist()
+    [2.5, 1.0, 2.5]
+    """
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     upper = np.cumsum(counts)
     return np.asarray((upper - (counts - 1) / 2)[inverse])
