@@ -181,11 +181,14 @@ def _levers(arc: Array, place: Array, full: NDArray[np.bool_], helix: Helix) -> 
     return lever
 
 
-def solve(model: Linear, variance: Array | None = None) -> tuple[Array, Array, Array]:
-    """Generalised least squares: parameters (n, 5), their covariance (n, 5, 5), that of the hits.
+def solve(
+    model: Linear, variance: Array | None = None, other: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Generalised least squares: parameters (n, 5) and their covariance (n, 5, 5).
 
-    `variance` (n, kicks) of the plane angles replaces theta^2. Columns are scaled, so that the
-    normal matrix stays regular.
+    Third comes C^-1 (A, residual, other), (n, 2s, 6 or 7), with the hits' covariance C: `other`
+    (n, 2s) in mm is one more column of hits. `variance` (n, kicks) of the plane angles replaces
+    theta^2. Columns are scaled, so that the normal matrix stays regular.
     """
     kicks = model.theta**2 if variance is None else variance
     arms = model.lever * np.sqrt(np.concatenate([kicks, kicks], 1))[:, None]
@@ -194,11 +197,13 @@ def solve(model: Linear, variance: Array | None = None) -> tuple[Array, Array, A
     covariance[:, index, index] += model.noise**2
     scale = np.abs(model.design).max(1)
     columns = model.design / scale[:, None]
-    weighted = np.linalg.solve(covariance, np.concatenate([columns, model.residual[..., None]], 2))
+    hits = [model.residual[..., None]] + ([] if other is None else [other[..., None]])
+    weighted = np.linalg.solve(covariance, np.concatenate([columns, *hits], 2))
     projected = columns.swapaxes(1, 2) @ weighted
     inverse = np.linalg.inv(projected[..., :5])
-    found = (inverse @ projected[..., 5:])[..., 0] / scale
-    return found, inverse / (scale[:, :, None] * scale[:, None]), covariance
+    found = (inverse @ projected[..., 5:6])[..., 0] / scale
+    weighted[..., :5] *= scale[:, None]
+    return found, inverse / (scale[:, :, None] * scale[:, None]), weighted
 
 
 def moved(helix: Helix, normal: Array, shift: Array) -> Helix:
@@ -224,12 +229,12 @@ def widths(tracks: Tracks, truth: TrackTruth, *, exact: bool = False) -> Array:
     return found
 
 
-def chunks(tracks: Tracks) -> Iterator[tuple[NDArray[np.int64], Tracks]]:
-    """Tracks of similar length together, and cut to it: numbers and tracks."""
+def chunks(tracks: Tracks, size: int = CHUNK) -> Iterator[tuple[NDArray[np.int64], Tracks]]:
+    """At most `size` tracks of similar length together, and cut to it: numbers and tracks."""
     count = tracks.mask.sum(1)
     order = np.argsort(count, kind="stable")
-    for i in range(0, len(order), CHUNK):
-        index = order[i : i + CHUNK]
+    for i in range(0, len(order), size):
+        index = order[i : i + size]
         slots = int(count[index].max())
         yield (
             index,

@@ -1,7 +1,7 @@
 """Networks that read the hits of a track: inputs, targets, losses, training, prediction.
 
-A network is called as `network(hits, mask)` with hits (n, slots, features) float32 and mask
-(n, slots) boolean, and returns (n, 2): the transverse target of the protocol, and pz.
+A network is built as `Network(features, outputs, **sizes)` and called as `network(hits, mask)`
+with hits (n, slots, features) float32 and mask (n, slots) boolean; it returns (n, outputs).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.tracks import Tracks, predictions_from
-from physbench.models import Context
+from physbench.datasets.tracks import Tracks
+from physbench.models import Context, renamed
 from physbench.models.common import training, variants
 from physbench.models.common.training import HERE
-from physbench.models.tracks import _track_tables as track_tables
+from physbench.models.tracks import _track_views as track_views
+from physbench.models.tracks._track_views import View
 
 Array = NDArray[np.float64]
 
@@ -55,8 +56,9 @@ def loss_function(name: str, quantile: float) -> Callable[[Tensor, Tensor], Tens
 class Regressor:
     """A trained network and what turns its output into predictions.
 
-    `centre` and `spread` (2,) undo the standardisation of the targets; `scaled` says that inputs
-    are of order one; `configuration` builds the network again.
+    `features` names what it reads (`track_views`), `target` is the protocol's, `scaled` says that
+    raw inputs are of order one; `centre` and `spread` (outputs,) undo the standardisation of the
+    targets; `configuration` builds the network again.
     """
 
     network: nn.Module
@@ -65,12 +67,12 @@ class Regressor:
     spread: tuple[float, ...]
     scaled: bool
     configuration: Mapping[str, Any]
+    features: str = "raw"
 
-
-def scaled_hits(tracks: Tracks, scaled: bool = True) -> Tensor:
-    """(n, slots, 3) float32 in the protocol's coordinates, by default of order one."""
-    values = track_tables.scaled_features(tracks) if scaled else tracks.check().features()
-    return torch.from_numpy(values.astype(np.float32))
+    @property
+    def view(self) -> View:
+        """What the network reads and answers."""
+        return track_views.view(self.features, self.target, self.scaled)
 
 
 class Batches:
@@ -95,10 +97,14 @@ class Batches:
 class Recipe:
     """How a network is trained: AdamW under a warm-up cosine schedule, best validation loss.
 
-    `loss` is `mse`, or `quantile` at `quantile`. With `standardise` inputs are of order one and
-    each target has mean 0 and deviation 1; without it millimetres and GeV go in as they are.
+    `features` are `raw` (the protocol's coordinates and targets), `chord` (everything relative to
+    the chord of the track's first and last hit; q/pT, pz, d0 and z0 come out) or `offset_chord`
+    (to three hits, for tracks that miss the beam line). `loss` is `mse`, or `quantile` at
+    `quantile`. With `standardise` raw inputs are of order one and each target has mean 0 and
+    deviation 1; without it millimetres and GeV go in as they are.
     """
 
+    features: str = "raw"
     loss: str = "mse"
     quantile: float = 0.5
     learning_rate: float = 1e-3
@@ -155,40 +161,43 @@ def fits(network: type[nn.Module], **defaults: Any) -> Callable[..., Regressor]:
         """Train with AdamW under a warm-up cosine schedule on the protocol's targets."""
         sizes = variants.part_of(settings, network)
         recipe = Recipe(**variants.part_of(settings, Recipe))
-        torch.manual_seed(seed)
-        return regressor(network(**sizes), train, validation, recipe, sizes, seed, context)
+        return regressor(network, train, validation, recipe, sizes, seed, context)
 
     hidden = tuple({"warmup", "clip", "standardise"} - set(defaults))
     return variants.declared(fit, network, Recipe, hidden=hidden, **defaults)
 
 
 def regressor(
-    network: nn.Module,
+    build: type[nn.Module],
     train: Split,
     validation: Split,
     recipe: Recipe,
-    configuration: Mapping[str, Any],
+    sizes: Mapping[str, Any],
     seed: int,
     context: Context,
 ) -> Regressor:
-    """Train a network on the protocol's targets."""
-    values = train.targets.regressed()
-    centre = values.mean(0) if recipe.standardise else np.zeros(2)
-    spread = np.maximum(values.std(0), 1e-12) if recipe.standardise else np.ones(2)
+    """Train a network on the targets of its view."""
+    target = train.targets.target
+    view = track_views.view(recipe.features, target, recipe.standardise)
+    centre, spread = view.scale(view.targets(train.inputs, train.targets))
 
     def arrays(split: Split) -> tuple[Tensor, Tensor, Tensor]:
-        target = ((split.targets.regressed() - centre) / spread).astype(np.float32)
-        mask = torch.tensor(split.inputs.mask)
-        return scaled_hits(split.inputs, recipe.standardise), mask, torch.from_numpy(target)
+        values = (view.targets(split.inputs, split.targets) - centre) / spread
+        wild = track_views.LARGEST if recipe.features != "raw" else np.inf
+        aim = torch.from_numpy(np.clip(values, -wild, wild).astype(np.float32))
+        return view.inputs(split.inputs), torch.tensor(split.inputs.mask), aim
 
+    torch.manual_seed(seed)
+    network = build(view.features, view.outputs, **sizes)
     trained = train_network(network, arrays(train), arrays(validation), recipe, seed, context)
     return Regressor(
         trained,
-        train.targets.target,
+        target,
         tuple(centre.tolist()),
         tuple(spread.tolist()),
         recipe.standardise,
-        dict(configuration),
+        dict(sizes),
+        recipe.features,
     )
 
 
@@ -202,11 +211,15 @@ def outputs(network: nn.Module, hits: Tensor, mask: Tensor) -> Array:
 
 
 def predict(fitted: Regressor, inputs: Tracks) -> Mapping[str, Array]:
-    """q/pT and pz. Raises ValueError for tracks that have no answer (`Tracks.check`)."""
-    hits = scaled_hits(inputs, fitted.scaled)
+    """q/pT and pz, and d0 and z0 of a chord's view.
+
+    Raises ValueError for tracks that have no answer (`Tracks.check`).
+    """
+    hits = fitted.view.inputs(inputs)
     values = outputs(fitted.network, hits, torch.tensor(inputs.mask))
+    values = values.reshape(len(inputs), -1) if len(inputs) else np.zeros((0, len(fitted.centre)))
     values = values * np.array(fitted.spread) + np.array(fitted.centre)
-    return predictions_from(values, fitted.target)
+    return fitted.view.predictions(inputs, values)
 
 
 def save(fitted: Regressor, path: Path) -> None:
@@ -217,19 +230,24 @@ def save(fitted: Regressor, path: Path) -> None:
         "centre": list(fitted.centre),
         "spread": list(fitted.spread),
         "scaled": fitted.scaled,
+        "features": fitted.features,
     }
     training.save(fitted.network, path, extra)
 
 
 def load(build: type[nn.Module], path: Path) -> Regressor:
-    """The inverse of `save`; `build(**configuration)` makes the untrained network."""
+    """The inverse of `save`; `build(features, outputs, **configuration)` makes the network."""
     state, extra = training.load(path)
-    network = variants.rebuilt(build, extra["configuration"])
+    features = extra.get("features", "raw")  # weights of before there was a choice
+    view = track_views.view(features, extra["target"], extra["scaled"])
+    sizes = renamed(extra["configuration"], variants.options(build))
+    network = build(view.features, view.outputs, **sizes)
     network.load_state_dict(state)
     centre, spread = tuple(extra["centre"]), tuple(extra["spread"])
     return Regressor(
-        network.eval(), extra["target"], centre, spread, extra["scaled"], extra["configuration"]
-    )
+        network.eval(), extra["target"], centre, spread, extra["scaled"],
+        extra["configuration"], features,
+    )  # fmt: skip
 
 
 def parameters(fitted: Regressor) -> int:

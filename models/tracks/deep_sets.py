@@ -14,16 +14,16 @@ from physbench.models.tracks import _track_regression as track_regression
 class Network(nn.Module):
     """rho(mean over hits of phi(hit)): invariant under permutations of the hits."""
 
-    def __init__(self, *, width: int = 64) -> None:
+    def __init__(self, features: int = 3, outputs: int = 2, *, width: int = 64) -> None:
         super().__init__()
         self.phi = nn.Sequential(
-            nn.Linear(3, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
             nn.Linear(width, width),
         )  # fmt: skip
         self.rho = nn.Sequential(
             nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
-        self.head = nn.Linear(width, 2)
+        self.head = nn.Linear(width, outputs)
 
     def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
         """(n, width): the representation of a track."""

@@ -14,11 +14,13 @@ from physbench.models.tracks import _track_regression as track_regression
 class Network(nn.Module):
     """The state after the last hit, and two dense layers."""
 
-    def __init__(self, *, width: int = 64, layers: int = 1) -> None:
+    def __init__(
+        self, features: int = 3, outputs: int = 2, *, width: int = 64, layers: int = 1
+    ) -> None:
         super().__init__()
-        self.recurrent = nn.GRU(3, width, layers, batch_first=True)
+        self.recurrent = nn.GRU(features, width, layers, batch_first=True)
         self.body = nn.Sequential(nn.Linear(width, width), nn.SiLU())
-        self.head = nn.Linear(width, 2)
+        self.head = nn.Linear(width, outputs)
 
     def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
         """(n, width): the representation of a track."""

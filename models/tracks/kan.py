@@ -57,18 +57,24 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, *, widths: Sequence[int] = (32, 32), slots: int = 14, grid: int = 5
+        self,
+        features: int = 3,
+        outputs: int = 2,
+        *,
+        widths: Sequence[int] = (32, 32),
+        slots: int = 14,
+        grid: int = 5,
     ) -> None:
         super().__init__()
         self.slots = slots
-        sizes = (4 * slots, *widths)
+        sizes = ((features + 1) * slots, *widths)
         self.body = nn.Sequential(
             *(
                 nn.Sequential(Layer(first, second, grid), nn.LayerNorm(second))
                 for first, second in itertools.pairwise(sizes)
             )
         )
-        self.head = Layer(sizes[-1], 2, grid)
+        self.head = Layer(sizes[-1], outputs, grid)
 
     def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
         """(n, widths[-1]): the representation of a track."""

@@ -16,14 +16,21 @@ from physbench.models.tracks import _track_regression as track_regression
 class Network(nn.Module):
     """Dense layers on the first `slots` hits and their mask."""
 
-    def __init__(self, *, widths: Sequence[int] = (256, 256, 256), slots: int = 20) -> None:
+    def __init__(
+        self,
+        features: int = 3,
+        outputs: int = 2,
+        *,
+        widths: Sequence[int] = (256, 256, 256),
+        slots: int = 20,
+    ) -> None:
         super().__init__()
         self.slots = slots
-        sizes = (4 * slots, *widths)
+        sizes = ((features + 1) * slots, *widths)
         steps: list[nn.Module] = []
         for first, second in itertools.pairwise(sizes):
             steps += [nn.Linear(first, second), nn.SiLU()]
-        self.body, self.head = nn.Sequential(*steps), nn.Linear(sizes[-1], 2)
+        self.body, self.head = nn.Sequential(*steps), nn.Linear(sizes[-1], outputs)
 
     def pooled(self, hits: Tensor, mask: Tensor) -> Tensor:
         """(n, widths[-1]): the representation of a track."""

@@ -4,6 +4,9 @@ Defaults are the talk's settings (width 128, 2 layers, 290,370 parameters, input
 mm and GeV as they are, mean squared error). The two later ones have no dropout; one of them is
 `--set width=32 --set layers=16` (140,130 parameters). `padding="faithful"` lets empty slots
 take part as the first published version did; the default masks them.
+
+On `generic_tracks` the preset reads and answers in units of each track's chord: the same encoder
+then reaches the classical fits. `--set features=raw` takes the protocol's coordinates again.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ MODEL = Model(
     predict=track_regression.predict,
     presets={
         "generic_tracks": {
+            "features": "chord",
+            "loss": "quantile",
             "width": 32,
             "dropout": 0.0,
             "input_dropout": 0.0,

@@ -63,7 +63,7 @@ fit = variants.declared(
     _fit,
     Encoder,
     track_regression.Recipe,
-    hidden=("input_dropout", "clip", "standardise"),
+    hidden=("features", "input_dropout", "clip", "standardise"),
     width=32,
     dropout=0.0,
     loss="quantile",

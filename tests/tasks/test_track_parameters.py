@@ -450,7 +450,7 @@ def test_a_network_answers_in_the_protocols_target(target: str) -> None:
     assert fitted.target == target
     found = mlp.MODEL.predict(fitted, train.inputs)
     values = track_regression.outputs(
-        fitted.network, track_regression.scaled_hits(train.inputs), torch.tensor(train.inputs.mask)
+        fitted.network, fitted.view.inputs(train.inputs), torch.tensor(train.inputs.mask)
     )
     first = values[:, 0] * fitted.spread[0] + fitted.centre[0]
     assert found["qopt"] == pytest.approx(first if target == "qopt" else 1 / first, rel=1e-6)
