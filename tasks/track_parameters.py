@@ -32,6 +32,7 @@ from physbench.datasets.tracks import (
     VALIDATION,
     Sample,
     Tracks,
+    displaced_tracks,
     generic_tracks,
     monotonic,
     toy_barrel,
@@ -104,7 +105,10 @@ def load(
             raise ValueError(f"{name} must be one of {', '.join(known)}; got '{value}'")
     options: dict[str, Any] = {"folder": folder} if folder else {}
     sample: Sample = dataset.load(**options)
-    tracks = replace(getattr(sample, hits), coordinates=coordinates)
+    chosen = getattr(sample, hits)
+    if chosen is None:
+        raise ValueError(f"hits must be measured here: the dataset kept no {hits} ones")
+    tracks = replace(chosen, coordinates=coordinates)
     clean = monotonic(tracks) if scattering_cut != "none" else np.ones(len(tracks), dtype=bool)
     parts: list[Split] = []
     for part in (TRAIN, VALIDATION, TEST):
@@ -222,7 +226,7 @@ TASK = Task(
         Field("z0", "(n,)", "float", "mm", "optional; NaN where there is no answer"),
     ),
     unit="track",
-    datasets=(generic_tracks, toy_barrel, trackml_tracks, toy_tracks),
+    datasets=(generic_tracks, displaced_tracks, toy_barrel, trackml_tracks, toy_tracks),
     load=load,
     metrics=(
         Metric(

@@ -40,8 +40,13 @@ class Particles(NamedTuple):
         return Particles(*columns)
 
 
-def draw(count: int, generator: np.random.Generator, vertices: int = 16) -> Particles:
-    """Log-uniform pT, uniform eta and phi, random charge, `vertices` collisions."""
+def draw(
+    count: int, generator: np.random.Generator, vertices: int = 16, *, flat: float = 0.0
+) -> Particles:
+    """Log-uniform pT, uniform eta and phi, random charge, `vertices` collisions.
+
+    With `flat` (mm) each particle has a vertex of its own, within it of the beam in x and y.
+    """
     share = np.array([s[2] for s in SPECIES], dtype=np.float64)
     kind = generator.choice(len(SPECIES), size=count, p=share / share.sum())
     q = generator.choice([-1.0, 1.0], size=count)
@@ -51,6 +56,10 @@ def draw(count: int, generator: np.random.Generator, vertices: int = 16) -> Part
     momentum = pt[:, None] * np.stack([np.cos(phi), np.sin(phi), np.sinh(eta)], 1)
     number = generator.integers(vertices, size=count)
     vertex = generator.normal(0.0, VERTEX_SPREAD, (vertices, 3))[number]
+    if flat:
+        number = np.arange(count)
+        vertex = generator.normal(0.0, VERTEX_SPREAD, (count, 3))
+        vertex[:, :2] = generator.uniform(-flat, flat, (count, 2))
     code = np.array([s[0] for s in SPECIES])[kind]
     sign = np.where(np.isin(code, NEGATIVE_CODE), -q, q).astype(np.int64)
     mass = np.array([s[1] for s in SPECIES])[kind]

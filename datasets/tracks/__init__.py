@@ -23,6 +23,7 @@ from physbench.datasets.common.helix import MINIMUM
 Array = NDArray[np.float64]
 
 OVERLAP = 15.0  # mm in radius: hits that are closer lie on one layer
+TURNED = 0.01  # mm in radius: rounding may turn the order of hits by less
 SLOTS = 20  # hits a track; measured maximum on the generic detector
 COORDINATES = ("xyz", "rphiz", "rdphiz")
 TARGETS = ("pt", "qopt", "qpt")
@@ -75,12 +76,17 @@ class Tracks(_Columns, Described):
         """The tracks themselves, when each has an answer.
 
         Raises ValueError naming the first track that has fewer than 3 hits, a hit that is NaN or
-        infinite, or only identical hits. Drop such tracks before.
+        infinite, only identical hits, an empty slot before a hit, or hits that do not go outward.
+        Drop such tracks before; `padded` sorts hits.
         """
+        radius = np.hypot(self.hits[..., 0], self.hits[..., 1], dtype=np.float64)
+        back = np.diff(radius, axis=1) < -TURNED
         rules = {
             f"fewer than {MINIMUM} hits": self.mask.sum(1) < MINIMUM,
             "a hit that is NaN or infinite": ~np.isfinite(self.hits).all((1, 2)),
             "no two different hits": ~(self.mask & (self.hits != self.hits[:, :1]).any(2)).any(1),
+            "an empty slot before a hit": (self.mask[:, 1:] & ~self.mask[:, :-1]).any(1),
+            "hits that are not sorted by radius": (back & self.mask[:, 1:]).any(1),
         }
         for rule, broken in rules.items():
             if broken.any():
@@ -199,11 +205,12 @@ def predictions_from(values: Array, target: str) -> Mapping[str, Array]:
 class Sample:
     """What a dataset of tracks returns.
 
-    `true` holds the crossings, `measured` the smeared ones; `split` (n,) is 0, 1, 2 for train,
-    validation, test; `files` maps file names to sha256; `counts` how many particles each cut left.
+    `true` holds the crossings (None where not kept), `measured` the smeared ones; `split` (n,) is
+    0, 1, 2 for train, validation, test; `files` maps file names to sha256; `counts` how many
+    particles each cut left.
     """
 
-    true: Tracks
+    true: Tracks | None
     measured: Tracks
     truth: TrackTruth
     split: NDArray[np.int64]

@@ -32,32 +32,32 @@ CYLINDERS = 12  # pipe, tube and supports: kicks before those of the modules
 
 def fit(
     train: Split, validation: Split, *, seed: int, mass: float = matrix_tracks.PION,
-    sweeps: int = 80, burn: int = 16,
-) -> tuple[float, int, int, int]:  # fmt: skip
+    sweeps: int = 160, burn: int = 30,
+) -> tuple[float, int, int]:  # fmt: skip
     """Nothing is learned; the first `burn` of the `sweeps` are not averaged."""
     if not mass > 0:
         raise ValueError(f"mass must be positive (GeV); got {mass}")
     if not 0 <= burn < sweeps:
         raise ValueError(f"burn must lie between 0 and sweeps - 1 = {sweeps - 1}; got {burn}")
-    return mass, sweeps, burn, seed
+    return mass, sweeps, burn
 
 
-def predict(fitted: tuple[float, int, int, int], inputs: Tracks) -> dict[str, Array]:
+def predict(fitted: tuple[float, int, int], inputs: Tracks) -> dict[str, Array]:
     """q/pT, pz, d0, z0; q/pT = 0 (no answer) for hits on a straight line."""
-    mass, sweeps, burn, seed = fitted
+    mass, sweeps, burn = fitted
     curved = np.flatnonzero(circles.helix(inputs)["qopt"])
     found = {name: np.zeros(len(inputs)) for name in ("qopt", "pz", "d0", "z0")}
     for index, part in linear_fit.chunks(inputs.take(curved), TRACKS):
         start = matrix_tracks.fitted(part, mass, 2)
         model = linear_fit.linear(part, start, mass)
-        shift = posterior_mean(model, part.mask, numbers(part, sweeps, seed), burn)
+        shift = posterior_mean(model, part.mask, numbers(part, sweeps), burn)
         best = linear_fit.moved(start, model.normal, shift)
         for name, values in matrix_tracks.parameters(best).items():
             found[name][curved[index]] = values
     return found
 
 
-def numbers(tracks: Tracks, sweeps: int, seed: int) -> NDArray[np.float32]:
+def numbers(tracks: Tracks, sweeps: int) -> NDArray[np.float32]:
     """(n, sweeps, 3, 2 (12 + 20)): normal numbers of kicks and of hits, and uniform ones.
 
     They follow from each track's hits, so that no answer depends on what else is asked.
@@ -65,8 +65,8 @@ def numbers(tracks: Tracks, sweeps: int, seed: int) -> NDArray[np.float32]:
     size = 2 * (CYLINDERS + SLOTS)
     found = np.zeros((len(tracks), sweeps, 3, size), dtype=np.float32)
     for own, hits, count in zip(found, tracks.hits, tracks.mask.sum(1), strict=True):
-        generator = np.random.default_rng([seed, zlib.crc32(hits[:count].tobytes())])
-        generator.standard_normal(dtype=np.float32, out=own[:, :2])
+        generator = np.random.default_rng(zlib.crc32(hits[:count].tobytes()))
+        own[:, :2] = generator.standard_normal((sweeps, 2, size), dtype=np.float32)
         own[:, 2] = generator.random((sweeps, size), dtype=np.float32)
     return found
 
@@ -94,7 +94,7 @@ def posterior_mean(
             total += found
         square = kick[:, :kicks] ** 2 + kick[:, kicks:] ** 2
         variance = twice * _draw(square, twice, uniform[:, :kicks])
-    return total / (sweeps - burn)
+    return np.asarray(total / (sweeps - burn))
 
 
 def _sweep(
@@ -144,5 +144,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
+    deterministic=True,
     quick={"sweeps": 6, "burn": 2},
 )

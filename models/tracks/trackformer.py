@@ -5,8 +5,8 @@ mm and GeV as they are, mean squared error). The two later ones have no dropout;
 `--set width=32 --set layers=16` (140,130 parameters). `padding="faithful"` lets empty slots
 take part as the first published version did; the default masks them.
 
-On `generic_tracks` the preset reads and answers in units of each track's chord: the same encoder
-then reaches the classical fits. `--set features=raw` takes the protocol's coordinates again.
+The presets read and answer in units of each track's chord: the same encoder then reaches the
+classical fits. `--set features=raw` takes the protocol's coordinates again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from functools import partial
 from physbench.models import Model
 from physbench.models.tracks import _track_regression as track_regression
 from physbench.models.tracks._track_transformer import Encoder
+
+SMALL = {
+    "loss": "quantile",
+    "width": 32,
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+    "standardise": True,
+    "learning_rate": 3e-3,
+    "batch": 128,
+    "epochs": 24,
+}
 
 fit = track_regression.fits(
     Encoder,
@@ -36,17 +47,8 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={
-        "generic_tracks": {
-            "features": "chord",
-            "loss": "quantile",
-            "width": 32,
-            "dropout": 0.0,
-            "input_dropout": 0.0,
-            "standardise": True,
-            "learning_rate": 3e-3,
-            "batch": 128,
-            "epochs": 24,
-        }
+        "generic_tracks": SMALL | {"features": "chord"},
+        "displaced_tracks": SMALL | {"features": "offset_chord", "epochs": 40},
     },
     quick={"epochs": 2, "width": 8, "standardise": True},
     save=track_regression.save,
