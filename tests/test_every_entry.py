@@ -20,11 +20,12 @@ import pytest
 from benchmarks import registry
 from benchmarks.running import scoring, stages
 from benchmarks.running.environment import seeded
-from physbench.datasets import Dataset, Split, Splits
+from physbench.datasets import Dataset, Split, Splits, take
 from physbench.datasets.common import store
 from physbench.datasets.hits import Event, restrict
 from physbench.datasets.showers import Conditions
 from physbench.leaderboard import predictions as stored
+from physbench.leaderboard.board import badness
 from physbench.models import Model
 from physbench.tasks import Task
 
@@ -279,3 +280,86 @@ def test_a_broken_promise_is_seen(defect: Callable[..., Any], tmp_path: Path) ->
     contract("dark_jets", model, tmp_path)
     with pytest.raises((AssertionError, ValueError, FloatingPointError)):
         contract("dark_jets", replace(model, predict=defect(model.predict)), tmp_path)
+
+
+# A judge grown on pairs at odd places judges those at even places; pseudo-experiments draw places.
+BY_PLACE = ("judge_jsd", "judge_auc", "judge_jsd_high", "judge_jsd_low") + (
+    "coverage_excess",
+    "interval_width",
+)
+
+
+def cheapest(task_name: str, role: str) -> Model:
+    """The first floor or oracle; the first classical model where no floor is needed."""
+    roles = ("floor", "classical") if role == "floor" else (role,)
+    names = [m for r in roles for m in registry.models_of(task_name) if registry.role(m) == r]
+    model: Model = registry.load("model", names[0]).object
+    return model
+
+
+def derived(task: Task, model: Model, splits: Splits) -> Any:
+    """Targets and what the metrics are computed from, of the test units."""
+    test = splits.test
+    found = task.prepare(test.inputs, raw(model, trained(model, splits), test))
+    return task.derive(test.targets, found)
+
+
+@pytest.mark.parametrize("name", registry.names("task"))
+def test_metrics_do_not_know_the_order_of_units_and_keep_their_bounds(name: str) -> None:
+    task: Task = registry.load("task", name).object
+    splits = small(name)
+    test = splits.test
+    model = cheapest(name, "floor")
+    found = task.prepare(test.inputs, raw(model, trained(model, splits), test))
+    order = np.random.default_rng(1).permutation(len(test))
+    turned = test.take(order.tolist())
+    first = task.derive(test.targets, found)
+    second = task.derive(turned.targets, scoring.take_units(found, order))
+    for metric in task.metrics:
+        value = scoring.value(metric, test.targets, first)
+        other = scoring.value(metric, turned.targets, second)
+        least, most = metric.bounds
+        assert np.isnan(value) or least <= value <= most, metric.name
+        if metric.name not in BY_PLACE:
+            np.testing.assert_allclose(other, value, rtol=1e-6, atol=1e-9, err_msg=metric.name)
+
+
+@pytest.mark.parametrize("name", registry.names("task"))
+def test_fast_bootstraps_give_what_resampled_units_give(name: str) -> None:
+    """The slow twin of every `replicates`: the metric itself on the drawn units."""
+    task: Task = registry.load("task", name).object
+    splits = small(name)
+    targets, found = splits.test.targets, derived(task, cheapest(name, "floor"), splits)
+    units = len(splits.test)
+    draws = np.random.default_rng(2).integers(units, size=(4, units))
+    counts = np.array([np.bincount(drawn, minlength=units) for drawn in draws])
+    for metric in (m for m in task.metrics if m.replicates is not None):
+        if np.isnan(scoring.value(metric, targets, found)):
+            continue  # a run draws no resample of what is undefined
+        fast = np.asarray(metric.replicates(targets, found, counts))
+        slow = [
+            scoring.value(metric, take(targets, drawn), scoring.take_units(found, drawn))
+            for drawn in draws
+        ]
+        np.testing.assert_allclose(fast, slow, rtol=1e-5, atol=1e-9, err_msg=metric.name)
+
+
+def with_floor() -> list[str]:
+    """Tasks with a floor: track parameters have none that means anything."""
+    return [
+        task
+        for task in registry.names("task")
+        if any(registry.role(model) == "floor" for model in registry.models_of(task))
+    ]
+
+
+@pytest.mark.parametrize("name", with_floor())
+def test_an_oracle_is_not_below_the_floor(name: str) -> None:
+    task: Task = registry.load("task", name).object
+    splits = small(name)
+    metric = task.metrics[0]
+    floor, oracle = (
+        scoring.value(metric, splits.test.targets, derived(task, cheapest(name, role), splits))
+        for role in ("floor", "oracle")
+    )
+    assert badness(oracle, metric.best) < badness(floor, metric.best)

@@ -211,6 +211,11 @@ def _value(metric: Metric, targets: Any, predictions: Any) -> tuple[float, Mappi
     return _scalar(result), slices
 
 
+def value(metric: Metric, targets: Any, derived: Any) -> float:
+    """The number of a metric on what `Task.derive` made of the predictions."""
+    return _scalar(metric.function(targets, derived))
+
+
 def _scalar(result: Any) -> float:
     """The number of a metric; one that returns slices has it under the key `all`."""
     return float(result.get("all", math.nan)) if isinstance(result, Mapping) else float(result)

@@ -275,10 +275,16 @@ def miscalibration(targets: Flavours, L: Array) -> Array:
 def binned_probability(
     L: Array, bins: int = CALIBRATION_BINS
 ) -> tuple[Array, list[NDArray[np.int64]]]:
-    """p_b (n,), and the jets of each bin of equal count, in rising p_b."""
+    """p_b (n,), and the jets of each bin of equal count, in rising p_b.
+
+    Jets with equal p_b share a bin, the one of the first of them: their order says nothing.
+    """
     p: Array = np.exp(L[:, 0] - np.logaddexp.reduce(L, axis=1))
-    parts = np.array_split(np.argsort(p, kind="stable"), bins)
-    return p, [part for part in parts if len(part)]
+    order = np.argsort(p, kind="stable")
+    places = np.cumsum([len(part) for part in np.array_split(order, bins)])[:-1]
+    rising = p[order]
+    ends = np.searchsorted(rising, rising[np.maximum(places - 1, 0)], side="right")
+    return p, [part for part in np.split(order, ends) if len(part)]
 
 
 def pt_leak(targets: Flavours, L: Array) -> float:

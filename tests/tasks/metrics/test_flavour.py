@@ -229,3 +229,11 @@ def test_a_model_that_knows_nothing_is_accepted():
 def test_labels_outside_the_classes_are_refused():
     with pytest.raises(ValueError, match="label must be an index into the classes b, c, uds, g"):
         truth([0, 4])
+
+
+def test_jets_of_equal_probability_share_a_bin():
+    """By hand: p = 0.3 for jets 0 to 4, 0.8 for jet 5; bins of three would cut the first block."""
+    p = np.array([0.3, 0.3, 0.8, 0.3, 0.3, 0.3])
+    L = np.log(np.column_stack([p, 1 - p]))
+    _, parts = flavour.binned_probability(L, bins=2)
+    assert [sorted(part.tolist()) for part in parts] == [[0, 1, 3, 4, 5], [2]]
