@@ -8,7 +8,7 @@ that agree best are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from physbench.datasets.hits import (
 )
 from physbench.models.hits import _graphs as graphs
 
+BLOCK = 2_000_000  # pairs of pairs at a time
 SHORTEST = 5.0  # mm; overlapping modules of a layer give pairs without a direction
 
 
@@ -65,10 +66,12 @@ def _differences(event: Event, truth: EventTruth, pt_min: float) -> Floats:
     chosen = truth.particles[selected(truth, pt_min)]
     edges = edges[np.isin(truth.particle_id[edges[:, 0]], chosen)]
     angle, bend, length = directions(event, edges)
-    first, second = meeting(edges, len(event))
-    good = (length[first] > SHORTEST) & (length[second] > SHORTEST)
-    first, second = first[good], second[good]
-    return np.abs([angle[first] - angle[second], bend[first] - bend[second]])
+    parts = [np.zeros((2, 0))]
+    for first, second in meeting(edges, len(event)):
+        good = (length[first] > SHORTEST) & (length[second] > SHORTEST)
+        first, second = first[good], second[good]
+        parts.append(np.abs([angle[first] - angle[second], bend[first] - bend[second]]))
+    return np.concatenate(parts, axis=1)
 
 
 def directions(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
@@ -80,14 +83,20 @@ def directions(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
     return np.arctan2(dz, dr), bend, length
 
 
-def meeting(edges: Integers, hits: int) -> tuple[Integers, Integers]:
-    """All (a, b) such that pair a ends at the hit where pair b begins."""
+def meeting(edges: Integers, hits: int) -> Iterator[tuple[Integers, Integers]]:
+    """All (a, b) such that pair a ends at the hit where pair b begins.
+
+    In blocks that fit into memory, all of one a in the same block.
+    """
     order = np.argsort(edges[:, 0], kind="stable")
     begins = np.searchsorted(edges[order, 0], np.arange(hits + 1))
     start, count = begins[edges[:, 1]], np.diff(begins)[edges[:, 1]]
-    first = np.repeat(np.arange(len(edges)), count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return first, order[np.repeat(start, count) + offset]
+    block = np.cumsum(count) // BLOCK
+    for rows in np.split(np.arange(len(edges)), np.flatnonzero(np.diff(block)) + 1):
+        few = count[rows]
+        first = np.repeat(rows, few)
+        offset = np.arange(len(first)) - np.repeat(np.cumsum(few) - few, few)
+        yield first, order[np.repeat(start[rows], few) + offset]
 
 
 def seeds(event: Event, limits: Limits) -> Integers:
@@ -96,11 +105,13 @@ def seeds(event: Event, limits: Limits) -> Integers:
     angle, bend, length = directions(event, edges)
     long = length > SHORTEST
     edges, angle, bend = edges[long], angle[long], bend[long]
-    first, second = meeting(edges, len(event))
-    apart = np.abs(angle[first] - angle[second]) / limits.angle
-    bent = np.abs(bend[first] - bend[second]) / limits.bend
-    good = (apart < 1) & (bent < 1)
-    first, second, cost = first[good], second[good], (apart + bent)[good]
+    parts = [(np.zeros(0, dtype=np.int64),) * 2 + (np.zeros(0),)]
+    for one, two in meeting(edges, len(event)):
+        apart = np.abs(angle[one] - angle[two]) / limits.angle
+        bent = np.abs(bend[one] - bend[two]) / limits.bend
+        good = (apart < 1) & (bent < 1)
+        parts.append((one[good], two[good], (apart + bent)[good]))
+    first, second, cost = (np.concatenate(column) for column in zip(*parts, strict=True))
     middle = edges[first, 1]
     order = np.lexsort((cost, middle))
     place = np.arange(len(order)) - np.searchsorted(middle[order], middle[order])

@@ -20,6 +20,7 @@ from physbench.models.hits import _acts_seeding as acts_seeding
 from physbench.models.hits import _buckets as buckets
 from physbench.models.hits import _triplets as triplets
 
+EVENTS = 12  # that the windows of `numpy` are learned from
 Prediction = dict[str, NDArray[np.int64]]
 
 
@@ -61,8 +62,9 @@ def fit(
     if finder != "numpy":
         raise ValueError(f"finder must be 'acts' or 'numpy'; got '{finder}'")
     limits = triplets.learn(
-        train.inputs, train.targets, pt_min=0.7, outside=0.003, rare=0.002, keep=per_middle
-    )
+        train.inputs[:EVENTS], train.targets[:EVENTS], pt_min=0.7, outside=0.003, rare=0.002,
+        keep=per_middle,
+    )  # fmt: skip
     return Fitted(hashing, limits)
 
 
