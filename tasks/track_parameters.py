@@ -49,25 +49,34 @@ CUTS = ("none", "test", "all")
 LARGEST_OUTLIERS = 0.01
 LARGEST_SIGN_ERRORS = 0.01
 LOSSES = ("mse", "quantile")
+LEARNING = ((2000, 140), (7000, 40), (20_000, 14), (69_000, 4))  # tracks and epochs: equal steps
 
 
-def _study() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
-    """Every input with every target and loss; then true hits and the scattering cut alone.
+def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Every raw input with every target and loss, and true hits; then in units of the chord.
 
-    `pt` has no sign, `qopt` and `qpt` have.
+    `pt` has no sign, `qopt` and `qpt` have. The chord's variants are a run to the end, the
+    scattering cut, and the learning curve at equal numbers of steps.
     """
-    found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for coordinates in COORDINATES:
         for target in TARGETS:
             for loss in LOSSES:
                 name = f"{coordinates} -> {target}, {loss}"
-                found[name] = {"coordinates": coordinates, "target": target}, {"loss": loss}
-    found["true hits"] = {"hits": "true"}, {}
+                settings = {"features": "raw", "loss": loss}
+                found[name] = {"coordinates": coordinates, "target": target}, settings
+    found["true hits"] = {"hits": "true"}, {"features": "raw", "loss": "mse"}
+    chord = {"features": "chord", "loss": "quantile"}
+    found["chord"] = {}, chord
     for hits in HITS:
         for cut in CUTS[1:]:
-            found[f"{hits} hits, scattering cut {cut}"] = (
-                {"hits": hits, "scattering_cut": cut}, {}
+            found[f"chord, {hits} hits, scattering cut {cut}"] = (
+                {"hits": hits, "scattering_cut": cut}, chord | {"epochs": 4},
             )  # fmt: skip
+    for tracks, epochs in LEARNING:
+        found[f"chord, {tracks:,} tracks"] = (
+            {"train_tracks": tracks}, chord | {"epochs": epochs},
+        )  # fmt: skip
     return found
 
 
@@ -78,6 +87,7 @@ def load(
     target: str = "qopt",
     hits: str = "measured",
     scattering_cut: str = "none",
+    train_tracks: int = 0,
     folder: str = "",
 ) -> Splits:
     """Splits of a dataset.
@@ -92,6 +102,8 @@ def load(
         `measured`, or the `true` crossings of the talk.
     scattering_cut:
         Drop tracks whose azimuth is not monotonic from `none`, the `test` split, or `all`.
+    train_tracks:
+        The first so many of the training tracks; 0 for all.
     folder:
         A sample that was generated or placed there.
     """
@@ -120,9 +132,18 @@ def load(
             split = _with_widths(split, exact=hits == "true")
         parts.append(split)
     train, validation, test = parts
+    if train_tracks:
+        train = train.take(range(_within(train_tracks, len(train))))
     # One or two events of the user are all for testing: enough for fits without training.
     alone = dataset is trackml_tracks.DATASET and not len(train)
     return Splits(train, validation, test, sample.files, sample.counts, test_only=alone)
+
+
+def _within(count: int, most: int) -> int:
+    """The count itself; raises ValueError for one that the training split does not have."""
+    if not 0 < count <= most:
+        raise ValueError(f"train_tracks must lie between 1 and {most} (0 for all); got {count}")
+    return count
 
 
 def _split(sample: Sample, tracks: Tracks, index: NDArray[np.int64], target: str) -> Split:
