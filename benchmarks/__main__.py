@@ -166,7 +166,8 @@ def _study_parser(verbs: Any) -> None:
     study.add_argument("--seeds", type=int, default=1, help="number of seeds (default 1)")
     study.add_argument("--set", action="append", default=[], metavar="K=V", help="for all fits")
     study.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
-    study.add_argument("--out", type=Path, help="write the table into this folder too")
+    study.add_argument("--out", type=Path, help="write table and figures into this folder too")
+    study.add_argument("--again", action="store_true", help="committed records do not count")
     study.set_defaults(call=study_verb)
 
 
@@ -372,6 +373,7 @@ def study_verb(options: argparse.Namespace) -> int:
         settings=assignments(options.set),
         runs=options.runs,
         out=options.out,
+        again=options.again,
     )
     print(text)
     return status

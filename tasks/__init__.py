@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,7 +16,7 @@ from physbench.datasets import Dataset, Splits
 if TYPE_CHECKING:
     from physbench.tasks.metrics.rows import Rows
 
-__all__ = ["Field", "Metric", "Neurons", "Task", "identity"]
+__all__ = ["Field", "Metric", "Neurons", "Task", "Variant", "identity"]
 
 
 class Field(NamedTuple):
@@ -102,6 +102,19 @@ class Neurons:
     units: int = 4
 
 
+class Variant(NamedTuple):
+    """One variant of a study as its figures see it.
+
+    `targets` and prepared `predictions` of the test split, the `values` of the metrics by name,
+    and the losses of each epoch, where they are known.
+    """
+
+    targets: Any
+    predictions: Any
+    values: Mapping[str, float | None]
+    history: Sequence[Mapping[str, float]]
+
+
 @dataclass(frozen=True)
 class Task:
     """A question with its protocol.
@@ -147,6 +160,9 @@ class Task:
         cannot be told apart, more points can).
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
+    study_figures:
+        `{name: function({variant: Variant}) -> matplotlib Figure}` of a study; KeyError for a
+        variant that was not run leaves that figure out.
     cluster:
         `cluster(id) -> name`: units of one name are not independent (tracks of one event) and
         are resampled together; None: every unit is on its own.
@@ -173,6 +189,9 @@ class Task:
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     curves: Mapping[str, int] = field(default_factory=dict)
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    study_figures: Mapping[str, Callable[[Mapping[str, Variant]], Any]] = field(
+        default_factory=dict
+    )
     explain: Callable[..., Any] | None = None
     neurons: Neurons | None = None
     cluster: Callable[[str], str] | None = None

@@ -40,7 +40,12 @@ from physbench.datasets.tracks import (
     trackml_tracks,
 )
 from physbench.tasks import Field, Metric, Neurons, Task
-from physbench.tasks.metrics import resolution, resolution_figures, track_rows
+from physbench.tasks.metrics import (
+    resolution,
+    resolution_figures,
+    track_rows,
+    track_study_figures,
+)
 from physbench.tasks.metrics import resolution_replicates as fast
 
 COLUMNS = ("qopt", "pz", "d0", "z0")
@@ -296,6 +301,7 @@ TASK = Task(
         "Errors from 1 to 2 GeV": resolution_figures.distribution_figure,
     },
     study=_study(),
+    study_figures=track_study_figures.FIGURES,
     neurons=Neurons(
         track_rows.loss,
         (track_rows.tracks, track_rows.hits_of_tracks),

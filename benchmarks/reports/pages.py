@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import registry
 from benchmarks.registry import Entry
-from benchmarks.reports import boards
+from benchmarks.reports import boards, studying
 from physbench.datasets import Dataset, Splits
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
@@ -53,7 +53,7 @@ def write(
                     records=shown,
                     summary=entry.object.summary,
                     references=references(shown),
-                    pictures=pictures(entry, board, shown, paths),
+                    pictures=pictures(entry, board, shown, paths) + of_studies(entry, board),
                     local=local,
                 )
             )
@@ -100,6 +100,26 @@ def pictures(
         _picture(board, name, draw, splits, dict(curves[: task.curves.get(name, MOST_CURVES)]))
         for name, draw in sorted(task.figures.items())
     ]
+
+
+def of_studies(entry: Entry, board: Board) -> list[Picture]:
+    """The figures of the committed studies of a task's default dataset."""
+    task: Task = entry.object
+    if not task.study_figures or board.dataset != next(iter(task.named)):
+        return []
+    found = []
+    for name in studying.studied(entry):
+        try:
+            own = studying.committed_of(entry, registry.load("model", name))
+        except ImportError as error:
+            print(f"no figures of the study of {name}: {error}", file=sys.stderr)
+            continue
+        for title, figure in studying.pictures(task, own).items():
+            text = (task.study_figures[title].__doc__ or title).strip().partition("\n\n")[0]
+            caption = f"Study of {name}: {' '.join(text.split())}"
+            stem = f"{board.task}-{board.dataset}-{name}-{title.lower().replace(' ', '-')}"
+            found.append(render.picture(stem, figure, caption, f"{title}. {caption}"))
+    return found
 
 
 def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:

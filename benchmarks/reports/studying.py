@@ -1,19 +1,36 @@
-"""A study: one model on the variants of a task's protocol, and their table."""
+"""A study: one model on the variants of a task's protocol, their table and their figures."""
 
 from __future__ import annotations
 
 import os
 import statistics
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import registry
+from benchmarks.registry import Entry
+from benchmarks.reports import boards
 from benchmarks.running import stages
+from benchmarks.running.settings import NO_SETTINGS, resolve
+from physbench.datasets import Splits
+from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import Record
+from physbench.tasks import Task, Variant
 
 Rows = dict[str, list[Record]]
+
+
+class Kept(NamedTuple):
+    """A record and where it lies."""
+
+    record: Record
+    path: Path
+
+
+Found = dict[str, list[Kept]]
 
 
 def study(
@@ -24,28 +41,137 @@ def study(
     settings: Mapping[str, Any] | None = None,
     runs: str | os.PathLike[str] | None = None,
     out: Path | None = None,
+    again: bool = False,
 ) -> tuple[str, int]:
     """Run the variants that have no record yet; returns the table and the exit status.
 
-    With `out` the table is also written to `TASK-DATASET-MODEL-study.md` in that folder. Raises
-    ValueError for a task without a study.
+    A committed record of the same protocol, settings and metrics counts, whatever the code was
+    then; with `again` it does not. With `out` the table is also written to
+    `TASK-DATASET-MODEL-study.md` in that folder, and the task's study figures into one beside it.
+    Raises ValueError for a task without a study.
     """
-    entry, name = registry.load("task", task), registry.load("model", model).name
+    entry, named = registry.load("task", task), registry.load("model", model)
     variants = entry.object.study
     if not variants:
         raise ValueError(f"task '{entry.name}' has no study; its `study` names no variants")
-    rows: Rows = {}
+    committed = {} if again else committed_of(entry, named, settings)
+    found: Found = {}
     for variant, (protocol, options) in variants.items():
-        rows[variant] = stages.run(
-            task, model, seeds=seeds, settings={**(settings or {}), **options},
-            protocol=protocol, runs=runs,
-        )  # fmt: skip
-    text = table(rows)
+        own = committed.get(variant, [])
+        if len(own) < seeds:
+            done = stages.runs_of(
+                task, model, seeds=seeds, settings={**(settings or {}), **options},
+                protocol=protocol, runs=runs, again=again,
+            )  # fmt: skip
+            own = [Kept(one.record, one.path or Path()) for one in done]
+        found[variant] = own[:seeds]
+    text = table({name: [kept.record for kept in own] for name, own in found.items()})
     if out:
-        dataset = next(iter(entry.object.named))
-        records.atomic(out / f"{entry.name}-{dataset}-{name}-study.md", text)
-    bad = any(record.status != "ok" for found in rows.values() for record in found)
+        stem = f"{entry.name}-{next(iter(entry.object.named))}-{named.name}-study"
+        records.atomic(out / f"{stem}.md", text)
+        draw(entry.object, found, out / stem)
+    bad = any(kept.record.status != "ok" for own in found.values() for kept in own)
     return text, int(bad)
+
+
+def committed_of(entry: Entry, model: Entry, settings: Mapping[str, Any] | None = None) -> Found:
+    """The committed records of each variant of a study, by seed.
+
+    They have today's metrics, the variant's protocol, and its settings, those that came later at
+    their defaults.
+    """
+    task: Task = entry.object
+    dataset = next(iter(task.named))
+    root = boards.committed_root()
+    known = records.read_all(root / entry.name / dataset / model.name)
+    versions = {metric.name: metric.version for metric in task.metrics}
+    good = [r for r in known if r.status == "ok" and r.task.version == task.version
+            and {m.name: m.version for m in r.metrics} == versions]  # fmt: skip
+    preset = dict(model.object.presets.get(dataset, {})) | dict(settings or {})
+    found: Found = {}
+    for variant, (protocol, options) in task.study.items():
+        wanted = boards.resolved(task, protocol), _resolved(model, preset | dict(options))
+        own = [
+            r
+            for r in good
+            if (boards.resolved(task, r.task.protocol), _resolved(model, r.model.hyper_parameters))
+            == wanted
+        ]
+        own.sort(key=lambda r: (r.seed, r.started))
+        found[variant] = [Kept(r, root / r.path) for r in own]
+    return found
+
+
+def studied(entry: Entry) -> list[str]:
+    """Models with committed records of most variants of a task's study."""
+    task: Task = entry.object
+    usual = boards.resolved(task, {})
+    folder = boards.committed_root() / entry.name / next(iter(task.named))
+    names = []
+    for path in sorted(folder.glob("*")):
+        known = [boards.resolved(task, r.task.protocol) for r in records.read_all(path)]
+        others = {records.canonical(p) for p in known if p and p != usual}
+        if 2 * len(others) >= len({records.canonical(p) for p, _ in task.study.values()}) - 1:
+            names.append(path.name)
+    return [name for name in names if name in registry.models_of(entry.name)]
+
+
+def _resolved(model: Entry, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """All settings of a model; None for settings that it no longer has."""
+    try:
+        return resolve(model.object.fit, settings, "setting", skip=NO_SETTINGS)
+    except (registry.UnknownName, TypeError):
+        return None
+
+
+def draw(task: Task, found: Found, folder: Path) -> list[Path]:
+    """Draw the study's figures of the first seed of each variant into a folder as PNG files."""
+    figures = pictures(task, found)
+    if figures:
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name.lower().replace(' ', '-')}.png")
+        figure.savefig(paths[-1], dpi=90)
+    return paths
+
+
+def pictures(task: Task, found: Found) -> dict[str, Any]:
+    """The study's figures; those that need a variant that is not there are told on stderr."""
+    first = {name: own[0] for name, own in found.items() if own and own[0].record.status == "ok"}
+    loaded: dict[str, Splits] = {}
+    variants = {name: _variant(task, kept, loaded) for name, kept in first.items()}
+    drawn = {}
+    for name, function in task.study_figures.items():
+        try:
+            drawn[name] = function(variants)
+        except KeyError as missing:
+            print(f"no figure '{name}': the variant {missing} was not run", file=sys.stderr)
+    return drawn
+
+
+def _variant(task: Task, kept: Kept, loaded: dict[str, Splits]) -> Variant:
+    """What a figure needs of a record."""
+    record, path = kept
+    key = records.canonical(record.task.protocol)
+    if key not in loaded:
+        loaded[key] = task.splits(record.dataset.name, **record.task.protocol)
+    test = loaded[key].test
+    assert record.predictions is not None
+    arrays = stored.read(path.parent / record.predictions.file, record.predictions.sha256)
+    values = {metric.name: metric.value for metric in record.metrics}
+    prepared = task.prepare(test.inputs, stored.unpack(arrays))
+    return Variant(test.targets, prepared, values, _history(kept))
+
+
+def _history(kept: Kept) -> list[dict[str, float]]:
+    """The losses of each epoch, where the weights lie beside the record."""
+    weights = kept.record.weights
+    if weights is None or not (kept.path.parent / weights.file).is_file():
+        return []
+    from physbench.models.common import training
+
+    return training.history(kept.path.parent / weights.file)
 
 
 def table(rows: Rows) -> str:
@@ -68,7 +194,7 @@ def table(rows: Rows) -> str:
     shared = first.model.hyper_parameters
     alike = [r for found in good.values() for r in found]
     same = {
-        k: v for k, v in shared.items() if all(r.model.hyper_parameters[k] == v for r in alike)
+        k: v for k, v in shared.items() if all(r.model.hyper_parameters.get(k) == v for r in alike)
     }
     settings = ", ".join(f"{k}={v}" for k, v in same.items())
     return "\n".join([*lines, f"\nAll variants: {settings}.\n"])

@@ -331,6 +331,12 @@ def save(module: nn.Module, path: Path, extra: Mapping[str, Any]) -> None:
     torch.save(content | {"history": getattr(module, "history", [])}, path)
 
 
+def history(path: Path) -> list[Row]:
+    """Losses and learning rate of each epoch, as `save` kept them."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return list(content.get("history", []))  # weights of before it was kept
+
+
 def load(path: Path) -> tuple[Weights, dict[str, Any]]:
     """State dictionary and extra of `save`; nothing in the file is executed."""
     content = torch.load(path, map_location="cpu", weights_only=True)

@@ -17,17 +17,6 @@ from physbench.models import Model
 from physbench.models.tracks import _track_regression as track_regression
 from physbench.models.tracks._track_transformer import Encoder
 
-SMALL = {
-    "loss": "quantile",
-    "width": 32,
-    "dropout": 0.0,
-    "input_dropout": 0.0,
-    "standardise": True,
-    "learning_rate": 3e-3,
-    "batch": 128,
-    "epochs": 24,
-}
-
 fit = track_regression.fits(
     Encoder,
     learning_rate=5e-4,
@@ -47,8 +36,28 @@ MODEL = Model(
     fit=fit,
     predict=track_regression.predict,
     presets={
-        "generic_tracks": SMALL | {"features": "chord"},
-        "displaced_tracks": SMALL | {"features": "offset_chord", "epochs": 40},
+        "generic_tracks": {
+            "features": "chord",
+            "loss": "quantile",
+            "width": 32,
+            "dropout": 0.0,
+            "input_dropout": 0.0,
+            "standardise": True,
+            "learning_rate": 3e-3,
+            "batch": 128,
+            "epochs": 24,
+        },
+        "displaced_tracks": {
+            "features": "offset_chord",
+            "loss": "quantile",
+            "width": 32,
+            "dropout": 0.0,
+            "input_dropout": 0.0,
+            "standardise": True,
+            "learning_rate": 3e-3,
+            "batch": 128,
+            "epochs": 40,
+        },
     },
     quick={"epochs": 2, "width": 8, "standardise": True},
     save=track_regression.save,
