@@ -76,7 +76,8 @@ def explain(
         return _by_the_task(task, path, permutations, out)
     if symbolic:
         _regressor()  # before hours of permutations
-    task, split, module, run = _subject(path, layer, units)
+    task, split, network, run = _subject(path, units)
+    module = neurons.layer_of(network, layer)
     latent = neurons.activations(module, run)
     outside = [n for n in chosen if not 0 <= n < latent.shape[1]]
     if outside:
@@ -94,13 +95,16 @@ def explain(
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"importance": importance_table(reference, change)}
     written = [bars(change, folder / "importance.png"), _kept(tables, "importance", folder)]
+    written += learned(path, network, folder)
     order = list(chosen) or np.argsort(-np.abs(next(iter(change.values())).mean(1))).tolist()
     if rows is not None:
         apart = rows.apart[:LARGEST_SAMPLE]
         known = {name: values[apart] for name, values in rows.known.items()}
         tables["information"] = information_table(latent[apart], known)
+        tables["neurons"] = neuron_table(latent[apart], known)
         drawn = {f"neuron {n}": latent[:, n] for n in order[: max(MAPS, len(chosen))]}
-        written += [_kept(tables, "information", folder), maps(drawn, rows, folder / "maps.png")]
+        written += [_kept(tables, "information", folder), _kept(tables, "neurons", folder)]
+        written.append(maps(drawn, rows, folder / "maps.png"))
     if rows is not None and symbolic:
         few = order[: max(symbolic, len(chosen))]
         tables["formulas"], left = formulas(module, run, split, task, latent, rows, few)
@@ -144,10 +148,8 @@ def _kept(tables: dict[str, Table], name: str, folder: Path) -> Path:
     return path
 
 
-def _subject(
-    path: Path, layer: str | None, units: int | None
-) -> tuple[Task, Split, Any, Callable[[], Any]]:
-    """The task of a record, training units, the layer, and what predicts the units."""
+def _subject(path: Path, units: int | None) -> tuple[Task, Split, Any, Callable[[], Any]]:
+    """The task of a record, training units, the network, and what predicts the units."""
     record = records.read(path)
     _, task = opening.task_of(record)
     model, fitted = _fitted(record, path)
@@ -160,7 +162,7 @@ def _subject(
         raw = predict(fitted, split.inputs)
         return raw, task.prepare(split.inputs, raw)
 
-    return task, split, neurons.layer_of(neurons.network_of(fitted), layer), run
+    return task, split, neurons.network_of(fitted), run
 
 
 def measures(task: Task, split: Split) -> dict[str, Callable[[Any], float]]:
@@ -211,7 +213,8 @@ def information_table(latent: Array, variables: dict[str, Array]) -> Table:
 
     Y is discretised into 8 bins of equal probability. Three estimates: nearest neighbours in the
     whole latent space, the same in its first principal components, and a lower bound, H(Y) minus
-    the held-out cross entropy of a classifier. `I k=...` is Kraskov's for continuous Y.
+    the held-out cross entropy of a classifier, or 0. `I k=...` is Kraskov's for continuous Y. An
+    estimate of the information that passes H(Y) by noise leaves an entropy of 0.
     """
     from sklearn.decomposition import PCA
 
@@ -223,7 +226,7 @@ def information_table(latent: Array, variables: dict[str, Array]) -> Table:
         entropy = information.entropy(np.bincount(label))
         whole = information.mutual_information_with_labels(standard, label)
         row: dict[str, Any] = {"variable": name, "H": _round(entropy)}
-        row["H given latent"] = _round(entropy - whole)
+        row["H given latent"] = _round(max(entropy - whole, 0.0))
         row["U"] = _round(information.proficiency(whole, entropy))
         found = information.mutual_information_with_labels(few, label)
         row[f"U, {few.shape[1]} components"] = _round(information.proficiency(found, entropy))
@@ -235,20 +238,45 @@ def information_table(latent: Array, variables: dict[str, Array]) -> Table:
     return table
 
 
+def neuron_table(latent: Array, variables: dict[str, Array]) -> Table:
+    """Proficiency of each single neuron for each variable, by Ross's estimator in 8 bins.
+
+    The last row is the floor: what the best neuron seems to know of a random variable.
+    """
+    standard = information.columns(latent)
+    labels = {name: information.quantile_bins(v, BINS) for name, v in variables.items()}
+    entropy = {name: information.entropy(np.bincount(label)) for name, label in labels.items()}
+    table: Table = []
+    for number, column in enumerate(standard.T):
+        row: dict[str, Any] = {"neuron": number}
+        for name, label in labels.items():
+            found = information.mutual_information_with_labels(column, label)
+            row[name] = _round(information.proficiency(found, entropy[name]))
+        table.append(row)
+    noise = [row[name] for row in table for name in labels if name.startswith("random")]
+    floor = max((value for value in noise if value is not None), default=None)
+    return [*table, {"neuron": "largest of random", **dict.fromkeys(labels, floor)}]
+
+
 def prediction_bound(x: Array, label: NDArray[np.int64]) -> float:
-    """H(Y) minus the cross entropy of boosted trees on the half they were not trained on."""
+    """H(Y) minus the cross entropy of boosted trees on the half they were not trained on.
+
+    They stop where a fifth of their own half says so. Information is never negative, so neither
+    is its bound: where trees know less than the shares of the classes, it is 0.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import log_loss
 
     half = len(x) // 2
     model = HistGradientBoostingClassifier(
-        max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=0
-    )
+        max_iter=80, max_leaf_nodes=8, early_stopping=True, validation_fraction=0.2,
+        n_iter_no_change=5, random_state=0,
+    )  # fmt: skip
     model.fit(x[:half], label[:half])
     seen = np.isin(label[half:], model.classes_)
     probability = model.predict_proba(x[half:][seen])
     loss = log_loss(label[half:][seen], probability, labels=model.classes_)
-    return information.entropy(np.bincount(label[half:])) - float(loss)
+    return max(information.entropy(np.bincount(label[half:])) - float(loss), 0.0)
 
 
 def formulas(
@@ -338,6 +366,51 @@ def maps(drawn: dict[str, Array], rows: Rows, path: Path) -> Path:
                 contours = axes.tricontourf(*points.T, values[shown], levels=20)
                 figure.colorbar(contours, ax=axes)
             axes.set(xlabel=first, ylabel=second, title=title)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    return path
+
+
+def learned(path: Path, network: Any, folder: Path) -> list[Path]:
+    """Losses by epoch, where the weights keep them, and the functions a network has learned.
+
+    A network of learned functions has `curves() -> {name: (x, y)}`, arrays of one length.
+    """
+    from physbench.models.common import training
+
+    record = records.read(path)
+    assert record.weights is not None
+    rows = training.history(opening.weights(path, record.weights))
+    kinds = [kind for kind in (rows[0] if rows else {}) if kind.endswith("_loss")]
+    losses: dict[str, Any] = {
+        kind: (range(1, len(rows) + 1), [row[kind] for row in rows]) for kind in kinds
+    }
+    written = []
+    if losses:
+        written.append(lines({"loss by epoch": losses}, folder / "losses.png"))
+    if hasattr(network, "curves"):
+        parts = {name: {"": curve} for name, curve in network.curves().items()}
+        written.append(lines(parts, folder / "functions.png"))
+    return written
+
+
+def lines(panels: dict[str, dict[str, Any]], path: Path) -> Path:
+    """Curves (x, y) by panel and name, four panels a line."""
+    import matplotlib.pyplot as plt
+
+    columns = min(len(panels), 4)
+    figure, grid = plt.subplots(
+        -(-len(panels) // columns), columns, squeeze=False, layout="constrained",
+        figsize=(max(2.6 * columns, 5), 2.2 * -(-len(panels) // columns)),
+    )  # fmt: skip
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
+        for name, (x, y) in curves.items():
+            axes.plot(x, y, label=name)
+        axes.set_title(title, fontsize="small")
+        if any(curves):
+            axes.legend(fontsize="x-small", frameon=False)
     figure.savefig(path, dpi=100)
     plt.close(figure)
     return path

@@ -35,6 +35,14 @@ class Layer(nn.Module):
         result: Tensor = self.smooth(nn.functional.silu(x)) + self.splines(basis.flatten(1))
         return result
 
+    def functions(self, x: Tensor) -> Tensor:
+        """(outputs, inputs, points): what each output adds of each input at x (points,)."""
+        outputs, inputs = self.smooth.weight.shape
+        basis = splines(x, self.knots, self.order)
+        weight = self.splines.weight.detach().view(outputs, inputs, -1)
+        smooth = self.smooth.weight.detach()[..., None] * nn.functional.silu(x)
+        return smooth + weight @ basis.T
+
 
 def splines(x: Tensor, knots: Tensor, order: int) -> Tensor:
     """(n, features, len(knots) - order - 1): B-splines by the recursion of Cox and de Boor.
@@ -82,6 +90,21 @@ class Network(nn.Module):
         missing = self.slots - rows.shape[1]
         result: Tensor = self.body(nn.functional.pad(rows, (0, 0, 0, missing)).flatten(1))
         return result
+
+    def curves(self, most: int = 12) -> dict[str, tuple[Tensor, Tensor]]:
+        """The functions of the first layer that vary most, over the range of their splines."""
+        first = next(module for module in self.modules() if isinstance(module, Layer))
+        x = torch.linspace(-RANGE, RANGE, 101)
+        y = first.functions(x)
+        order = y.std(2).flatten().argsort(descending=True)[:most]
+        inputs = y.shape[1]
+        per_hit = inputs // self.slots
+        found = {}
+        for place in order.tolist():
+            neuron, number = divmod(place, inputs)
+            hit, feature = divmod(number, per_hit)
+            found[f"hit {hit}, input {feature} -> {neuron}"] = x, y[neuron, number]
+        return found
 
     def forward(self, hits: Tensor, mask: Tensor) -> Tensor:
         result: Tensor = self.head(self.pooled(hits, mask))

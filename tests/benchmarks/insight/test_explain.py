@@ -19,6 +19,7 @@ from benchmarks.reports import boards
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.tracks import Tracks, TrackTruth
+from physbench.models.tracks import kan
 from physbench.tasks import track_parameters, tracking
 from physbench.tasks.metrics import event_rows, track_rows
 
@@ -187,6 +188,45 @@ def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
         explaining.explain(path, units=1, symbolic=0, chosen=[64])
     importance = json.loads((tmp_path / "importance.json").read_text())
     assert max(row["loss"] for row in importance[1:]) > 0
+
+
+def test_single_neurons_know_what_was_planted_and_nothing_of_chance() -> None:
+    generator = np.random.default_rng(0)
+    known = {"x": generator.normal(size=1500), "random normal": generator.normal(size=1500)}
+    latent = np.column_stack([known["x"] ** 3, generator.normal(size=1500)])
+    first, second, floor = explaining.neuron_table(latent, known)
+    assert first["x"] > 0.9
+    assert abs(second["x"]) < 0.03
+    assert floor["neuron"] == "largest of random"
+    assert (
+        floor["x"]
+        == floor["random normal"]
+        == max(first["random normal"], second["random normal"])
+    )
+
+
+def test_a_bound_of_the_information_is_one() -> None:
+    generator = np.random.default_rng(1)
+    x, label = generator.normal(size=(1200, 3)), generator.integers(8, size=1200)
+    assert explaining.prediction_bound(x, label) == 0
+    told = (x[:, 0] > 0).astype(np.int64)
+    assert 0.9 * np.log(2) < explaining.prediction_bound(x, told) <= np.log(2)
+    (row,) = explaining.information_table(x, {"y": told.astype(float)})
+    assert row["H given latent"] >= 0
+
+
+def test_the_functions_of_a_kan_add_up_to_its_layer(tmp_path: Path) -> None:
+    network = kan.Network(widths=(4,), slots=3)
+    layer = next(m for m in network.modules() if isinstance(m, kan.Layer))
+    x = torch.linspace(-1, 1, 12)
+    whole = layer(x[None])[0]
+    parts = torch.stack([layer.functions(x)[:, i, i] for i in range(12)]).sum(0)
+    assert (parts + layer.smooth.bias).tolist() == pytest.approx(whole.tolist(), abs=1e-5)
+    curves = network.curves(5)
+    assert len(curves) == 5
+    assert all(len(x) == len(y) == 101 for x, y in curves.values())
+    panels: dict[str, Any] = {name: {"": curve} for name, curve in curves.items()}
+    assert explaining.lines(panels, tmp_path / "functions.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
