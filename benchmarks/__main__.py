@@ -47,8 +47,11 @@ def parser() -> argparse.ArgumentParser:
     _explain_parser(verbs)
     _exchange_parsers(verbs)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
-    new.add_argument("kind", choices=["model", "task"])
+    new.add_argument("what", choices=["model", "task"])
     new.add_argument("name")
+    new.add_argument("--task", default="tracking", help="of the model (default tracking)")
+    new.add_argument("--kind", default="numpy", choices=["numpy", "sklearn", "torch", "graph"],
+                     help="what the model is made with (default numpy)")  # fmt: skip
     new.set_defaults(call=new_verb)
     return top
 
@@ -533,10 +536,13 @@ def data_verb(options: argparse.Namespace) -> int:
 
 
 def new_verb(options: argparse.Namespace) -> int:
-    """Write a template that runs as it is."""
+    """Write a template that runs as it is, and say how."""
     from benchmarks import templates
 
-    print(templates.write(options.kind, options.name))
+    path = templates.write(options.what, options.name, options.task, options.kind)
+    print(path)
+    if options.what == "model":
+        print(f"run it: python -m benchmarks run {options.task} ./{path}")
     return 0
 
 

@@ -1,28 +1,16 @@
-"""`new model NAME` and `new task NAME`: files that run as they are."""
+"""`new model NAME` and `new task NAME`: files that run as they are.
+
+A model's file comes from `starters/TASK-KIND.txt`: the folder is the list.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-MODEL = '''"""{title}: one sentence that `list` shows."""
+from benchmarks import registry
 
-import numpy as np
-
-from physbench.models import Model
-
-
-def fit(train, validation, *, seed, step=0.02):
-    """The keywords after `seed` are the whole configuration; all of them are recorded."""
-    return step
-
-
-def predict(step, events):
-    """One array of track labels for each event: here, hits in bins of azimuth."""
-    return [np.floor((event.phi + np.pi) / step).astype(int) for event in events]
-
-
-MODEL = Model(tasks=("tracking",), reference="a first try", fit=fit, predict=predict)
-'''
+STARTERS = Path(__file__).parent / "starters"
+KINDS = ("numpy", "sklearn", "torch", "graph")
 
 TASK = '''"""{title}: one sentence that `list` shows."""
 
@@ -60,13 +48,34 @@ TASK = Task(
 '''
 
 
-def write(kind: str, name: str) -> Path:
-    """Write the template as `<name>.py` in the current folder; never overwrites a file."""
+def kinds(task: str) -> list[str]:
+    """Kinds of starter models that a task has; raises UnknownName for an unknown task."""
+    registry.path("task", task)
+    return [kind for kind in KINDS if (STARTERS / f"{task}-{kind}.txt").is_file()]
+
+
+def starter(task: str, kind: str) -> str:
+    """The starter model of a task, as text with `{title}` where its name goes.
+
+    Raises ValueError where the task has none of this kind; the message names those it has.
+    """
+    known = kinds(task)
+    if kind not in known:
+        have = f"it has {', '.join(known)}" if known else "it has none yet"
+        raise ValueError(
+            f"task '{task}' has no starter model of kind '{kind}'; {have}. "
+            f"`python -m benchmarks info {task}` says what a model gets and returns"
+        )
+    return (STARTERS / f"{task}-{kind}.txt").read_text(encoding="utf-8")
+
+
+def write(what: str, name: str, task: str = "tracking", kind: str = "numpy") -> Path:
+    """Write a model or task as `<name>.py` in the current folder; never overwrites a file."""
     if not name.isidentifier():
         raise ValueError(f"name must be a Python identifier, for example my_gnn; got '{name}'")
     path = Path(f"{name}.py")
     if path.exists():
         raise FileExistsError(f"{path} exists already; choose another name")
-    text = {"model": MODEL, "task": TASK}[kind]
+    text = TASK if what == "task" else starter(task, kind)
     path.write_text(text.format(title=name.replace("_", " ").capitalize()), encoding="utf-8")
     return path
