@@ -271,8 +271,7 @@ def _summary(kind: str, name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = {"summary": registry.docstring(kind, name).partition("\n")[0]}
     if kind == "model":
-        tasks = [task for task in registry.names("task") if name in registry.models_of(task)]
-        found |= {"role": registry.role(name), "tasks": tasks}
+        found |= {"role": registry.role(name), "tasks": registry.tasks_of(name)}
     return found
 
 

@@ -97,11 +97,13 @@ def role(model: str) -> Role:
 
 def models_of(task: str) -> list[str]:
     """Names of the registered models that do a task, without importing them."""
-    return [
-        name
-        for name, file in _files("model").items()
-        if re.search(rf'tasks=\([^)]*"{re.escape(task)}"', file.read_text("utf-8"))
-    ]
+    return [name for name in names("model") if task in tasks_of(name)]
+
+
+def tasks_of(model: str) -> list[str]:
+    """Names of the tasks that a registered model does, sorted, without importing it."""
+    listed = re.search(r"tasks=\(([^)]*)\)", path("model", model).read_text("utf-8"))
+    return sorted(re.findall(r'"(\w+)"', listed[1])) if listed else []
 
 
 def docstring(kind: str, name: str) -> str:
