@@ -169,10 +169,12 @@ def _compared(groups: list[list[Record]], local: frozenset[str]) -> list[Mapping
 
 
 def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+    """The variant's own settings that another one has not, or not with that value."""
     all_ = [own, *others]
     keys = sorted({k for settings in all_ for k in settings})
     differing = [k for k in keys if len({canonical(s.get(k)) for s in all_}) > 1]
-    return " " + ", ".join(f"{k}={own.get(k)}" for k in differing) if differing else ""
+    shown = ", ".join(f"{k}={own[k]}" for k in differing if k in own)
+    return f" {shown}" if shown else ""
 
 
 def _latest(group: Sequence[Record]) -> list[Record]:
