@@ -58,10 +58,11 @@ def fit(
     dimensions: int = 8,
     epochs: int = 8,
     learning_rate: float = 3e-3,
-    events: int = 12,
+    events: int = 20,
+    filter_events: int = 12,
     filter_epochs: int = 6,
 ) -> Fitted:
-    """Embedding from all training events, filter from the first `events`.
+    """Embedding from the first `events` training events, filter from `filter_events` of them.
 
     Parameters
     ----------
@@ -73,7 +74,9 @@ def fit(
     for name, value, known in (("search", search, SEARCHES), ("filter", filter, FILTERS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}; got '{value}'")
-    sides = [list(zip(part.inputs, part.targets, strict=True)) for part in (train, validation)]
+    sides = [
+        list(zip(part.inputs, part.targets, strict=True))[:events] for part in (train, validation)
+    ]
     network = embedding.fit(
         *sides, seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
         epochs=epochs, learning_rate=learning_rate, run=context,
@@ -82,7 +85,7 @@ def fit(
     found = Fitted(network, (width, layers, dimensions), search, reach, None)
     if filter == "none":
         return found
-    graphs = [[(e, t, found.edges(e)[0]) for e, t in side[:events]] for side in sides]
+    graphs = [[(e, t, found.edges(e)[0]) for e, t in side[:filter_events]] for side in sides]
     made = edge_filter.fit(
         *graphs, seed=seed, width=48, epochs=filter_epochs, learning_rate=5e-3,
         context=filter == "context", run=context,

@@ -41,7 +41,7 @@ def fit(
     context: Context = HERE,
     neighbours: bool = False,
     pt_min: float = 0.7,
-    outside: float = 0.002,
+    outside: float = 0.003,
     rare: float = 0.002,
     events: int = 16,
     width: int = 48,
