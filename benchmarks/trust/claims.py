@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reports import boards
+from benchmarks.trust import seed_claims
 from physbench.leaderboard import board as tables
 from physbench.leaderboard import record as records
 from physbench.leaderboard import statistics
@@ -382,4 +383,4 @@ CHECKS: dict[str, Callable[[], Value]] = {
         glass_inherent_and_thermal,
         glass_linear_and_residual,
     )
-}
+} | seed_claims.checks(_row)

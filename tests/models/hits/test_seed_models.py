@@ -124,7 +124,9 @@ def test_triplets_agree_with_all_pairs(train: Split) -> None:
     assert same(triplets.seeds(event, found), expected)
 
 
-NAMES = ("learned_triplets", "hashed_seeding", "nearest_triplets", "acts_seeding")
+NAMES = (
+    "learned_triplets", "hashed_seeding", "nearest_triplets", "acts_seeding", "embedded_seeding",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,7 +148,7 @@ def test_events_with_next_to_nothing_give_no_seeds(name: str, what: str, train: 
     (found,) = track_seeds.prepare([part], answer)
     if what != "no first layer":
         assert len(found["seeds"]) == 0
-    elif name == "hashed_seeding":
+    elif name in ("hashed_seeding", "embedded_seeding"):
         assert len(found["bucket_sizes"]) == 0  # nobody asks
 
 
