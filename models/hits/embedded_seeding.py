@@ -118,6 +118,6 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    quick={"finder": "numpy", "size": 12, "epochs": 1, "width": 8, "layers": 1, "events": 2},
+    quick={"size": 30, "epochs": 1, "width": 8, "layers": 1, "events": 2},
     parameters=lambda fitted: training.parameters(fitted.network),
 )

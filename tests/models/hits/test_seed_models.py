@@ -132,7 +132,7 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", ["nothing", "one hit", "one layer", "no first layer"])
 def test_events_with_next_to_nothing_give_no_seeds(name: str, what: str, train: Split) -> None:
-    if name == "acts_seeding":
+    if name in ("acts_seeding", "embedded_seeding"):
         pytest.importorskip("acts")
     model, event = benchmarks.model(name), train.inputs[0]
     layer = (event.volume_id == 8) & (event.layer_id == event.layer_id[event.volume_id == 8].max())
