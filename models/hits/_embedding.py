@@ -58,13 +58,14 @@ class Embedding(nn.Module):
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.last = nn.Linear(width, dimensions)
+        self.head = nn.Identity()  # what goes into it is the place of a hit: `explain` looks there
 
     def forward(self, x: Tensor) -> Tensor:
         """(hits, dimensions)."""
         x = torch.relu(self.first(x))
         for block, norm in zip(self.blocks, self.norms, strict=True):
             x = x + torch.relu(block(norm(x)))
-        placed: Tensor = self.last(x)
+        placed: Tensor = self.head(self.last(x))
         return placed
 
 
