@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from physbench.datasets import SPLITS, Dataset, Split, Splits
 from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.hits import Event, EventTruth, generic_detector
-from physbench.tasks import Field, Metric, Task
-from physbench.tasks.metrics import construction, construction_figures
+from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks.metrics import construction, construction_figures, construction_rows
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -190,4 +190,7 @@ TASK = Task(
         "efficiency against pT": construction_figures.against_pt,
         "efficiency against radius": construction_figures.against_radius,
     },
+    neurons=Neurons(
+        construction_rows.loss, (construction_rows.hits,), ("edges_per_hit",), units=1
+    ),
 )  # fmt: skip

@@ -135,7 +135,6 @@ def checks(row: Row) -> dict[str, Callable[[], Value]]:
         "seeds_efficient_dphi": against(more_efficient, "dphi"),
         "seeds_efficient_dr": against(more_efficient, "dR"),
         "seeds_efficient_discs": against(more_efficient, "discs"),
-        "seeds_forward_dphi": against(more_forward, "dphi"),
         "seeds_forward_discs": against(more_forward, "discs"),
         "seeds_slower": against(slower, "dphi"),
         "seeds_per_middle_dense": kept(DENSE),
