@@ -31,7 +31,7 @@ def test_cost_is_the_range_over_pairs_of_runs() -> None:
     def runs(*seconds: float) -> Any:
         return [SimpleNamespace(cost={"predict": SimpleNamespace(cpu_s=s)}) for s in seconds]
 
-    assert seed_claims.slower(runs(2.0, 3.0), runs(1.0, 2.0)) == pytest.approx((1.0, 0.0, 2.0))
+    assert seed_claims.slower(runs(2.0, 3.0), runs(1.0, 2.0)) == pytest.approx((0.75, 0.0, 2.0))
 
 
 def test_the_committed_records_decide_every_statement() -> None:
