@@ -32,7 +32,8 @@ from physbench.models.common import training
 
 BARRELS, STRIPS = (8, 13, 17), (12, 13, 14)
 MARGIN = 1.0
-QUERIES, NEIGHBOURS, PAIRS = 1500, 25, 6000  # of a step
+QUERIES, NEIGHBOURS, PAIRS = 1500, 25, 3000  # of a step
+POOL = 4000  # hits among which a step looks for neighbours
 TURNED = slice(0, 2)  # columns that a rotation mixes
 
 
@@ -123,15 +124,20 @@ def _turned_loss(network: nn.Module, batch: Sample) -> Tensor:
     turn = torch.tensor([[cos, sin], [-sin, cos]], dtype=torch.float32)
     if flip < 0.5:
         turn = turn * torch.tensor([1.0, -1.0])
-    x = batch.x.clone()
-    x[:, TURNED] = x[:, TURNED] @ turn.to(x.device)
-    return _loss(network, Sample(x, batch.wanted, batch.particle))
+    return _loss(network, batch, turn.to(batch.device))
 
 
-def _loss(network: nn.Module, batch: Sample) -> Tensor:
-    """Wanted pairs near, the nearest others at least the margin apart."""
-    points = network(batch.x)
-    near, far = _drawn_pairs(batch), _hard_pairs(batch, points.detach().cpu().numpy())
+def _loss(network: nn.Module, batch: Sample, turn: Tensor | None = None) -> Tensor:
+    """Wanted pairs near, the nearest others at least the margin apart, of a part of the hits."""
+    near = _drawn_pairs(batch)
+    pool = torch.randperm(len(batch.x))[:POOL].numpy()
+    used, place = np.unique(np.concatenate([near.ravel(), pool]), return_inverse=True)
+    x = batch.x[used]
+    if turn is not None:
+        x = torch.cat([x[:, TURNED] @ turn, x[:, TURNED.stop :]], dim=1)
+    points = network(x)
+    near, pool = place[: near.size].reshape(-1, 2), place[near.size :]
+    far = _hard_pairs(batch.particle[used], pool, points.detach().cpu().numpy())
     together, apart = (((points[i] - points[j]) ** 2).sum(1) for i, j in (near.T, far.T))
     loss = together.sum() / max(len(near), 1)
     total: Tensor = loss + torch.relu(MARGIN**2 - apart).sum() / max(len(far), 1)
@@ -145,14 +151,17 @@ def _drawn_pairs(batch: Sample) -> Integers:
     return np.asarray(batch.wanted[torch.randint(len(batch.wanted), (PAIRS,)).numpy()])
 
 
-def _hard_pairs(batch: Sample, points: NDArray[np.float32]) -> Integers:
-    """Pairs of no common particle within the margin, around some of the hits."""
-    asked = torch.randperm(len(points))[:QUERIES].numpy()
-    k = min(NEIGHBOURS, len(points))
-    _, near = cKDTree(points).query(points[asked], k=k, distance_upper_bound=MARGIN)
+def _hard_pairs(particle: Integers, pool: Integers, points: NDArray[np.float32]) -> Integers:
+    """Pairs of no common particle within the margin, of a pool that is a part of the hits.
+
+    The very nearest hits of a whole dense event lie so near that the square of their distance has
+    no slope, and the network would stay where all hits share one point.
+    """
+    asked, k = pool[:QUERIES], min(NEIGHBOURS, len(pool))
+    _, near = cKDTree(points[pool]).query(points[asked], k=k, distance_upper_bound=MARGIN)
     i, j = np.repeat(asked, k), near.reshape(-1)
-    i, j = i[j < len(points)], j[j < len(points)]
-    one, two = batch.particle[i], batch.particle[j]
+    i, j = i[j < len(pool)], pool[j[j < len(pool)]]
+    one, two = particle[i], particle[j]
     apart = (i != j) & ((one != two) | (one == 0))
     return np.stack([i[apart], j[apart]], axis=1)
 
