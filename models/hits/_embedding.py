@@ -33,7 +33,7 @@ from physbench.models.common import training
 BARRELS, STRIPS = (8, 13, 17), (12, 13, 14)
 MARGIN = 1.0
 QUERIES, NEIGHBOURS, PAIRS = 1500, 25, 3000  # of a step
-POOL = 4000  # hits among which a step looks for neighbours
+POOL = 16_000  # hits among which a step looks for neighbours
 TURNED = slice(0, 2)  # columns that a rotation mixes
 
 

@@ -60,7 +60,7 @@ def fit(
     width: int = 96,
     layers: int = 3,
     dimensions: int = 8,
-    epochs: int = 8,
+    epochs: int = 16,
     learning_rate: float = 3e-3,
     events: int = 20,
 ) -> Fitted:

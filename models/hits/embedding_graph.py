@@ -56,11 +56,11 @@ def fit(
     width: int = 96,
     layers: int = 3,
     dimensions: int = 8,
-    epochs: int = 8,
+    epochs: int = 32,
     learning_rate: float = 3e-3,
-    events: int = 20,
-    filter_events: int = 12,
-    filter_epochs: int = 6,
+    events: int = 12,
+    filter_events: int = 4,
+    filter_epochs: int = 4,
 ) -> Fitted:
     """Embedding from the first `events` training events, filter from `filter_events` of them.
 
