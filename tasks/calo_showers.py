@@ -165,7 +165,10 @@ TASK = Task(
     ),
     load=load,
     metrics=(
-        Metric(showers.judge_jsd, "bit", "min", replicates=resampled(showers.judge_jsd)),
+        Metric(
+            showers.judge_jsd, "bit", "min", replicates=resampled(showers.judge_jsd),
+            bounds=(-np.inf, 1.0),
+        ),
         Metric(showers.judge_auc, "1", "min", replicates=showers.judge_auc_replicates),
         Metric(showers.judge_jsd_high, "bit", "min", replicates=resampled(showers.judge_jsd_high)),
         Metric(showers.judge_jsd_low, "bit", "min", replicates=resampled(showers.judge_jsd_low)),

@@ -186,9 +186,12 @@ def _metric(
     slices: Callable[[JetTruth, Any], Mapping[str, float]] | None = None,
     matched: bool = True,
 ) -> Metric:
-    """A metric of the signals' ROCs with its fast bootstrap; all are larger the better."""
+    """A metric of the signals' ROCs with its fast bootstrap; none is negative, larger is better."""
     fast = anomaly.resampled(measure, combine, matched=matched)
-    return Metric(function, unit, "max", version=2, slices=slices, replicates=fast, label=label)
+    return Metric(
+        function, unit, "max", version=2, slices=slices, replicates=fast, label=label,
+        bounds=(0.0, np.inf),
+    )  # fmt: skip
 
 
 def _correlation(function: Callable[[JetTruth, Any], float]) -> Metric:

@@ -178,6 +178,7 @@ TASK = Task(
         Metric(
             flavour.log_rejection, "nats", "max",
             slices=flavour.log_rejection_slices, replicates=flavour.log_rejection_replicates,
+            bounds=(0.0, np.inf),
         ),
         Metric(
             flavour.cross_entropy, "nats", "min", replicates=flavour.cross_entropy_replicates

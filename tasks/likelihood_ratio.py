@@ -147,7 +147,7 @@ TASK = Task(
     metrics=(
         Metric(
             likelihood.mse_log_ratio, "1", "min", slices=likelihood.mse_slices,
-            replicates=likelihood.mse_replicates, label="MSE of ln r",
+            replicates=likelihood.mse_replicates, bounds=(0.0, np.inf), label="MSE of ln r",
         ),
         Metric(
             likelihood.trimmed_mse, "1", "min", replicates=likelihood.trimmed_replicates,

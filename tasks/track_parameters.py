@@ -262,6 +262,7 @@ TASK = Task(
             version=2,
             slices=resolution.pull_pt_slices,
             replicates=fast.pull_pt,
+            bounds=(0.0, np.inf),
             label="width of pulls of pT over the ideal linear fit's",
         ),
         _width(resolution.core68_pt, resolution.pt_errors, fast.core68, 1),

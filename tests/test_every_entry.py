@@ -50,6 +50,7 @@ def test_task_is_complete(name: str) -> None:
     assert set(task.named) <= set(registry.names("dataset"))
     assert len({metric.name for metric in task.metrics}) == len(task.metrics)
     assert all(inspect.getdoc(metric.function) for metric in task.metrics)
+    assert task.metrics[0].bounds != (-np.inf, np.inf), "the ranking metric needs its range"
     roles = {registry.role(model) for model in registry.models_of(name)}
     assert {"learned", "classical", "oracle"} <= roles
     stages.resolve(task.load, {}, "protocol")
