@@ -186,7 +186,7 @@ def _metric(
     slices: Callable[[JetTruth, Any], Mapping[str, float]] | None = None,
     matched: bool = True,
 ) -> Metric:
-    """A metric of the signals' ROCs with its fast bootstrap; none is negative, larger is better."""
+    """A metric of the signals' ROCs with its fast bootstrap: not negative, larger is better."""
     fast = anomaly.resampled(measure, combine, matched=matched)
     return Metric(
         function, unit, "max", version=2, slices=slices, replicates=fast, label=label,
