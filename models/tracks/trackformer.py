@@ -6,7 +6,9 @@ mm and GeV as they are, mean squared error). The two later ones have no dropout;
 take part as the first published version did; the default masks them.
 
 The presets read and answer in units of each track's chord: the same encoder then reaches the
-classical fits. `--set features=raw` takes the protocol's coordinates again.
+classical fits. `--set features=raw` takes the protocol's coordinates again. The talk to the letter
+is `features=raw loss=mse width=128 dropout=0.1 input_dropout=0.1 standardise=false
+learning_rate=5e-4 batch=1024 epochs=100`: some 96 CPU-minutes a seed.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ MODEL = Model(
             "standardise": True,
             "learning_rate": 3e-3,
             "batch": 128,
-            "epochs": 40,
+            "epochs": 16,
         },
     },
     quick={"epochs": 2, "width": 8, "standardise": True},

@@ -576,6 +576,30 @@ def test_wrong_predictions_are_refused(splits: Splits, bad: Any) -> None:
 def test_protocol_is_checked() -> None:
     with pytest.raises(ValueError, match="coordinates must be one of xyz"):
         track_parameters.TASK.splits("generic_tracks", coordinates="polar")
+    with pytest.raises(ValueError, match="hits must be measured here"):
+        track_parameters.TASK.splits("displaced_tracks", hits="true")
+    with pytest.raises(ValueError, match="train_tracks must lie between 1 and 16798"):
+        track_parameters.TASK.splits("displaced_tracks", train_tracks=20_000)
+
+
+def test_a_learning_curve_takes_the_first_training_tracks_alone() -> None:
+    whole = track_parameters.TASK.splits("displaced_tracks")
+    few = track_parameters.TASK.splits("displaced_tracks", train_tracks=500)
+    assert few.train.ids == whole.train.ids[:500]
+    assert few.test.ids == whole.test.ids
+
+
+def test_displaced_tracks_are_displaced_and_the_kalman_filter_knows_it() -> None:
+    test = track_parameters.TASK.splits("displaced_tracks").test
+    truth = test.targets
+    # Vertices flat within 1 mm in x and y: d0 = x sin(phi) - y cos(phi) has deviation 1/sqrt(3).
+    assert truth.d0.std() == pytest.approx(1 / np.sqrt(3), rel=0.03)
+    assert np.abs(truth.d0).max() < np.sqrt(2) + 0.001
+    found = dict(zip(("qopt", "pz", "d0", "z0"), truth.kalman.T, strict=True))
+    assert resolution.pull_d0(truth, found) == pytest.approx(1, abs=0.05)
+    assert resolution.pull_z0(truth, found) == pytest.approx(1, abs=0.05)
+    nothing = found | {"d0": np.zeros(len(truth))}
+    assert resolution.pull_d0(truth, nothing) > 10
 
 
 @pytest.mark.parametrize(
