@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Each makes the environment first if it is missing.
 PY ?= python3
 V  := .venv
-EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,inference,root
+EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,inference,root,docs
 
 export OMP_NUM_THREADS ?= 1
 
@@ -26,6 +26,11 @@ lint: $(V)/.ok
 	$(V)/bin/python -m codespell_lib benchmarks tasks models datasets leaderboard tests *.md
 	$(V)/bin/python -m mypy -p physbench -p benchmarks
 
+# Boards and documentation in one tree; warnings are errors.
+docs: $(V)/.ok
+	$(V)/bin/python -m benchmarks board --site site
+	$(V)/bin/python -m sphinx -q -W --keep-going -b html docs site/docs
+
 bench: $(V)/.ok
 	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
 
@@ -37,4 +42,4 @@ $(V)/.ok: pyproject.toml constraints.txt
 	$(V)/bin/python -m pip install -q --no-compile --no-deps --ignore-requires-python schnetpack==2.2.0 energyflow==1.4.0
 	touch $@
 
-.PHONY: demo test check check-full lint bench
+.PHONY: demo test check check-full lint docs bench

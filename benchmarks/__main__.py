@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import __version__, terminal
+from benchmarks import __version__, naming, terminal
 
 STATUS = {"ok": 0, "interrupted": 130}
 
@@ -41,11 +41,15 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("tasks", nargs="*", metavar="TASK")
     board.add_argument("--out", type=Path, help="write Markdown and CSV files into this folder")
     board.add_argument("--site", type=Path, help="write the static site into this folder")
+    board.add_argument("--hepdata", type=Path, help="write a HEPData submission into this folder")
     board.add_argument("--picture", type=Path, help="draw one board as .png, .svg or .pdf")
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
     board.set_defaults(call=board_verb)
     _explain_parser(verbs)
     _exchange_parsers(verbs)
+    complete = verbs.add_parser("completion", help="a script that completes commands in a shell")
+    complete.add_argument("shell", choices=["bash", "zsh"])
+    complete.set_defaults(call=completion_verb)
     new = verbs.add_parser("new", help="write a model or task file that already runs")
     new.add_argument("what", choices=["model", "task"])
     new.add_argument("name")
@@ -116,9 +120,12 @@ def _trust_parsers(verbs: Any) -> None:
     verify.set_defaults(call=verify_verb)
     cite = verbs.add_parser("cite", help="BibTeX of a task, dataset, model or of records")
     cite.add_argument("names", nargs="+", metavar="NAME|RECORD", help="'physbench' is the suite")
-    cite.add_argument("--latex", action="store_true", help="a table of the records instead")
+    cite.add_argument(
+        "--latex", action="store_true", help="tables of board rows: of tasks, or of records"
+    )
     cite.set_defaults(call=cite_verb)
     claims = verbs.add_parser("claims", help="published claims beside our numbers")
+    claims.add_argument("--out", type=Path, help="write the verdicts as JSON")
     claims.set_defaults(call=claims_verb)
 
 
@@ -271,7 +278,8 @@ def _summary(kind: str, name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = {"summary": registry.docstring(kind, name).partition("\n")[0]}
     if kind == "model":
-        found |= {"role": registry.role(name), "tasks": registry.tasks_of(name)}
+        tasks = [task for task in registry.names("task") if name in registry.models_of(task)]
+        found |= {"role": registry.role(name), "tasks": tasks}
     return found
 
 
@@ -386,7 +394,8 @@ def explain_verb(options: argparse.Namespace) -> int:
     from benchmarks.insight import explaining
 
     names = ("layer", "units", "permutations", "symbolic", "chosen", "out")
-    for path in explaining.explain(options.record, **{n: getattr(options, n) for n in names}):
+    record = naming.record(options.record)
+    for path in explaining.explain(record, **{n: getattr(options, n) for n in names}):
         print(path)
     return 0
 
@@ -396,7 +405,7 @@ def score_verb(options: argparse.Namespace) -> int:
     from benchmarks.running import scoring
 
     worst = 0
-    for path in options.records:
+    for path in map(naming.record, options.records):
         ((record, metrics),) = scoring.score(path, task=options.task, folder=options.folder)
         different = scoring.differing(record.metrics, metrics)
         worst |= bool(different)
@@ -412,7 +421,10 @@ def compare_verb(options: argparse.Namespace) -> int:
     """Print the paired difference with its interval and a verdict in words."""
     from benchmarks.trust import comparing
 
-    sides = [side.split(",") for side in (options.first, options.second)]
+    sides = [
+        [str(naming.record(n, options.runs)) if naming.is_id(n) else n for n in side.split(",")]
+        for side in (options.first, options.second)
+    ]
     print(comparing.compare(*sides, task=options.task, dataset=options.dataset, runs=options.runs))
     return 0
 
@@ -451,6 +463,7 @@ def verify_verb(options: argparse.Namespace) -> int:
     """Verify records, or supersede those with old metric versions; status 1 when one fails."""
     from benchmarks.trust import verifying
 
+    options.records = [naming.record(name, options.runs) for name in options.records]
     if options.supersede:
         return _supersede(options)
     worst = 0
@@ -480,7 +493,8 @@ def cite_verb(options: argparse.Namespace) -> int:
     """Print BibTeX, or a LaTeX table."""
     from benchmarks.reports import citing
 
-    print(citing.latex(options.names) if options.latex else citing.cite(options.names), end="")
+    names = [str(naming.record(n)) if naming.is_id(n) else n for n in options.names]
+    print(citing.latex(names) if options.latex else citing.cite(names), end="")
     return 0
 
 
@@ -488,14 +502,18 @@ def claims_verb(options: argparse.Namespace) -> int:
     """Print the table of published claims with our verdicts."""
     from benchmarks.trust import claims
 
-    print(claims.markdown(claims.table()))
+    found = claims.table()
+    if options.out:
+        print(claims.write(found, options.out))
+    else:
+        print(claims.markdown(found))
     return 0
 
 
 def board_verb(options: argparse.Namespace) -> int:
     """Print the boards, or write them as files, as a picture or as the site."""
     from benchmarks.reports import boards
-    from physbench.leaderboard.board import markdown
+    from physbench.leaderboard.tables import markdown
 
     if options.site:
         from benchmarks.reports import pages
@@ -507,6 +525,10 @@ def board_verb(options: argparse.Namespace) -> int:
         print(boards.picture(options.tasks, options.picture, runs=options.runs))
         return 0
     found = boards.board(options.tasks, runs=options.runs)
+    if options.hepdata:
+        for path in boards.hepdata(found, options.hepdata):
+            print(path)
+        return 0
     if not found:
         print("no records yet; make one with: python -m benchmarks run TASK MODEL")
     if options.out:
@@ -532,6 +554,14 @@ def data_verb(options: argparse.Namespace) -> int:
     if options.seed is not None:
         settings["seed"] = options.seed
     return data.make(options.name, options.folder, settings)
+
+
+def completion_verb(options: argparse.Namespace) -> int:
+    """Print the script."""
+    from benchmarks import completing
+
+    print(completing.script(parser(), options.shell), end="")
+    return 0
 
 
 def new_verb(options: argparse.Namespace) -> int:

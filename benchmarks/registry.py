@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from physbench.models import Role
 
 KINDS = {"task": "tasks", "model": "models", "dataset": "datasets"}
+MOST_NAMED = 12  # known names that an error lists
 NO_WINGS = ("common", "frozen", "metrics")
 
 
@@ -42,14 +43,21 @@ class Entry(NamedTuple):
 
 
 def unknown(what: str, name: str, known: list[str]) -> UnknownName:
-    """The error for `name`, with the nearest known names first.
+    """The error for `name`: the nearest name, or a file of that name here; few names are listed.
 
     >>> str(unknown("task", "trakcing", ["tracking", "dark_jets"]))
     "unknown task 'trakcing'; did you mean 'tracking'? Known: dark_jets, tracking"
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else "."
-    return UnknownName(f"unknown {what} '{name}'{hint} Known: {', '.join(sorted(known))}")
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    here = ""
+    if what in ("model", "task"):
+        here = next((f"./{f}" for f in (f"{name}.py", name) if Path(f).exists()), "")
+    hint = f"; did you mean '{here or near[0]}'?" if here or near else "."
+    if len(known) <= MOST_NAMED:
+        hint += f" Known: {', '.join(sorted(known))}"
+    elif not (here or near):
+        hint += f" There are {len(known)}; `python -m benchmarks list` shows them"
+    return UnknownName(f"unknown {what} '{name}'{hint}")
 
 
 @functools.cache
@@ -97,13 +105,11 @@ def role(model: str) -> Role:
 
 def models_of(task: str) -> list[str]:
     """Names of the registered models that do a task, without importing them."""
-    return [name for name in names("model") if task in tasks_of(name)]
-
-
-def tasks_of(model: str) -> list[str]:
-    """Names of the tasks that a registered model does, sorted, without importing it."""
-    listed = re.search(r"tasks=\(([^)]*)\)", path("model", model).read_text("utf-8"))
-    return sorted(re.findall(r'"(\w+)"', listed[1])) if listed else []
+    return [
+        name
+        for name, file in _files("model").items()
+        if re.search(rf'tasks=\([^)]*"{re.escape(task)}"', file.read_text("utf-8"))
+    ]
 
 
 def docstring(kind: str, name: str) -> str:

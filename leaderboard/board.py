@@ -40,6 +40,7 @@ class Row:
     detectable: float
     scores: statistics.Scores
     latency_ms: float = math.nan
+    kind: str = "learned"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,20 @@ class Board:
         known = (item for row in self.rows for item in row.others.items())
         return list(dict.fromkeys(name for name, value in known if not math.isnan(value)))
 
+    def to_frame(self) -> Any:
+        """All columns of the CSV file as a data frame."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(table(self)))
+
+    def __repr__(self) -> str:
+        first = next((row for row in self.rows if row.role == "ranked"), None)
+        best = f", first {first.model} {shown(first)}" if first else ""
+        return f"Board({self.task} on {self.dataset}, {self.metric}: {len(self.rows)} rows{best})"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().to_html(index=False, na_rep=""))
+
 
 Admit = Callable[[Mapping[str, float]], str | None]
 
@@ -72,18 +87,20 @@ def build(
     admit: Admit = lambda metrics: None,
     local: frozenset[str] = frozenset(),
     bounds: tuple[float, float] = statistics.UNBOUNDED,
+    kinds: Mapping[str, str] | None = None,
 ) -> Board:
     """The board of records that share task, dataset, split (or folds) and versions.
 
     `admit` gives the reason why a row is not ranked, or None. `local` are ids of records that
     are not committed: they make rows of their own, marked `(yours)`. `bounds` are the lowest and
-    the highest value of the ranking metric.
+    the highest value of the ranking metric. `kinds` says what models of records that do not say
+    it are: learned, classical, floor or oracle.
 
     Raises ValueError for an empty or a mixed set.
     """
     first = _common(records)
     rows = [
-        _row(group, admit, name, bounds)
+        replace(_row(group, admit, name, bounds), kind=_kind(group[0], kinds or {}))
         for name, group in sorted(_grouped(records, local).items())
     ]
     return Board(
@@ -95,6 +112,13 @@ def build(
         best=first.metrics[0].best,
         rows=tuple(_ranked(rows, first.metrics[0].best)),
     )
+
+
+def _kind(record: Record, kinds: Mapping[str, str]) -> str:
+    """What the model of a record is; what the record says of itself comes first."""
+    if record.model.oracle:
+        return "oracle"
+    return record.model.role or kinds.get(record.model.name, "learned")
 
 
 def _fold(record: Record) -> int | None:
@@ -324,47 +348,12 @@ def shown(row: Row) -> str:
     return f"{row.score:.{places}f} [{row.low:.{places}f}, {row.high:.{places}f}]"
 
 
-def markdown(board: Board) -> str:
-    """The board as a Markdown table."""
-    head = ["rank", "of", "model", f"{board.metric} [95 %]", "detectable", *board.columns]
-    head += ["seeds", "parameters", "train s", f"{board.unit}s/s", "records", "note"]
-    lines = [f"### {board.task} on {board.dataset}", "", _line(head), _line(["---"] * len(head))]
-    lines += [_line(_cells(row, board)) for row in board.rows]
-    lines += [
-        "",
-        f"Split `{board.split[:12]}`. Intervals: bootstrap over {board.unit}s crossed with seeds, "
-        "Student's t, corrected for skewness, within the bounds of the metric. "
-        "Rows that share a rank do not differ significantly (paired by unit, Holm over all "
-        "pairs); `of` is the range of places that the data allow; `detectable` is the smallest "
-        "difference to an independent row that would be found with 80 % power.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cells(row: Row, board: Board) -> list[str]:
-    rank = "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
-    others = [_short(row.others.get(name, math.nan)) for name in board.columns]
-    count = "" if row.parameters is None else f"{row.parameters:,}"
-    ids = " ".join(f"`{i[:8]}`" for i in row.records)
-    costs = [f"{row.train_s:.1f}", f"{row.units_per_s:.3g}"] if row.seeds else ["", ""]
-    head = [rank, place(row), row.model, shown(row), _short(row.detectable)]
-    return [*head, *others, str(row.seeds), count, *costs, ids, row.note]
-
-
 def place(row: Row) -> str:
     """`2-4`, the range of places of a ranked row, or nothing."""
     if row.rank_low is None:
         return ""
     same = row.rank_low == row.rank_high
     return f"{row.rank_low}" if same else f"{row.rank_low}-{row.rank_high}"
-
-
-def _short(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(escaping.markdown(cell) for cell in cells) + " |"
 
 
 def table(board: Board) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from physbench.leaderboard.board import digits
+from physbench.leaderboard import standing
+from physbench.leaderboard.board import Board, Row, digits
 from physbench.leaderboard.escaping import check_bibtex
 from physbench.leaderboard.escaping import latex as escaped
 from physbench.leaderboard.record import Record
@@ -13,10 +14,12 @@ from physbench.leaderboard.record import Record
 ENTRY = re.compile(r"@(\w+)\s*\{\s*([A-Za-z0-9_:.+/-]+)\s*,")
 SUITE = """@misc{{physbench,
   title = {{Physbench: reproducible benchmarks of machine learning in physics}},
-  author = {{{{The Physbench developers}}}},
+  author = {{{{The Physbench authors}}}},
+  year = {{2026}},
   version = {{{version}}},
   note = {{{note}}}
 }}"""
+MOST_IDS = 3  # records of a row that a table names
 
 
 def key(entry: str) -> str:
@@ -29,6 +32,22 @@ def key(entry: str) -> str:
     if match is None:
         raise ValueError(f"not a BibTeX entry: {entry[:60]!r}")
     return match[2]
+
+
+def address(entry: str) -> str:
+    """Where the work of a BibTeX entry can be read: its DOI, its preprint or its url, or nothing.
+
+    >>> address("@article{a, eprint = {2103.16701}, archiveprefix = {arXiv}}")
+    'https://arxiv.org/abs/2103.16701'
+    """
+    found: dict[str, str] = dict(
+        re.findall(r"\b(doi|eprint|url)\s*=\s*[{\"]([^}\"\s]+)[}\"]", entry.lower())
+    )
+    for name, place in (("doi", "https://doi.org/"), ("eprint", "https://arxiv.org/abs/")):
+        if re.fullmatch(r"[\w./()<>;:-]+", found.get(name, "")):
+            return place + found[name]
+    url = found.get("url", "")
+    return url if re.fullmatch(r"https://[\w./-]+", url) else ""
 
 
 def unique(entries: Iterable[str]) -> list[str]:
@@ -86,8 +105,65 @@ def score(record: Record) -> str:
         return "--"
     if metric.low is None or metric.high is None:
         return f"${metric.value:.4g}$"
-    places = digits(metric.low, metric.high)
-    up, down = metric.high - metric.value, metric.value - metric.low
+    return interval(metric.value, metric.low, metric.high)
+
+
+def interval(value: float, low: float, high: float) -> str:
+    r"""A number with its interval; without one where that has no width.
+
+    >>> interval(0.931, 0.905, 0.961), interval(0.5, 0.4, 0.6), interval(1.0, 1.0, 1.0)
+    ('$0.931\\,^{+0.030}_{-0.026}$', '$0.50 \\pm 0.10$', '$1$')
+    """
+    if not high > low:
+        return f"${value:.4g}$"
+    places = digits(low, high)
+    up, down = high - value, value - low
     if f"{up:.{places}f}" == f"{down:.{places}f}":
-        return rf"${metric.value:.{places}f} \pm {up:.{places}f}$"
-    return rf"${metric.value:.{places}f}\,^{{+{up:.{places}f}}}_{{-{down:.{places}f}}}$"
+        return rf"${value:.{places}f} \pm {up:.{places}f}$"
+    return rf"${value:.{places}f}\,^{{+{up:.{places}f}}}_{{-{down:.{places}f}}}$"
+
+
+def table(board: Board, rows: Sequence[tuple[Row, Sequence[str]]], unit: str, units: int) -> str:
+    r"""A booktabs table of rows of one board: rank, method, score, seeds, records; with a caption.
+
+    `rows` come with the citation keys of their method; `unit` is the metric's, `units` the number
+    of test units. The caption says what the score is, and names the classical row and the limit.
+    Needs `\usepackage{booktabs}`.
+    """
+    head = ["rank", "method", rf"{escaped(board.metric)}{_unit(unit)}", "seeds", "records"]
+    lines = [r"\begin{table}", rf"\caption{{{_caption(board, units)}}}"]
+    lines += [r"\begin{tabular}{rllrl}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
+    lines += [" & ".join(_row_cells(row, keys)) + r" \\" for row, keys in rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def _unit(unit: str) -> str:
+    return "" if unit in ("", "1") else f" [{escaped(unit)}]"
+
+
+def _caption(board: Board, units: int) -> str:
+    words = {"max": "higher is better", "min": "lower is better", "zero": "zero is best"}
+    classical = standing.leader(board, "classical")
+    ceiling = standing.limits(board)[1]
+    limits = [("Best classical row", classical), ("Limit, which sees the truth", ceiling)]
+    named = [
+        f"{what}: {escaped(row.model)}, {interval(row.score, row.low, row.high)}."
+        for what, row in limits if row is not None
+    ]  # fmt: skip
+    return (
+        f"{escaped(board.task)} on {escaped(board.dataset)}: {escaped(board.metric)} "
+        f"({words[board.best]}) with 95\\,\\% intervals over {units} {escaped(board.unit)}s and "
+        f"seeds. Rows that share a rank do not differ significantly. {' '.join(named)} "
+        f"Split \\texttt{{{board.split[:12]}}}."
+    )
+
+
+def _row_cells(row: Row, keys: Sequence[str]) -> list[str]:
+    rank = "--" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
+    cite = f"~\\cite{{{','.join(keys)}}}" if keys else ""
+    name, _, settings = row.model.partition(" ")
+    label = escaped(name) + cite + (f" ({escaped(settings)})" if settings else "")
+    shown = interval(row.score, row.low, row.high) if row.seeds else "--"
+    more = f" and {len(row.records) - MOST_IDS} more" if len(row.records) > MOST_IDS else ""
+    ids = " ".join(rf"\texttt{{{one}}}" for one in row.records[:MOST_IDS]) + more
+    return [rank, label, shown, str(row.seeds), ids]

@@ -12,6 +12,7 @@ import base64
 import binascii
 import datetime
 import hashlib
+import html
 import json
 import math
 import os
@@ -232,6 +233,27 @@ class Record(Closed):
             / self.model.name
             / (f"{self.seed}-{self.id[:12]}.json")
         )
+
+    def to_frame(self) -> Any:
+        """One row a metric: value, interval, unit, direction."""
+        import pandas as pd
+
+        names = ("name", "value", "low", "high", "unit", "best")
+        return pd.DataFrame([{n: getattr(m, n) for n in names} for m in self.metrics])
+
+    def __repr__(self) -> str:
+        first = f", {self.metrics[0].name}={self.metrics[0].value:.4g}" if self._scored else ""
+        cell = f"{self.task.name}, {self.dataset.name}, {self.model.name}, seed {self.seed}"
+        return f"Record({self.id[:12]}: {cell}, {self.status}{first})"
+
+    __str__ = __repr__
+
+    @property
+    def _scored(self) -> bool:
+        return bool(self.metrics) and self.metrics[0].value is not None
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
 
 
 def canonical(content: Any) -> str:

@@ -12,7 +12,7 @@ from benchmarks import registry
 from benchmarks.running import storing
 from benchmarks.running.settings import resolve
 from physbench.leaderboard import board as boards
-from physbench.leaderboard import escaping
+from physbench.leaderboard import escaping, tables
 from physbench.leaderboard import record as records
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
@@ -85,10 +85,16 @@ def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> l
             key = (place, record.dataset.version, boards.split(record))
             groups.setdefault(key, []).append(record)
     return [
-        boards.build(group, task.admit, local, task.metrics[0].bounds)
+        boards.build(group, task.admit, local, task.metrics[0].bounds, kinds(group))
         for _, group in sorted(groups.items())
         if any(record.metrics for record in group)
     ]
+
+
+def kinds(found: Sequence[Record]) -> dict[str, str]:
+    """What the registered models are of which the records do not say it."""
+    silent = {record.model.name for record in found if record.model.role is None}
+    return {name: registry.role(name) for name in silent & set(registry.names("model"))}
 
 
 def current(record: Record, task: Task) -> bool:
@@ -120,10 +126,25 @@ def write(found: Sequence[Board], folder: Path) -> list[Path]:
     for number, item in enumerate(found):
         same = [b for b in found[:number] if (b.task, b.dataset) == (item.task, item.dataset)]
         stem = f"{item.task}-{item.dataset}" + (f"-{item.split[:8]}" if same else "")
-        for suffix, text in ((".md", boards.markdown(item)), (".csv", boards.table(item))):
+        for suffix, text in (
+            (".md", tables.markdown(item, linked=True)),
+            (".csv", boards.table(item)),
+        ):
             records.atomic(folder / f"{stem}{suffix}", text)
             paths.append(folder / f"{stem}{suffix}")
     return paths
+
+
+def hepdata(found: Sequence[Board], folder: Path) -> list[Path]:
+    """Write boards as a HEPData submission; returns the paths."""
+    from physbench.leaderboard import hepdata as submission
+
+    units = {
+        item.task: registry.load("task", item.task).object.metrics[0].unit
+        for item in found
+        if item.task in registry.names("task")
+    }
+    return submission.write(found, units, folder)
 
 
 def picture(
@@ -139,5 +160,5 @@ def picture(
     found = of_task(tasks[0], everything, local)
     if not found:
         raise ValueError(f"task '{tasks[0]}' has no records to draw")
-    marks = references(everything)
+    marks = references(found[0])
     return figures.save(figures.intervals(found[0], marks), path)

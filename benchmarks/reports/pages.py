@@ -12,14 +12,16 @@ from typing import Any
 
 from benchmarks import registry
 from benchmarks.registry import Entry
-from benchmarks.reports import boards, studying
+from benchmarks.reports import boards, displays, studying
+from benchmarks.trust import claims
 from physbench.datasets import Dataset, Splits
+from physbench.leaderboard import citations
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
 from physbench.leaderboard.site import render
 from physbench.leaderboard.site.figures import Reference
-from physbench.leaderboard.site.render import Card, Page, Picture, Table
+from physbench.leaderboard.site.render import Card, Explained, Page, Picture, Table
 from physbench.tasks import Task
 
 MOST_CURVES = 8  # models in one figure of a task that does not say how many
@@ -47,38 +49,90 @@ def write(
         for board in boards.of_task(name, everything, local):
             shown = [r for r in everything if belongs(r, board, entry.object)]
             paths = {r.id: roots[r.id in local] / r.path for r in shown}
-            pages.append(
-                Page(
-                    board=board,
-                    records=shown,
-                    summary=entry.object.summary,
-                    references=references(shown),
-                    pictures=pictures(entry, board, shown, paths) + of_studies(entry, board),
-                    local=local,
-                )
-            )
+            pages.append(_page(entry, board, shown, paths, local))
     cards = [card for kind in registry.KINDS for card in cards_of(kind)]
     return render.write(pages, cards, folder)
 
 
+def _page(
+    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path],
+    local: frozenset[str],
+) -> Page:  # fmt: skip
+    splits = _splits(entry.object, board)
+    drawn = pictures(entry, board, shown, paths, splits) if splits else []
+    return Page(
+        board=board,
+        records=shown,
+        summary=entry.object.summary,
+        references=references(board),
+        pictures=drawn + of_studies(entry, board),
+        local=local,
+        metrics=explained(entry.object),
+        display=display(board, splits) if splits else None,
+        papers=papers(shown),
+        claims=claims.of_dataset(board.dataset),
+        studies=studies(board),
+    )
+
+
 def belongs(record: Record, board: Board, task: Task) -> bool:
-    """Whether a record stands on the board."""
-    found = (record.task.name, record.dataset.name, record.task.split)
-    return found == (board.task, board.dataset, board.split) and boards.current(record, task)
+    """Whether a record stands on the board; those of folds have splits of their own."""
+    found = (record.task.name, record.dataset.name)
+    same = record.task.fold is not None or record.task.split == board.split
+    return found == (board.task, board.dataset) and same and boards.current(record, task)
 
 
-def references(shown: Sequence[Record]) -> dict[str, Reference]:
-    """What the models of these records stand for, where they draw a line."""
+def references(board: Board) -> dict[str, Reference]:
+    """What the models of a board stand for, where they draw a line."""
     kinds: dict[str, Reference] = {"classical": "classical", "floor": "floor", "oracle": "ceiling"}
-    roles = {record.model.name: record.model.role for record in shown}
-    for model in roles:
-        if roles[model] is None and model in registry.names("model"):
-            roles[model] = registry.role(model)
-    return {model: kinds[role] for model, role in roles.items() if role in kinds}
+    return {row.model.split(" ")[0]: kinds[row.kind] for row in board.rows if row.kind in kinds}
+
+
+def _splits(task: Task, board: Board) -> Splits | None:
+    """The data of the board, or None (said on stderr) where they are not on this machine."""
+    try:
+        folded = {"fold": 0} if board.dataset in task.folds else {}
+        return task.splits(board.dataset, **folded)
+    except (OSError, ValueError) as error:
+        print(f"no figures for {board.task} on {board.dataset}: {error}", file=sys.stderr)
+        return None
+
+
+def display(board: Board, splits: Splits) -> Picture | None:
+    """What the question is about, or None for a type of inputs without a picture."""
+    figure = displays.drawn(splits.test)
+    if figure is None:
+        return None
+    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-display"
+    words = displays.caption(splits.test)
+    return render.picture(stem, figure, words, words)
+
+
+def explained(task: Task) -> list[Explained]:
+    """The metrics of a task with the first paragraph of their definitions."""
+    rows = (_metric_row(metric) for metric in task.metrics)
+    return [Explained(name, unit, best, text) for name, unit, best, _, text in rows]
+
+
+def papers(shown: Sequence[Record]) -> dict[str, str]:
+    """Address of the paper of each model whose reference names one."""
+    found = {record.model.name: citations.address(record.model.reference) for record in shown}
+    return {name: url for name, url in found.items() if url}
+
+
+def studies(board: Board) -> list[tuple[str, str]]:
+    """Tables of the committed studies of the board's task and dataset."""
+    folder = boards.committed_root().parent / "boards"
+    stem = f"{board.task}-{board.dataset}-"
+    files = sorted(folder.glob(f"{stem}*-study.md")) if folder.is_dir() else []
+    return [
+        (f"Study of {f.stem.removeprefix(stem).removesuffix('-study')}", f.read_text("utf-8"))
+        for f in files
+    ]
 
 
 def pictures(
-    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path]
+    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path], splits: Splits
 ) -> list[Picture]:
     """The figures of the task, each drawn once from the predictions stored beside the records."""
     task: Task = entry.object
@@ -86,12 +140,6 @@ def pictures(
         return []
     chosen = representatives(board, shown)
     whole = {label: r for label, r in chosen.items() if _stored(r, paths).is_file()}
-    try:
-        folded = {"fold": 0} if board.dataset in task.folds else {}
-        splits = task.splits(board.dataset, **folded)
-    except (OSError, ValueError) as error:
-        print(f"no figures for {board.task} on {board.dataset}: {error}", file=sys.stderr)
-        return []
     if not whole:
         return []
     most = max([MOST_CURVES, *task.curves.values()])

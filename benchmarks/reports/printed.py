@@ -11,8 +11,8 @@ from benchmarks import registry
 from benchmarks.reports import boards
 from benchmarks.running.stages import Done
 from physbench.leaderboard import board as tables
-from physbench.leaderboard import statistics
-from physbench.leaderboard.board import Board, Row, badness, shown
+from physbench.leaderboard import standing
+from physbench.leaderboard.board import Board, Row, shown
 from physbench.leaderboard.record import Failure, Record
 
 
@@ -42,7 +42,7 @@ def meaning(board: Board, ids: Sequence[str]) -> list[str]:
     others = [row for row in board.rows if row.role == "ranked" and row is not own]
     if others:
         lines.append(_against("the best other row", others[0], own, board.best))
-    classical = [row for row in others if _role(row) == "classical"]
+    classical = [row for row in others if row.kind == "classical"]
     if classical and classical[0] is not others[0]:
         lines.append(_against("the best classical row", classical[0], own, board.best))
     return lines
@@ -50,33 +50,19 @@ def meaning(board: Board, ids: Sequence[str]) -> list[str]:
 
 def _share(board: Board, own: Row) -> list[str]:
     """How much of the way from the best floor to the best oracle the row has gone."""
-    floors = [row for row in board.rows if _role(row) == "floor" and math.isfinite(row.score)]
-    roofs = [row for row in board.rows if row.role == "oracle" and math.isfinite(row.score)]
-    if not floors or not roofs or own in (*floors, *roofs):
+    floor, ceiling = standing.limits(board)
+    share = standing.share(own, floor, ceiling, board.best)
+    if math.isnan(share) or floor is None or ceiling is None:
         return []
-    floor, roof = (
-        min(rows, key=lambda r: badness(r.score, board.best)) for rows in (floors, roofs)
-    )
-    low, high, here = (badness(row.score, board.best) for row in (floor, roof, own))
-    if low == high:
-        return []
-    share = (low - here) / (low - high)
-    return [f"closes {share:.0%} of the gap between {floor.model} and {roof.model}"]
+    return [f"closes {share:.0%} of the gap between {floor.model} and {ceiling.model}"]
 
 
 def _against(what: str, other: Row, own: Row, best: str) -> str:
-    estimate = statistics.difference(own.scores, other.scores)
-    better = badness(own.score, best) < badness(other.score, best)
-    clear = estimate.p == estimate.p and not estimate.low <= 0 <= estimate.high
+    found = standing.difference(own, other, best)
     return (
-        f"{abs(estimate.value):.3g} {'above' if better else 'below'} {what} ({other.model}), "
-        f"{'significant' if clear else 'not significant'}"
+        f"{abs(found.value):.3g} {'above' if found.better else 'below'} {what} ({other.model}), "
+        f"{'significant' if found.clear else 'not significant'}"
     )
-
-
-def _role(row: Row) -> str:
-    name = row.model.split(" ")[0]
-    return registry.role(name) if name in registry.names("model") else row.role
 
 
 def _why(failure: Failure) -> list[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class Claim:
     high: float | None
     verdict: str
     reason: str
+    differs: str = ""
 
 
 def table() -> list[Claim]:
@@ -50,8 +52,29 @@ def table() -> list[Claim]:
     return [_judged(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
+def verdicts() -> list[Claim]:
+    """The claims with their verdicts as committed: `claims --out` writes them anew."""
+    path = boards.committed_root().parent / "verdicts.json"
+    return [Claim(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def write(claims: list[Claim], path: Path) -> Path:
+    """Write the verdicts as JSON; returns the path."""
+    content = [asdict(claim) for claim in claims]
+    records.atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def of_dataset(dataset: str) -> list[list[str]]:
+    """Cells of the committed verdicts on one dataset, for its board."""
+    return [
+        _cells(claim)[:1] + _cells(claim)[2:] for claim in verdicts() if claim.dataset == dataset
+    ]
+
+
 def _judged(entry: dict[str, Any]) -> Claim:
     shared = {k: entry[k] for k in ("id", "method", "dataset", "quantity", "value", "source")}
+    shared["differs"] = entry.get("differs", "")
     if entry["check"] is None:
         none: dict[str, Any] = dict.fromkeys(("ours", "low", "high"))
         return Claim(**shared, **none, verdict="not comparable", reason=entry["not_comparable"])
@@ -88,25 +111,31 @@ def _verdict(entry: dict[str, Any], ours: float, low: float, high: float) -> tup
 
 def markdown(claims: list[Claim]) -> str:
     """The table for reading."""
-    head = ["claim", "dataset", "quantity", "published", "ours [95 %]", "verdict", "source"]
+    head = [
+        "claim",
+        "dataset",
+        "quantity",
+        "published",
+        "ours [95 %]",
+        "verdict",
+        "source",
+        "differs",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for claim in claims:
-        published = "–" if claim.value is None else f"{claim.value:g}"
-        ours = "–" if claim.ours is None else f"{claim.ours:.5g}"
-        if claim.low is not None and claim.high is not None:
-            ours += f" [{claim.low:.5g}, {claim.high:.5g}]"
-        verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
-        cells = [
-            claim.method,
-            claim.dataset,
-            claim.quantity,
-            published,
-            ours,
-            verdict,
-            claim.source,
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["| " + " | ".join(_cells(claim)) + " |" for claim in claims]
     return "\n".join(lines) + "\n"
+
+
+def _cells(claim: Claim) -> list[str]:
+    published = "–" if claim.value is None else f"{claim.value:g}"
+    ours = "–" if claim.ours is None else f"{claim.ours:.5g}"
+    if claim.low is not None and claim.high is not None:
+        ours += f" [{claim.low:.5g}, {claim.high:.5g}]"
+    verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
+    return [
+        claim.method, claim.dataset, claim.quantity, published, ours, verdict, claim.source,
+        claim.differs,
+    ]  # fmt: skip
 
 
 def _exact(number: float) -> Value:
@@ -357,6 +386,35 @@ def darkclr_worst() -> Value:
     return _mean_metric("darkclr", "worst_log_rejection")
 
 
+def _gain(task: str, dataset: str, first: str, second: str) -> Value:
+    """How much better one row is than another in the ranking metric, paired by unit."""
+    rows = [_row(task, dataset, name) for name in (first, second)]
+    estimate = statistics.difference(*(tables.scores_of(row) for row in rows))
+    if rows[0][0].metrics[0].best == "max":
+        return estimate.value, estimate.low, estimate.high
+    return -estimate.value, -estimate.high, -estimate.low
+
+
+def particle_net_and_particle_flow() -> Value:
+    return _gain("jet_flavour", "flavour_jets", "particle_net", "particle_flow_network")
+
+
+def particle_transformer_and_particle_net() -> Value:
+    return _gain("jet_flavour", "flavour_jets", "particle_transformer", "particle_net")
+
+
+def kan_and_mlp() -> Value:
+    return _gain("track_parameters", "generic_tracks", "kan", "mlp")
+
+
+def alice_and_carl() -> Value:
+    return _gain("likelihood_ratio", "eft_toy", "alice", "carl")
+
+
+def rascal_and_carl() -> Value:
+    return _gain("likelihood_ratio", "eft_toy", "rascal", "carl")
+
+
 CHECKS: dict[str, Callable[[], Value]] = {
     function.__name__: function
     for function in (
@@ -382,5 +440,10 @@ CHECKS: dict[str, Callable[[], Value]] = {
         glass_network_and_shallow,
         glass_inherent_and_thermal,
         glass_linear_and_residual,
+        particle_net_and_particle_flow,
+        particle_transformer_and_particle_net,
+        kan_and_mlp,
+        alice_and_carl,
+        rascal_and_carl,
     )
 } | seed_claims.checks(_row)

@@ -66,6 +66,9 @@ def verify(
 ) -> Record:
     """Verify a record and write the verdict, a record too, into `runs`.
 
+    Raises RecordError when the record, its predictions, weights or data are altered, truncated,
+    missing or of another split: nothing can be said about such a record.
+
     Parameters
     ----------
     path:
@@ -76,9 +79,6 @@ def verify(
         Files of a task or model that is not registered: a record's own names are not imported.
     folder:
         Of the data, where the record was made from a folder: its own is not followed.
-
-    Raises RecordError when the record, its predictions, weights or data are altered, truncated,
-    missing or of another split: nothing can be said about such a record.
     """
     if level not in LEVELS:
         raise ValueError(f"level must be one of {', '.join(LEVELS)}; got '{level}'")

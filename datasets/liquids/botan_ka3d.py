@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
@@ -138,8 +139,6 @@ def _embedded(arrays: Arrays, row: int, part: slice) -> tuple[Configuration, Mob
 def close_pairs(positions: NDArray[Any], box: NDArray[Any], reach: float) -> NDArray[np.int64]:
     """(m, 2) pairs closer than `reach` through the boundary; the first is below the second."""
     place = positions.astype(np.float64)
-    from scipy.spatial import cKDTree  # half a second that most verbs need not spend
-
     found = cKDTree(place, boxsize=box).query_pairs(reach, output_type="ndarray")
     vector = place[found[:, 1]] - place[found[:, 0]]
     vector -= box * np.rint(vector / box)

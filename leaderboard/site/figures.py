@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from physbench.leaderboard import escaping
 from physbench.leaderboard.board import Board, Row, badness, shown
@@ -58,7 +59,7 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
     known = dict(references or {})
     rows = _drawn(board.rows, known)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 0.9 + 0.28 * max(len(rows), 2)))
+        figure = Figure(figsize=(6.4, 1.3 + 0.28 * max(len(rows), 2)))
         axes = figure.subplots()
         for place, row in enumerate(rows):
             _interval(axes, place, row, _kind(row, known))
@@ -71,7 +72,54 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
         figure.suptitle(name, x=0.02, ha="left", fontweight="bold", fontsize="large")
         if _decades([row.score for row in rows]) > 2:
             axes.set_xscale("log")
+        else:
+            _zoom(axes, board, rows)
+        _legend(figure, {_kind(row, known) for row in rows})
     return figure
+
+
+def _zoom(axes: Axes, board: Board, rows: Sequence[Row]) -> None:
+    """Show the leaders' scale; rows beyond it are marked by an arrow and their score."""
+    low, high = window(board)
+    if not high > low:
+        return
+    axes.set_xlim(low, high)
+    for place, row in enumerate(rows):
+        if not low <= row.score <= high:
+            left = row.score < low
+            axes.annotate(
+                f"{'← ' if left else ''}{row.score:.3g}{'' if left else ' →'}",
+                (0.01 if left else 0.99, place), xycoords=("axes fraction", "data"),
+                ha="left" if left else "right", va="center", fontsize=9,
+            )  # fmt: skip
+
+
+def _legend(figure: Figure, kinds: set[str]) -> None:
+    """What the colours mean, below the axes."""
+    words = {"ceiling": "ceiling (sees the truth)", "ranked": "learned", "classical": "classical",
+             "floor": "floor", "unranked": "not ranked"}  # fmt: skip
+    handles = [
+        Line2D([], [], marker="o", color=COLOURS[kind], label=words[kind],
+               markerfacecolor="#ffffff" if kind == "unranked" else COLOURS[kind])
+        for kind in words if kind in kinds
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+
+
+def window(board: Board) -> tuple[float, float]:
+    """The scale on which rows are compared: that of the leaders, of classical rows and ceiling.
+
+    The leaders are the upper half of the ranked rows, at least three. Floors are left out.
+    """
+    scored = [row for row in board.rows if math.isfinite(row.score)]
+    ranked = [row for row in scored if row.role == "ranked" and row.kind != "floor"]
+    first = ranked[: max(3, (len(ranked) + 1) // 2)] or scored
+    best = min((r for r in scored if r.kind == "oracle"), default=None,
+               key=lambda row: badness(row.score, board.best))  # fmt: skip
+    chosen = [*first, *([best] if best else [])]
+    ends = [v for row in chosen for v in (row.low, row.high, row.score) if math.isfinite(v)]
+    margin = 0.06 * (max(ends) - min(ends))
+    return min(ends) - margin, max(ends) + margin
 
 
 def _drawn(rows: Sequence[Row], references: Mapping[str, Reference]) -> list[Row]:

@@ -21,14 +21,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from physbench.leaderboard import board as boards
+from physbench.leaderboard import standing, tables
 from physbench.leaderboard.board import Board, Row
 from physbench.leaderboard.record import Cost, MetricPart, Record, body
 from physbench.leaderboard.site import figures
 from physbench.leaderboard.site.figures import Reference
+from physbench.leaderboard.standing import Standing
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = '<meta name="generator" content="physbench">'
-MAIN_METRICS = 2  # columns beside the ranking metric; all are in the second table
 DIRECTIONS = {"max": "higher is better", "min": "lower is better", "zero": "zero is best"}
 
 
@@ -41,6 +42,16 @@ class Picture:
     alt: str
     light: str
     dark: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a metric is: its unit, its best direction and its definition in words."""
+
+    name: str
+    unit: str
+    best: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,9 @@ class Card:
 class Page:
     """A board with all its records, the meaning of its reference rows, and its task's figures.
 
-    `local` are ids of records that are not committed: they lie in `runs/`.
+    `local` are ids of records that are not committed: they lie in `runs/`. `display` shows what
+    the question is about, `papers` are addresses of the models' references, `claims` the rows of
+    the ledger on this dataset and `studies` (title, Markdown) what its variants did.
     """
 
     board: Board
@@ -80,6 +93,11 @@ class Page:
     references: Mapping[str, Reference] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
     local: frozenset[str] = frozenset()
+    metrics: Sequence[Explained] = ()
+    display: Picture | None = None
+    papers: Mapping[str, str] = field(default_factory=dict)
+    claims: Sequence[Sequence[str]] = ()
+    studies: Sequence[tuple[str, str]] = ()
 
     @property
     def title(self) -> str:
@@ -249,45 +267,89 @@ def _board_pages(site: Site, pictures: Mapping[str, Sequence[Picture]], folder: 
     for stem, page in site.pages.items():
         board = page.board
         (folder / f"boards/{stem}.csv").write_text(boards.table(board), encoding="utf-8")
-        (folder / f"boards/{stem}.md").write_text(boards.markdown(board), encoding="utf-8")
+        (folder / f"boards/{stem}.md").write_text(tables.markdown(board), encoding="utf-8")
         for item in pictures[stem]:
             (folder / f"figures/{item.stem}.svg").write_text(item.light, encoding="utf-8")
             (folder / f"figures/{item.stem}-dark.svg").write_text(item.dark, encoding="utf-8")
-        main = board.columns[:MAIN_METRICS]
-        ids = {record.id[:12] for record in page.records}
-        names = [board.metric, *board.columns]
-        everything = [(row.model, [_number(_value(row, board, n)) for n in names])
-                      for row in board.rows if row.seeds]  # fmt: skip
+        shown = [page.display] if page.display else []
+        for item in shown:
+            (folder / f"figures/{item.stem}.svg").write_text(item.light, encoding="utf-8")
+            (folder / f"figures/{item.stem}-dark.svg").write_text(item.dark, encoding="utf-8")
         values = {
             "title": page.title,
-            "summary": page.summary,
+            "page": page,
             "board": board,
             "direction": DIRECTIONS[board.best],
-            "columns": _columns(board, main),
-            "rows": [_row(site, page, row, main, ids) for row in _placed(board)],
-            "names": names,
-            "more": everything if len(board.columns) > MAIN_METRICS else [],
+            "verdict": verdict(board),
             "pictures": pictures[stem],
             "stem": stem,
             "entries": [
                 (kind, name, site.has(kind, name))
                 for kind, name in (("task", board.task), ("dataset", board.dataset))
             ],
+            **_tables(site, page),
         }
         yield f"boards/{stem}.html", "board.html.j2", values
 
 
-def _value(row: Row, board: Board, name: str) -> float:
-    return row.score if name == board.metric else row.others.get(name, math.nan)
+def verdict(board: Board) -> str:
+    """Who leads, by how much, and how much of the way to the ceiling that is, in a sentence."""
+    ranked = [row for row in board.rows if row.role == "ranked"]
+    if not ranked:
+        return "No row is ranked yet."
+    first = list(dict.fromkeys(row.model.split(" ")[0] for row in ranked if row.rank == 1))
+    others = [row for row in ranked if row.rank != 1]
+    words = f"{_listed(first)} {'lead together' if len(first) > 1 else 'leads'}"
+    if others:
+        found = standing.difference(ranked[0], others[0], board.best)
+        behind = others[0].model.split(" ")[0]
+        words += f", {abs(found.value):.2g} {board.metric} ahead of {behind}"
+    share = standing.share(ranked[0], *standing.limits(board), board.best)
+    gone = "" if math.isnan(share) else f" That closes {share:.0%} of the gap to the ceiling."
+    return f"{words}.{gone}"
 
 
-def _columns(board: Board, main: Sequence[str]) -> list[dict[str, str]]:
-    costs = ["detectable", "seeds", "parameters", "training", f"{board.unit}s/s"]
-    numbers = [board.metric, "", *main, *costs]
-    columns = [{"name": "rank", "sort": "number"}, {"name": "model", "sort": "text"}]
-    for name in numbers:
-        columns.append({"name": name or "interval", "sort": "number" if name else ""})
-    return [*columns, {"name": "records", "sort": ""}]
+def _listed(names: Sequence[str]) -> str:
+    few = [*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
+    return " and ".join(filter(None, [", ".join(few[:-1]), few[-1]]))
+
+
+def _tables(site: Site, page: Page) -> dict[str, Any]:
+    """The six columns, all other columns with their meaning, and the paired differences."""
+    board = page.board
+    ids = {record.id[:12] for record in page.records}
+    known = {metric.name: metric for metric in page.metrics}
+    rows, cells = standing.matrix(board)
+    places = zip(_placed(board), standing.of(board), strict=True)
+    return {
+        "rows": [_row(site, page, place, where, ids) for place, where in places],
+        "classical": standing.leader(board, "classical"),
+        "gap": all(standing.limits(board)),
+        "names": [(name, known.get(name)) for name in (board.metric, *board.columns)],
+        "more": [_more(row, board, ids) for row in board.rows if row.seeds],
+        "matrix": [
+            (row.model, [(standing.text(cell), _sense(cell)) for cell in line])
+            for row, line in zip(rows, cells, strict=True)
+        ],
+    }
+
+
+def _more(row: Row, board: Board, ids: set[str]) -> dict[str, Any]:
+    values = [row.score, *(row.others.get(name, math.nan) for name in board.columns)]
+    cost = ["–" if row.parameters is None else f"{row.parameters:,}", _number(row.latency_ms, 3)]
+    return {
+        "model": row.model,
+        "cells": [_number(value) for value in values],
+        "cost": [str(row.seeds), _number(row.detectable, 2), *cost, _number(row.units_per_s, 3)],
+        "records": [i for i in row.records if i in ids],
+    }
+
+
+def _sense(found: standing.Difference | None) -> str:
+    """Class of a difference: better, worse, or nothing where it is not significant."""
+    if found is None or not found.clear:
+        return ""
+    return "better" if found.better else "worse"
 
 
 def _placed(board: Board) -> list[tuple[int, int | None, Row]]:
@@ -303,19 +365,10 @@ def _placed(board: Board) -> list[tuple[int, int | None, Row]]:
 
 
 def _row(
-    site: Site, page: Page, placed: tuple[int, int | None, Row], main: Sequence[str], ids: set[str]
+    site: Site, page: Page, placed: tuple[int, int | None, Row], where: Standing, ids: set[str]
 ) -> dict[str, Any]:
     place, tie, row = placed
     model = row.model.split(" ")[0]
-    others = [(name, row.others.get(name, math.nan)) for name in main]
-    costs = [
-        ("detectable", _number(row.detectable, 2), row.detectable),
-        ("seeds", str(row.seeds), float(row.seeds)),
-        ("parameters", "–" if row.parameters is None else f"{row.parameters:,}",
-         math.nan if row.parameters is None else float(row.parameters)),
-        ("training", duration(row.train_s), row.train_s),
-        (f"{page.board.unit}s/s", _number(row.units_per_s, 3), row.units_per_s),
-    ]  # fmt: skip
     return {
         "place": place,
         "rank": "" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}",
@@ -325,14 +378,27 @@ def _row(
         "reference": figures.reference(row, page.references),
         "model": row.model,
         "link": f"../models/{model}.html" if site.has("model", model) else None,
+        "paper": page.papers.get(model),
         "note": row.note,
         "score": boards.shown(row),
         "value": _plain(row.score),
         "bar": _bar(row, page),
-        "others": [(name, _number(value), _plain(value)) for name, value in others],
-        "costs": [(name, text, _plain(value)) for name, text, value in costs],
+        "best": (standing.text(where.to_best), _sense(where.to_best)),
+        "classical": (standing.text(where.to_classical), _sense(where.to_classical)),
+        "share": "" if math.isnan(where.share) else f"{where.share:.0%}",
+        "filled": "" if math.isnan(where.share) else f"{min(max(where.share, 0), 1):.3f}",
+        "training": tables.duration(row.train_s),
+        "train_s": _plain(row.train_s),
+        "latency": _latency(row, page.board.unit),
         "records": [i for i in row.records if i in ids],
     }
+
+
+def _latency(row: Row, unit: str) -> str:
+    """`0.31 ms an event` of a prediction of one alone, or nothing."""
+    if math.isnan(row.latency_ms):
+        return ""
+    return f"{tables.duration(row.latency_ms / 1e3)} a{'n' * (unit[0] in 'aeiou')} {unit}"
 
 
 def _plain(value: float) -> str:
@@ -343,35 +409,24 @@ def _number(value: float, digits: int = 4) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}g}"
 
 
-def duration(seconds: float) -> str:
-    """A time for reading.
-
-    >>> duration(0.0123), duration(42.0), duration(600.0), duration(9000.0)
-    ('0.012 s', '42 s', '10 min', '2.5 h')
-    """
-    if math.isnan(seconds):
-        return "–"
-    for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60)):
-        if seconds < limit:
-            return f"{seconds / divisor:.2g} {unit}"
-    return f"{seconds / 3600:.3g} h"
-
-
 def _bar(row: Row, page: Page) -> dict[str, Any] | None:
-    """Positions of a row's point, interval and reference lines on the board's common scale."""
-    scored = [r for r in page.board.rows if math.isfinite(r.score)]
+    """Positions of a row's point, interval and reference lines on the leaders' scale.
+
+    The scale is that of the leaders and of the ceiling: a floor far below would leave them no
+    room. What lies beyond is drawn at the edge.
+    """
     if not math.isfinite(row.score):
         return None
-    spread = [v for r in scored for v in (r.low, r.high, r.score) if math.isfinite(v)]
-    low, high = min(spread), max(spread)
+    scored = [r for r in page.board.rows if math.isfinite(r.score)]
+    low, high = figures.window(page.board)
     log = low > 0 and high / low > 100
 
     def position(value: float) -> float:
         if log:
-            fraction = math.log(value / low) / math.log(high / low)
+            fraction = math.log(max(value, low) / low) / math.log(high / low)
         else:
             fraction = (value - low) / (high - low) if high > low else 0.5
-        return round(6 + 108 * fraction, 2)
+        return round(6 + 108 * min(max(fraction, 0.0), 1.0), 2)
 
     lines = [
         (kind, position(r.score))

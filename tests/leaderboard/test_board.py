@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from physbench.leaderboard import board
+from physbench.leaderboard import board, tables
 from physbench.leaderboard.record import Record
 
 
@@ -43,7 +43,7 @@ def test_the_variant_with_the_most_seeds_bears_the_bare_name(some: list[Record])
 
 def test_same_records_give_the_same_bytes(some: list[Record]) -> None:
     texts = {
-        board.markdown(board.build(order)) + board.table(board.build(order))
+        tables.markdown(board.build(order)) + board.table(board.build(order))
         for order in (some, some[::-1], sorted(some, key=lambda r: r.id))
     }
     assert len(texts) == 1
@@ -118,7 +118,7 @@ def test_metrics_that_no_row_defines_have_no_column(some: list[Record]) -> None:
     others = {"known": 1.0, "undefined": math.nan}
     partly = replace(whole, rows=tuple(replace(row, others=others) for row in whole.rows))
     assert partly.columns == ["known"]
-    assert "undefined" not in board.markdown(partly) + board.table(partly)
+    assert "undefined" not in tables.markdown(partly) + board.table(partly)
 
 
 def test_an_option_that_is_off_is_as_if_it_were_not_there(some: list[Record]) -> None:

@@ -13,24 +13,25 @@ from physbench.leaderboard import statistics
 from physbench.leaderboard.board import Board, Row
 
 
-def row(model: str, score: float, role: str = "ranked", spread: float = 0.01) -> Row:
+def row(model: str, score: float, role: str = "ranked", kind: str = "learned") -> Row:
     random = np.random.default_rng(len(model))
-    replicates = score + spread * random.normal(size=(3, 200))
+    replicates = score + 0.01 * random.normal(size=(3, 200))
     scores = statistics.Scores(np.full(3, score), replicates, 500)
     return Row(
         rank=1, tied=False, rank_low=1, rank_high=1, model=model, note="", role=role,  # type: ignore[arg-type]
         seeds=3, score=score, low=score - 0.02, high=score + 0.02, others={}, parameters=None,
         train_s=1.0, units_per_s=1.0, records=(f"{model:.12s}",), detectable=0.1, scores=scores,
+        kind=kind,
     )  # fmt: skip
 
 
 def board(best: str = "max") -> Board:
     sign = 1 if best == "max" else -1
     rows = (
-        row("truth", sign * 1.0, "oracle"),
+        row("truth", sign * 1.0, "oracle", "oracle"),
         row("helix_clustering", sign * 0.8),
         row("mine", sign * 0.7),
-        row("one_track_per_hit", sign * 0.5),
+        row("one_track_per_hit", sign * 0.5, "ranked", "floor"),
     )
     return Board("tracking", "d", "s", "event", "m", best, rows)  # type: ignore[arg-type]
 

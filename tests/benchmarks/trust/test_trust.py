@@ -347,6 +347,72 @@ def test_same_work_under_two_keys_is_cited_once() -> None:
         citations.key("Gauss")
 
 
+def test_latex_tables_are_of_board_rows() -> None:
+    table = citing.latex(["tracking"])
+    assert table.count(r"\begin{table}") == 1
+    assert r"efficiency\_dm (higher is better) with 95\,\% intervals over 8 events" in table
+    assert r"Best classical row: helix\_clustering" in table
+    assert "Limit, which sees the truth: truth, $1$" in table
+    (line,) = [one for one in table.splitlines() if r"& interaction\_network" in one]
+    rank, method, _, seeds, ids = line.split(" & ")
+    assert (rank, seeds) == ("2", "3")
+    assert r"\cite{dezoort2021}" in method
+    assert ids.count("texttt") == 3
+
+
+def test_the_ways_to_cite_the_suite_agree() -> None:
+    yaml = pytest.importorskip("yaml")
+    root = Path(boards.__file__).resolve().parents[2]
+    if not (root / ".zenodo.json").exists():
+        pytest.skip("needs a checkout")
+    cff = yaml.safe_load((root / "CITATION.cff").read_text())
+    zenodo = json.loads((root / ".zenodo.json").read_text())
+    entry = parsed(citations.suite(benchmarks.__version__))["physbench"]
+    assert cff["title"] == zenodo["title"] == entry["title"]
+    assert cff["version"] == zenodo["version"] == entry["version"]
+    assert str(cff["date-released"]) == zenodo["publication_date"] == citing.PUBLISHED
+    assert entry["year"] == citing.PUBLISHED[:4]
+    (author,) = cff["authors"]
+    assert [author] == zenodo["creators"]
+    assert entry["author"].strip("{}") == author["name"]
+    assert cff["keywords"] == zenodo["keywords"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_hepdata_submission_by_hand_and_by_its_validator(tmp_path: Path) -> None:
+    assert main(["board", "tracking", "--hepdata", str(tmp_path)]) == 0
+    (path,) = tmp_path.glob("tracking-*.yaml")
+    table = json.loads(path.read_text())
+    (scores,) = table["dependent_variables"]
+    labels = [v["value"] for v in table["independent_variables"][0]["values"]]
+    values = dict(zip(labels, scores["values"], strict=True))
+    (board,) = boards.board("tracking")
+    row = next(row for row in board.rows if row.model == "interaction_network")
+    (error,) = values[row.model]["errors"]
+    assert values[row.model]["value"] == row.score
+    assert error["asymerror"]["plus"] == pytest.approx(row.high - row.score)
+    assert error["asymerror"]["minus"] == pytest.approx(row.low - row.score)
+    assert "errors" not in values["truth"]
+    assert (tmp_path / "submission.yaml").read_text().count("---") == 1
+    full = pytest.importorskip("hepdata_validator.full_submission_validator")
+    judge = full.FullSubmissionValidator()
+    assert judge.validate(directory=str(tmp_path)), judge.get_messages()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_croissant_cards_pass_the_validator(tmp_path: Path) -> None:
+    croissant = pytest.importorskip("mlcroissant")
+    for name in registry.names("dataset"):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(citing.croissant(name)))
+        card = croissant.Dataset(jsonld=path)
+        assert not card.metadata.ctx.issues.errors, name
+        if card.metadata.record_sets:
+            first = card.metadata.record_sets[0]
+            assert list(card.records(first.uuid)), name
+
+
 def test_latex_table_names_its_records() -> None:
     paths = [str(first("tracking", m)) for m in ("interaction_network", "truth")]
     table = citing.latex(paths)
@@ -365,6 +431,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
     (tmp_path / "paper.tex").write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
         + citing.latex(paths)
+        + citing.latex(["tracking"]).replace("cite{", "nocite{")
         + "\\bibliographystyle{plain}\\bibliography{works}\n\\end{document}\n"
     )
     for command in (["pdflatex"], ["bibtex"], ["pdflatex"], ["pdflatex"]):
@@ -395,6 +462,25 @@ def test_citation_file_is_valid() -> None:
 
 
 # --- claims -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_committed_verdicts_are_those_of_today() -> None:
+    def words(found: list[claims.Claim]) -> dict[str, str]:
+        return {claim.id: claim.verdict for claim in found}
+
+    now = {i: v for i, v in words(claims.table()).items() if v != "not checked"}
+    assert now.items() <= words(claims.verdicts()).items()
+
+
+def test_the_ledger_has_thirty_claims_and_says_what_differs() -> None:
+    found = claims.verdicts()
+    assert len({claim.id for claim in found}) == len(found) >= 30
+    assert all(claim.source for claim in found)
+    said = [claim for claim in found if claim.differs or claim.verdict == "not comparable"]
+    assert len(said) >= 30
+    assert all(claim.ours is not None for claim in found if claim.verdict not in
+               ("not comparable", "not checked"))  # fmt: skip
 
 
 def test_claims_have_verdicts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,130 @@
+"""A picture of what a task is about: one unit of its data, drawn by the type of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from physbench.datasets import Split
+
+INK = "#0072b2"
+MAP = "viridis"
+
+
+def drawn(split: Split) -> Any:
+    """A matplotlib figure of the first units of a split, or None for a type without a picture."""
+    first = split.inputs[0] if isinstance(split.inputs, (list, tuple)) else split.inputs
+    draw = DRAWN.get(type(first).__name__)
+    return None if draw is None else draw(split)
+
+
+def caption(split: Split) -> str:
+    """What the picture shows."""
+    first = split.inputs[0] if isinstance(split.inputs, (list, tuple)) else split.inputs
+    draw = DRAWN[type(first).__name__]
+    return " ".join((draw.__doc__ or "").split())
+
+
+def _axes(x: str, y: str, *, equal: bool = False) -> tuple[Any, Any]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from physbench.leaderboard.site import figures
+
+    with mpl.rc_context(figures.STYLE):
+        figure = Figure(figsize=(4.4, 3.6))
+        axes = figure.subplots()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.set_aspect("equal" if equal else "auto")
+    return figure, axes
+
+
+def event(split: Split) -> Any:
+    """One test event across the beam: a dot for each hit; ten true particles are in colour."""
+    hits, truth = split.inputs[0], split.targets[0]
+    figure, axes = _axes("x (mm)", "y (mm)", equal=True)
+    axes.plot(hits.x, hits.y, ".", color="#8a939b", markersize=1, alpha=0.3, rasterized=True)
+    names, counts = np.unique(truth.particle_id[truth.particle_id != 0], return_counts=True)
+    for number, name in enumerate(names[np.argsort(-counts, kind="stable")[:10]]):
+        own = truth.particle_id == name
+        order = np.argsort(hits.r[own])
+        axes.plot(hits.x[own][order], hits.y[own][order], ".-", color=f"C{number}", lw=1, ms=4)
+    return figure
+
+
+def tracks(split: Split) -> Any:
+    """Twelve tracks of the test split, across the beam: the hits that a model is given."""
+    figure, axes = _axes("x (mm)", "y (mm)", equal=True)
+    for number in range(min(12, len(split))):
+        there = split.inputs.mask[number]
+        x, y = split.inputs.hits[number, there, :2].T
+        axes.plot(x, y, ".-", color=f"C{number % 10}", lw=1, ms=4)
+    return figure
+
+
+def jets(split: Split) -> Any:
+    """One jet of the test split: its constituents around the jet's axis, areas as their pT."""
+    pt, eta, phi = split.inputs.constituents[0].T
+    return _jet(pt, eta, phi)
+
+
+def flavour_jets(split: Split) -> Any:
+    """One jet of the test split: its tracks around the jet's axis, areas as their pT."""
+    return _jet(*split.inputs.tracks[0, :, :3].T)
+
+
+def _jet(pt: Any, eta: Any, phi: Any) -> Any:
+    figure, axes = _axes("η − η of the jet", "φ − φ of the jet (rad)", equal=True)
+    there = pt > 0
+    axes.scatter(eta[there], phi[there], 600 * pt[there] / pt.sum(), color=INK, alpha=0.5)
+    return figure
+
+
+def showers(split: Split) -> Any:
+    """The mean shower of the test split: energy in each layer (columns) and ring (rows)."""
+    truth = split.targets
+    layers = truth.grid.layers
+    shape = (len(layers), -1)
+    if len({(layer.angles, len(layer.rings)) for layer in layers}) > 1:
+        return None
+    mean = truth.voxels.mean(axis=0).reshape(*shape, len(layers[0].rings) - 1).sum(axis=1)
+    figure, axes = _axes("layer", "ring")
+    axes.grid(visible=False)
+    image = axes.imshow(np.log10(mean.T + 1), origin="lower", aspect="auto", cmap=MAP)
+    figure.colorbar(image, label="log10(1 + energy / MeV)")
+    return figure
+
+
+def ratios(split: Split) -> Any:
+    """The exact log ratio of twelve test events: what a model finds from observables alone."""
+    from physbench.datasets.events import GRID
+
+    figure, axes = _axes("theta", "ln p(x|theta)/p(x|0)")
+    axes.plot(GRID, split.targets.exact[:12].T, color=INK, lw=1, alpha=0.7)
+    return figure
+
+
+def liquid(split: Split) -> Any:
+    """A slice of one test configuration, coloured by propensity; a model sees positions."""
+    at, mobility = split.inputs[0], split.targets[0]
+    chosen = at.thermal[:, 2] < 1.5 if at.thermal.shape[1] > 2 else slice(None)
+    figure, axes = _axes("x (σ)", "y (σ)", equal=True)
+    axes.grid(visible=False)
+    colour = mobility.propensity[mobility.alpha][chosen]
+    image = axes.scatter(*at.thermal[chosen, :2].T, 60, colour, cmap=MAP)
+    figure.colorbar(image, label="propensity (σ)")
+    return figure
+
+
+DRAWN: dict[str, Callable[[Split], Any]] = {
+    "Event": event,
+    "Tracks": tracks,
+    "Jets": jets,
+    "FlavourJets": flavour_jets,
+    "Conditions": showers,
+    "Simulated": ratios,
+    "Configuration": liquid,
+}

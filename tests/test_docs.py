@@ -1,0 +1,105 @@
+"""The tutorials run, the documentation builds without a warning, the gate of other hosts works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIALS = ROOT / "docs" / "tutorials"
+LONG = ("gate", "hits_graph", "jets_sklearn")  # those that train for more than seconds
+
+
+def names(long: bool) -> list[str]:
+    found = sorted(path.stem for path in TUTORIALS.glob("*.md"))
+    return [name for name in found if (name in LONG) == long]
+
+
+def execute(command: str, folder: Path, **more: str) -> str:
+    """Run a command in the folder, with this Python first in the path, and return its output."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | more
+    environment.pop("PHYSBENCH_RUNS", None)
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def walk(name: str, folder: Path) -> str:
+    """Run the blocks of a tutorial in order; blocks with a name are written as files."""
+    text, output = (TUTORIALS / f"{name}.md").read_text(), ""
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, flags=re.M | re.S):
+        if language == "sh":
+            output += execute(block, folder)
+        else:
+            (folder / block.partition("\n")[0].removeprefix("# ")).write_text(block)
+    return output
+
+
+@pytest.mark.parametrize("name", names(long=False))
+def test_short_tutorials_run(name: str, tmp_path: Path) -> None:
+    output = walk(name, tmp_path)
+    assert "DIFFERENT" not in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names(long=True))
+def test_long_tutorials_run(name: str, tmp_path: Path) -> None:
+    assert "Traceback" not in walk(name, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="needs the extra [docs]")
+    pytest.importorskip("myst_parser", reason="needs the extra [docs]")
+    build = f"{sys.executable} -m sphinx -q -W --keep-going -b html {ROOT / 'docs'} html"
+    execute(build, tmp_path)
+    text = (tmp_path / "html" / "api.html").read_text()
+    assert "benchmarks.running.stages.run" in text
+    assert all((tmp_path / "html" / "tutorials" / f"{n}.html").is_file() for n in names(False))
+
+
+def steps_of(kind: str) -> tuple[list[str], dict[str, str]]:
+    """The commands of the GitHub action or of the GitLab template, and their variables."""
+    yaml = pytest.importorskip("yaml")
+    if kind == "github":
+        content: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+        given = {"task": "jet_flavour", "model": "./mine.py", "reference": "references"}
+        values = {n: given.get(n, str(i.get("default"))) for n, i in content["inputs"].items()}
+        steps, variables = content["runs"]["steps"], {}
+        for step in steps:
+            assert step["shell"] == "bash"
+            for name, text in step["env"].items():
+                wanted = re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", text)
+                variables[name] = values[wanted[1]] if wanted else text
+        return [step["run"] for step in steps], variables
+    job = yaml.safe_load((ROOT / "ci" / "gate.gitlab-ci.yml").read_text())[".physbench-gate"]
+    changed = {"GATE_TASK": "jet_flavour", "GATE_MODEL": "./mine.py"}
+    return [*job["before_script"], *job["script"]], job["variables"] | changed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_the_gate_of_other_hosts_by_its_steps(kind: str, tmp_path: Path) -> None:
+    steps, variables = steps_of(kind)
+    assert steps[0].startswith("python -m pip install ")
+    make = "python -m benchmarks new model mine --task jet_flavour --kind numpy"
+    execute(make, tmp_path)
+    reference = "python -m benchmarks check jet_flavour --models ./mine.py --reference references"
+    execute(f"{reference} --make-reference 3", tmp_path)
+    summary = str(tmp_path / "summary.md")
+    for step in steps[1:]:  # the first one installs what is installed here
+        execute(step, tmp_path, GITHUB_STEP_SUMMARY=summary, **variables)
+    assert (tmp_path / "check.json").is_file()
+    written = tmp_path / ("summary.md" if kind == "github" else "check.md")
+    assert "mine" in written.read_text()
