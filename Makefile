@@ -6,7 +6,7 @@ EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,infe
 export OMP_NUM_THREADS ?= 1
 
 demo: $(V)/.ok
-	$(V)/bin/python -m benchmarks run tracking interaction_network
+	$(V)/bin/python -m benchmarks run tracking interaction_network --set events=4 --set builder=best_in_out
 	$(V)/bin/python -m benchmarks board tracking
 
 test: $(V)/.ok

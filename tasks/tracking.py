@@ -6,14 +6,15 @@ first, and `scores` (m,) in [0, 1], for which edge metrics are reported. Scores 
 those of the given graph.
 
 Selected particles: pT > 0.9 GeV, |eta| < 4, at least 3 layers. Rank: double-majority efficiency;
-rows with more than 10 % fakes are shown unranked. On `generic_detector` and `trackml` all hits,
-noise included, are kept. `trackml_graphs` are the truth-cut barrel graphs of HEPTrkX type (no
-noise, pT > 1 GeV): never compare its numbers with the other boards.
+rows are shown unranked with more than 2 % combinatorial fakes (no real particle owns more than
+half of the track) or more than 5 % fakes of any kind (fragments of particles counted as well). On
+`generic_detector` and `trackml` all hits, noise included, are kept. `trackml_graphs` are the
+truth-cut barrel graphs of HEPTrkX type (no noise, pT > 1 GeV): never compare its numbers with the
+other boards.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
-    generic_detector_v1,
+    acorn_events,
+    colliderml,
+    generic_detector,
     restrict,
     trackml,
     trackml_graphs,
@@ -37,7 +40,7 @@ from physbench.tasks.metrics import tracking as metrics
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FAKES_MAX = 0.10
+COMBINATORIAL_MAX, FAKES_MAX = 0.02, 0.05
 RANKS = 1 << 14  # on each side of the threshold; exact in single precision
 
 
@@ -53,10 +56,14 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
         raise ValueError(f"detector must be 'full' or 'pixel'; got '{detector}'")
     if events < 1:
         raise ValueError(f"events must be at least 1; got {events}")
-    given = dataset is trackml_graphs.DATASET
+    given = dataset in (trackml_graphs.DATASET, acorn_events.DATASET)
     if given and detector == "pixel":
-        raise ValueError("detector='pixel' does not apply to trackml_graphs: graphs are given")
-    parts, files = dataset.load(**({"events": events} if dataset is trackml.DATASET else {}))
+        raise ValueError(
+            "detector='pixel' does not apply to trackml_graphs and acorn_events: graphs are given"
+        )
+    parts, files = dataset.load(
+        **({"events": events} if dataset in (trackml.DATASET, colliderml.DATASET) else {})
+    )
     splits = {name: _split(pairs[:events], detector) for name, pairs in parts.items()}
     # One or two events of the user are all for testing: enough for methods without training.
     alone = dataset is trackml.DATASET and not len(splits["train"])
@@ -73,10 +80,10 @@ def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
 def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray[Any]]]:
     """Check predictions and bring them to the precision that is stored.
 
-    Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type. Scores
-    become ranks, see `ranked`. Edges are kept for every event whose graph was given, otherwise for
-    the event with the fewest hits alone: edge metrics on built graphs refer to it, and a record
-    stays small. Edges of a given graph that are left out count as rejected.
+    Labels become 0, 1, ... by first appearance (-1 stays) in the smallest integer type; tracks of
+    fewer than three hits, which no metric counts, become -1. Of the edges those are kept that
+    enter the edge metrics, see `metrics.sampled`; their scores become ranks, see `ranked`. Edges
+    of a given graph that are left out count as rejected.
 
     Raises ValueError for a wrong length, shape or type and FloatingPointError for NaN.
     """
@@ -86,15 +93,11 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
     scored = ["scores" in m or "edges" in m for m in mappings]
     if any(scored) and not all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
-    smallest = min(inputs, key=len, default=None)
-    prepared = [
-        _prepared(event, mapping, keep=event is smallest or event.edge_index is not None)
-        for event, mapping in zip(inputs, mappings, strict=True)
-    ]
+    prepared = [_prepared(e, mapping) for e, mapping in zip(inputs, mappings, strict=True)]
     return _with_ranks(prepared) if any(scored) else prepared
 
 
-def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[str, NDArray[Any]]:
+def _prepared(event: Event, mapping: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     known = {"labels", "edges", "scores"}
     if "labels" not in mapping or set(mapping) - known:
         raise ValueError(
@@ -104,8 +107,8 @@ def _prepared(event: Event, mapping: Mapping[str, Any], *, keep: bool) -> dict[s
     prepared: dict[str, NDArray[Any]] = {"labels": _labels(event, mapping["labels"])}
     if "edges" in mapping or "scores" in mapping:
         edges, scores = _edges(event, mapping)
-        prepared["edges"] = edges if keep else edges[:0]
-        prepared["scores"] = scores if keep else scores[:0]
+        kept = metrics.sampled(len(event), edges)
+        prepared |= {"edges": edges[kept], "scores": scores[kept]}
     return prepared
 
 
@@ -116,6 +119,8 @@ def _labels(event: Event, labels: Any) -> NDArray[Any]:
             f"{event.name}: labels have shape {array.shape}, expected ({len(event)},): one a hit"
         )
     used = array >= 0
+    _, track, count = np.unique(array[used], return_inverse=True, return_counts=True)
+    used[used] = count[track] >= metrics.HITS_MIN
     _, first, inverse = np.unique(array[used], return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -219,15 +224,23 @@ def ranked(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
 
 
 def admit(values: Mapping[str, float]) -> str | None:
-    """Rows with more than 10 % fakes are not ranked: efficiency alone can be bought with them."""
-    fakes = values.get("fake_all", 0.0)
-    return f"fake rate {fakes:.1%} is above {FAKES_MAX:.0%}" if fakes > FAKES_MAX else None
+    """Rows with many fakes are not ranked: efficiency alone can be bought with them."""
+    limits = {"fake_combinatorial": COMBINATORIAL_MAX, "fake_all": FAKES_MAX}
+    for name, limit in limits.items():
+        if values.get(name, 0.0) > limit:
+            return f"{name} {values[name]:.1%} is above {limit:.0%}"
+    return None
+
+
+# Where bins that reach to 0 or to infinity are drawn, and what is drawn on a logarithmic axis.
+FIRST, LAST = {"radius": 0.1}, {"pt": 20.0, "radius": 1000.0, "density": 8.0}
+LOGARITHMIC = ("pt", "radius")
 
 
 def efficiency_figure(
     targets: Any, predictions: Mapping[str, Any], quantity: str, label: str
 ) -> Figure:
-    """Double-majority efficiency in bins of pT or eta, with exact binomial 68 % intervals."""
+    """Double-majority efficiency in bins of a quantity, with exact binomial 68 % intervals."""
     import matplotlib.pyplot as plt
     import mplhep
 
@@ -243,7 +256,7 @@ def efficiency_figure(
         axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.5))
         if reach:
             axes.set_xlim(min(reach), max(reach))
-        if quantity == "pt":
+        if quantity in LOGARITHMIC:
             axes.set_xscale("log")
         axes.legend(ncols=2, fontsize="small", loc="upper left", frameon=False)
     plt.close(figure)
@@ -259,7 +272,8 @@ def _binned(
         if kind == quantity and total:
             low, high = metrics.bin_edges(edges)
             interval = metrics.clopper_pearson(passed, total)
-            rows.append((low, min(high, 20.0), passed / total, *interval))
+            low, high = max(low, FIRST.get(kind, low)), min(high, LAST.get(kind, high))
+            rows.append((low, high, passed / total, *interval))
     table = np.array(rows, dtype=float).reshape(-1, 5)
     left, right, point = table[:, 0], table[:, 1], table[:, 2]
     errors = np.clip(np.stack([point - table[:, 3], table[:, 4] - point]), 0.0, None)
@@ -274,6 +288,11 @@ def efficiency_against_pt(targets: Any, predictions: Mapping[str, Any]) -> Figur
 def efficiency_against_eta(targets: Any, predictions: Mapping[str, Any]) -> Figure:
     """Efficiency against pseudorapidity."""
     return efficiency_figure(targets, predictions, "eta", r"$\eta$")
+
+
+def efficiency_against_radius(targets: Any, predictions: Mapping[str, Any]) -> Figure:
+    """Efficiency against the radius of production: what starts outside the first layers."""
+    return efficiency_figure(targets, predictions, "radius", "production radius [mm]")
 
 
 TASK = Task(
@@ -298,11 +317,8 @@ TASK = Task(
         Field("scores", "(m,) an event", "float", "1", "optional: score of each edge, in [0, 1]"),
     ),
     unit="event",
-    datasets=(
-        dataclasses.replace(generic_detector_v1.DATASET, name="generic_detector"),
-        trackml,
-        trackml_graphs,
-    ),
+    version=2,
+    datasets=(generic_detector, trackml, trackml_graphs, acorn_events, colliderml),
     load=load,
     prepare=prepare,
     derive=metrics.derive,
@@ -316,7 +332,14 @@ TASK = Task(
             bounds=(0.0, 1.0),
             replicates=metrics.resampled("found_dm", "selected"),
         ),
+        Metric(
+            metrics.fake_combinatorial,
+            "1",
+            "min",
+            replicates=metrics.resampled("combinatorial", "valid"),
+        ),
         Metric(metrics.fake_all, "1", "min", replicates=metrics.resampled("fake", "valid")),
+        Metric(metrics.fragments, "1", "min", replicates=metrics.resampled("fragment", "valid")),
         Metric(metrics.trackml_score, "1", "max", replicates=metrics.resampled_score),
         Metric(
             metrics.efficiency_perfect,
@@ -345,16 +368,17 @@ TASK = Task(
             "min",
             replicates=metrics.resampled("pure", "pure", minus="pure_particles"),
         ),
-        Metric(metrics.edge_auc, "1", "max", interval=False),
-        Metric(metrics.edge_efficiency, "1", "max", interval=False),
-        Metric(metrics.edge_purity, "1", "max", interval=False),
-        Metric(metrics.graph_construction_efficiency, "1", "max", interval=False),
-        Metric(metrics.graph_construction_purity, "1", "max", interval=False),
-        Metric(metrics.end_to_end_edge_efficiency, "1", "max", interval=False),
+        Metric(metrics.edge_auc, "1", "max", version=2, interval=False),
+        Metric(metrics.edge_efficiency, "1", "max", version=2, interval=False),
+        Metric(metrics.edge_purity, "1", "max", version=2, interval=False),
+        Metric(metrics.graph_construction_efficiency, "1", "max", version=2, interval=False),
+        Metric(metrics.graph_construction_purity, "1", "max", version=2, interval=False),
+        Metric(metrics.end_to_end_edge_efficiency, "1", "max", version=2, interval=False),
     ),
     figures={
         "efficiency against pT": efficiency_against_pt,
         "efficiency against eta": efficiency_against_eta,
+        "efficiency against production radius": efficiency_against_radius,
     },
     neurons=Neurons(event_rows.loss, (event_rows.hits_of_events, event_rows.edges_of_events)),
 )

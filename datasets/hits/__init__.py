@@ -177,6 +177,18 @@ def labels_of_edges(truth: EventTruth, edges: Integers) -> Bools:
     return truth.edge_label if truth.edge_label is not None else edge_labels(truth, edges)
 
 
+def chains(hits: int, edges: Integers) -> Integers:
+    """Connected components of true edges (2, m) as particles from 1; 0 for lone hits."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ones = np.ones(edges.shape[1], dtype=bool)
+    matrix = coo_array((ones, (edges[0], edges[1])), shape=(hits, hits))
+    _, chain = connected_components(matrix, directed=False)
+    length = np.bincount(chain, minlength=1)[chain]
+    return np.where(length > 1, chain + 1, 0).astype(np.int64)
+
+
 def module_key(volume: Integers, layer: Integers, module: Integers) -> Integers:
     """One integer for each detector module."""
     return (volume * 1000 + layer) * 100_000 + module

@@ -22,7 +22,7 @@ import numpy as np
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
 from physbench.datasets.common.reading import DataError
-from physbench.datasets.hits import Event, EventTruth, Floats, Integers
+from physbench.datasets.hits import Event, EventTruth, Floats, Integers, chains
 
 # Radii in mm half way between the ten barrel layers, and their (volume, layer).
 BETWEEN = np.array([52.0, 94.0, 144.0, 216.0, 310.0, 430.0, 580.0, 740.0, 920.0])
@@ -78,15 +78,8 @@ def read(path: Path) -> tuple[Event, EventTruth]:
 
 def _truth(event: Event, true_edges: Integers, label: Integers, path: Floats) -> EventTruth:
     """Particles as connected components of the true edges, numbered from 1; 0 for lone hits."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     hits = len(event)
-    ones = np.ones(true_edges.shape[1], dtype=bool)
-    matrix = coo_array((ones, (true_edges[0], true_edges[1])), shape=(hits, hits))
-    _, chain = connected_components(matrix, directed=False)
-    length = np.bincount(chain)[chain]
-    particle_id = np.where(length > 1, chain + 1, 0).astype(np.int64)
+    particle_id = chains(hits, true_edges)
     particles = np.unique(particle_id[particle_id != 0])
     unknown = np.full(len(particles), np.nan)
     weight = (particle_id != 0) / max(int((particle_id != 0).sum()), 1)

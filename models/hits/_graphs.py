@@ -242,22 +242,6 @@ def away_from_zero(dr: Floats) -> Floats:
     return np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
 
 
-def graph(event: Event, windows: Windows | None) -> Integers:
-    """The given graph of the event, or the one that `windows` build; edges (m, 2)."""
-    if event.edge_index is not None:
-        return np.ascontiguousarray(event.edge_index.T)
-    if windows is None:
-        raise ValueError(f"{event.name} comes without a graph, and no windows were learned")
-    return build(event, windows)
-
-
-def windows_for(events: Sequence[Event], truths: Sequence[EventTruth]) -> Windows | None:
-    """Learned windows, or None where all graphs are given."""
-    if all(event.edge_index is not None for event in events):
-        return None
-    return learn(events, truths)
-
-
 def node_features(event: Event) -> NDArray[np.float32]:
     """r / 1 m, phi / pi, z / 1 m; shape (hits, 3)."""
     return np.asarray(

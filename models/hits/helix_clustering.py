@@ -3,7 +3,8 @@
 The way of the first TrackML baselines: for each trial of curvature and vertex position the
 helix is unrolled, so that hits of one track fall on one azimuth and one polar angle; hits in one
 bin of (azimuth, cot theta) are a cluster, and each hit joins the cluster with hits on the
-most layers that it ever was in. No training; the bin sizes are chosen on validation.
+most layers that it ever was in. No training; the sizes of the bins, and the shortest and softest
+track, are chosen on validation.
 
 For a helix through the beam line at z0 with signed curvature k = 1 / (2 R):
 phi0 = phi - asin(k r), and the path in the bending plane is s = asin(k r) / k, so that
@@ -13,7 +14,7 @@ cot theta = (z - z0) / s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,22 +22,24 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, Floats, Integers
 from physbench.models import Model
+from physbench.models.hits import _edge_pipeline as edge_pipeline
+from physbench.models.hits import _track_building as track_building
 
 HITS_MIN = 3
-FAKES_MAX = 0.10
 # Trial sizes of the bins: azimuth in rad, relative size in cot theta, smallest number of layers.
 TRIALS = ((0.005, 0.02, 5), (0.01, 0.03, 5), (0.01, 0.03, 6), (0.02, 0.05, 6), (0.01, 0.03, 7))
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The grid of helices and the bins of a fitted baseline."""
+    """The grid of helices and the bins of a fitted baseline, and which clusters are tracks."""
 
     curvatures: Floats
     vertices: Floats
     azimuth: float
     slope: float
     layers: int
+    choice: edge_pipeline.Choice
 
 
 def fit(
@@ -63,23 +66,26 @@ def fit(
     """
     largest = 0.3 * field / (2 * pt_min) / 1000.0
     grid = np.linspace(-largest, largest, curvatures), np.linspace(-z_max, z_max, vertices)
-    settings = [Setting(*grid, phi, slope, layers) for phi, slope, layers in TRIALS]
-    return max(settings, key=lambda setting: _worth(validation, setting))
+    start = edge_pipeline.Choice("helices", 0.0)
+    settings = [Setting(*grid, phi, slope, layers, start) for phi, slope, layers in TRIALS]
+    rated = [_rated(validation, setting) for setting in settings]
+    return max(rated, key=lambda pair: pair[0])[1]
 
 
-def _worth(validation: Split, setting: Setting) -> tuple[bool, float]:
-    """Efficiency on the first two validation events, if at most 10 % are fakes."""
-    few = validation.inputs[:2]
-    labels = predict(setting, few)
-    rest = [np.full(len(event), -1) for event in validation.inputs[2:]]
-    fakes = validation.metrics["fake_all"]([*labels, *rest])
-    good = bool(fakes <= FAKES_MAX)
-    return good, validation.metrics["efficiency_dm"]([*labels, *rest]) if good else -fakes
+def _rated(validation: Split, setting: Setting) -> tuple[edge_pipeline.Rating, Setting]:
+    """The setting with its best choice of tracks."""
+    found = [track_building.numbered(cluster(event, setting)) for event in validation.inputs]
+    rating, choice = edge_pipeline.selection(validation, found, setting.choice)
+    return rating, replace(setting, choice=choice)
 
 
 def predict(setting: Setting, events: Sequence[Event]) -> list[Integers]:
     """Labels of the hits of each event."""
-    return [cluster(event, setting) for event in events]
+    found = [track_building.numbered(cluster(event, setting)) for event in events]
+    return [
+        edge_pipeline.kept(labels, *edge_pipeline.fitted(event, labels), setting.choice)
+        for event, labels in zip(events, found, strict=True)
+    ]
 
 
 def cluster(event: Event, setting: Setting) -> Integers:

@@ -8,7 +8,7 @@ effects are summed at the outer hit; O (7 -> 40 -> 40 -> 3) updates the hits; R2
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,34 @@ from torch_geometric.nn import MessagePassing
 
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, Floats, Integers
-from physbench.models import Context, Model, renamed
+from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.common.training import HERE
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _graphs as graphs
+from physbench.models.hits import _window_filter as window_filter
 
+Logits = NDArray[np.float32] | None
 NODE = 3
 EFFECT = 4
 
 
-def all_features(event: Event, edges: Integers) -> NDArray[np.float32]:
-    """The paper's four and the fourteen of the other edge classifiers, shape (m, 18)."""
-    parts = [graphs.edge_features(event, edges), graphs.hand_features(event, edges)]
+def paper_features(event: Event, edges: Integers, logit: Logits) -> NDArray[np.float32]:
+    """Differences of the cylindrical coordinates and dR, shape (m, 4)."""
+    return graphs.edge_features(event, edges)
+
+
+def all_features(event: Event, edges: Integers, logit: Logits) -> NDArray[np.float32]:
+    """The paper's four and those of the other edge classifiers, shape (m, 18).
+
+    (m, 19) with the logit of the filter.
+    """
+    parts = [graphs.edge_features(event, edges), edge_pipeline.hand_features(event, edges, logit)]
     return np.concatenate(parts, axis=1)
 
 
-Features = Callable[[Event, Integers], NDArray[np.float32]]
-FEATURES: dict[str, Features] = {"paper": graphs.edge_features, "all": all_features}
-FEATURE_COUNT = {"paper": 4, "all": 18}
+Features = Callable[[Event, Integers, Logits], NDArray[np.float32]]
+FEATURES: dict[str, Features] = {"paper": paper_features, "all": all_features}
 
 
 def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -87,8 +96,8 @@ class Scaling:
     centre: Floats | None = None
     width: Floats | None = None
 
-    def __call__(self, event: Event, edges: Integers) -> NDArray[np.float32]:
-        values = FEATURES[self.features](event, edges)
+    def __call__(self, event: Event, edges: Integers, logit: Logits) -> NDArray[np.float32]:
+        values = FEATURES[self.features](event, edges, logit)
         if self.centre is None or self.width is None:
             return values
         return np.clip((values - self.centre) / self.width, -5.0, 5.0).astype(np.float32)
@@ -100,7 +109,7 @@ def scaling(features: str, standardise: bool, rows: Any) -> Scaling:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}; got '{features}'")
     if not standardise:
         return Scaling(features)
-    values = np.concatenate([FEATURES[features](event, edges) for event, edges, _ in rows])
+    values = np.concatenate([FEATURES[features](event, *found) for event, found, _ in rows])
     centre = np.median(values, axis=0).astype(np.float64)
     width = np.quantile(np.abs(values - centre), 0.8, axis=0) + 1e-6
     return Scaling(features, centre, width)
@@ -111,7 +120,7 @@ class Fitted:
     """The network, its inputs and the pipeline around it."""
 
     network: InteractionNetwork
-    width: int
+    sizes: dict[str, int]
     scaling: Scaling
     pipeline: edge_pipeline.Pipeline
 
@@ -131,23 +140,27 @@ def fit(
     step_size: int = 5,
     gamma: float = 0.9,
     patience: int = 50,
-    builder: str = "best_in_out",
+    events: int = 0,
+    builder: str = "best",
 ) -> Fitted:
     """Train on all edges of the training graphs; the thresholds are chosen on validation.
 
-    `features` is `paper` (four numbers an edge) or `all` (eighteen, those of the other edge
-    classifiers added); `standardise` brings them to a common scale.
+    `features` is `paper` (four numbers an edge) or `all` (those of the other edge classifiers
+    added); `standardise` brings them to a common scale. `events` is the number of training events
+    used, 0 for all.
     """
-    windows = graphs.windows_for(train.inputs, train.targets)
-    rows = edge_pipeline.labelled(train, windows)
+    graph = window_filter.builder_for(train, seed=seed, context=context)
+    used = train.take(range(events)) if events else train
+    rows = edge_pipeline.labelled(used, graph)
     scaled = scaling(features, standardise, rows)
+    sizes = {"width": width, "edge": scaled(rows[0][0], *rows[0][1]).shape[1]}
     torch.manual_seed(seed)
-    network = InteractionNetwork(width, FEATURE_COUNT[features])
+    network = InteractionNetwork(**sizes)
     training.train(
         network,
         loss,
         [data(scaled, *row) for row in rows],
-        [data(scaled, *row) for row in edge_pipeline.labelled(validation, windows)],
+        [data(scaled, *row) for row in edge_pipeline.labelled(validation, graph)],
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -157,16 +170,17 @@ def fit(
         patience=patience,
         context=context,
     )
-    pipeline = edge_pipeline.choose(validation, windows, score(network, scaled), builder)
-    return Fitted(network, width, scaled, pipeline)
+    pipeline = edge_pipeline.choose(validation, graph, score(network, scaled), builder)
+    return Fitted(network, sizes, scaled, pipeline)
 
 
-def data(scaled: Scaling, event: Event, edges: Integers, labels: Any = None) -> Data:
+def data(scaled: Scaling, event: Event, found: edge_pipeline.Graph, labels: Any = None) -> Data:
     """A PyG graph of an event."""
+    edges, logit = found
     return Data(
         x=torch.from_numpy(graphs.node_features(event)),
         edge_index=torch.tensor(edges.T).contiguous(),
-        edge_attr=torch.from_numpy(scaled(event, edges)),
+        edge_attr=torch.from_numpy(scaled(event, edges, logit)),
         y=None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.float32)),
     )
 
@@ -180,11 +194,11 @@ def loss(network: nn.Module, batch: Data) -> Tensor:
 def score(network: InteractionNetwork, scaled: Scaling) -> Any:
     """Probability of an edge to be true, as the pipeline calls it."""
 
-    def probability(event: Event, edges: Integers) -> Floats:
-        graph = data(scaled, event, edges)
+    def probability(event: Event, edges: Integers, logit: Logits) -> Floats:
+        graph = data(scaled, event, (edges, logit))
         with torch.no_grad():
-            logit = network(graph.x, graph.edge_index, graph.edge_attr)
-        found: Floats = torch.sigmoid(logit.double()).numpy()
+            odds = network(graph.x, graph.edge_index, graph.edge_attr)
+        found: Floats = torch.sigmoid(odds.double()).numpy()[:, None]
         return found
 
     return probability
@@ -196,13 +210,12 @@ def predict(fitted: Fitted, events: Sequence[Event]) -> Any:
 
 
 def save(fitted: Fitted, path: Path) -> None:
-    """Weights, scaling, windows and thresholds."""
-    windows, pipeline = fitted.pipeline.windows, fitted.pipeline
+    """Weights, scaling, builder and choice."""
     extra = {
-        "width": fitted.width,
+        "sizes": fitted.sizes,
         "scaling": _plain(vars(fitted.scaling)),
-        "windows": None if windows is None else _plain(vars(windows)),
-        "pipeline": {"builder": pipeline.builder, "cut": pipeline.cut, "hits": pipeline.hits},
+        "graph": window_filter.stored(fitted.pipeline.graph),
+        "choice": asdict(fitted.pipeline.choice),
     }
     training.save(fitted.network, path, extra)
 
@@ -217,16 +230,17 @@ def _arrays(values: dict[str, Any]) -> dict[str, Any]:
 
 def load(path: Path) -> Fitted:
     """The inverse of `save`."""
-    state, stored = training.load(path)
-    extra = renamed(stored, ("width", *stored.keys() - {"hidden"}))
+    state, extra = training.load(path)
     scaled = Scaling(**_arrays(extra["scaling"]))
-    network = InteractionNetwork(extra["width"], FEATURE_COUNT[scaled.features])
+    network = InteractionNetwork(**extra["sizes"])
     network.load_state_dict(state)
     network.eval()
-    limits = extra["windows"]
-    windows = None if limits is None else graphs.Windows(**_arrays(limits))
-    pipeline = edge_pipeline.Pipeline(windows, score(network, scaled), **extra["pipeline"])
-    return Fitted(network, extra["width"], scaled, pipeline)
+    pipeline = edge_pipeline.Pipeline(
+        window_filter.restored(extra["graph"]),
+        score(network, scaled),
+        edge_pipeline.Choice(**extra["choice"]),
+    )
+    return Fitted(network, extra["sizes"], scaled, pipeline)
 
 
 MODEL = Model(
@@ -248,8 +262,9 @@ MODEL = Model(
             "width": 64,
             "features": "all",
             "standardise": True,
-            "epochs": 20,
+            "epochs": 12,
             "schedule": "cosine",
+            "events": 12,
         },
         "trackml_graphs": {"epochs": 40, "schedule": "cosine"},
     },

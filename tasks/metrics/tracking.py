@@ -36,6 +36,10 @@ Bools = NDArray[np.bool_]
 HITS_MIN = 3
 PT_BINS = (0.9, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, math.inf)
 ETA_BINS = tuple(np.arange(-4.0, 4.01, 0.5).tolist())
+RADIUS_BINS = (0.0, 1.0, 10.0, 30.0, 100.0, 300.0, math.inf)  # mm
+DENSITY_BINS = (0.0, 1.0, 2.0, 4.0, math.inf)
+CONE = 0.1  # in (eta, phi), where neighbours of a particle are counted
+EDGE_HITS = 400  # hits of an event whose edges are scored; of larger events a sample is
 THRESHOLD = 0.5
 
 
@@ -124,6 +128,16 @@ class Matches:
     def double(self) -> Bools:
         """Double majority: purity > 1/2 and completeness > 1/2, majority particle not noise."""
         return np.asarray(self.pure & (2 * self.shared > self.total))
+
+    @property
+    def combinatorial(self) -> Bools:
+        """No real particle owns more than half of the track."""
+        return np.asarray(~self.pure)
+
+    @property
+    def fragment(self) -> Bools:
+        """More than half of it is of one particle, of which it holds at most half."""
+        return np.asarray(self.pure & ~self.double)
 
     @property
     def lhc(self) -> Bools:
@@ -252,6 +266,8 @@ def count(truth: EventTruth, chosen: Bools, m: Matches) -> Mapping[str, float]:
         "found_perfect": m.found(truth, chosen, m.perfect),
         "valid": m.valid,
         "fake": m.valid & ~m.double,
+        "combinatorial": m.valid & m.combinatorial,
+        "fragment": m.valid & m.fragment,
         "clean": clean,
         "clean_dm": clean & m.double,
         "clean_lhc": clean & m.lhc,
@@ -354,6 +370,22 @@ def fake_all(targets: Targets, predictions: Predictions) -> float:
     return _share(targets, predictions, "fake", "valid")
 
 
+def fake_combinatorial(targets: Targets, predictions: Predictions) -> float:
+    """Tracks of at least three hits of which no real particle owns more than half / all such.
+
+    The part of `fake_all` that no merging can mend: hits of several particles, or of noise.
+    """
+    return _share(targets, predictions, "combinatorial", "valid")
+
+
+def fragments(targets: Targets, predictions: Predictions) -> float:
+    """Tracks that hold at most half of the particle that owns most of them / all tracks.
+
+    Of tracks with at least three hits. The rest of `fake_all`.
+    """
+    return _share(targets, predictions, "fragment", "valid")
+
+
 def duplicate_rate(targets: Targets, predictions: Predictions) -> float:
     """(Matched tracks - matched particles) / matched tracks.
 
@@ -378,29 +410,61 @@ def trackml_score(targets: Targets, predictions: Predictions) -> float:
 
 
 def efficiency_slices(targets: Targets, predictions: Predictions) -> dict[str, float]:
-    """Double-majority efficiency in bins of pT (GeV) and eta; an empty bin is NaN."""
+    """Double-majority efficiency in bins of what `quantities` gives; an empty bin is NaN."""
     slices = {}
     for name, (hit, total) in efficiency_counts(targets, predictions).items():
         slices[name] = ratio(hit, total)
     return slices
 
 
+BINS = {"pt": PT_BINS, "eta": ETA_BINS, "radius": RADIUS_BINS, "density": DENSITY_BINS}
+
+
 def efficiency_counts(targets: Targets, predictions: Predictions) -> dict[str, tuple[int, int]]:
     """(Found, all) selected particles by bin: `pt 0.9 to 1.2`, ..."""
-    passed, values = [], {"pt": [np.zeros(0)], "eta": [np.zeros(0)]}
+    passed = [np.zeros(0, dtype=bool)]
+    rows: dict[str, list[Floats]] = {}
     for truth, event in zip(targets, derive(targets, predictions), strict=True):
         m, chosen = event.matches, event.chosen
         passed.append(m.found(truth, chosen, m.double)[chosen])
-        values["pt"].append(truth.pt[chosen])
-        values["eta"].append(truth.eta[chosen])
-    found = np.concatenate([np.zeros(0, dtype=bool), *passed])
-    counts = {}
-    for quantity, edges in (("pt", PT_BINS), ("eta", ETA_BINS)):
-        pooled = np.concatenate(values[quantity])
-        for low, high in itertools.pairwise(edges):
-            inside = (pooled >= low) & (pooled < high)
-            counts[f"{quantity} {low} to {high}"] = int(found[inside].sum()), int(inside.sum())
+        for name, one in quantities(truth, chosen).items():
+            rows.setdefault(name, []).append(one)
+    found, counts = np.concatenate(passed), {}
+    for name, parts in rows.items():
+        values = np.concatenate(parts)
+        for low, high in itertools.pairwise(BINS[name]):
+            inside = (values >= low) & (values < high)
+            counts[f"{name} {low} to {high}"] = int(found[inside].sum()), int(inside.sum())
     return counts
+
+
+def quantities(truth: EventTruth, chosen: Bools) -> dict[str, Floats]:
+    """What efficiency is binned in, for the chosen particles.
+
+    `pt` (GeV), `eta`, and where the truth knows them `radius` of production (mm) and `density`,
+    see `neighbours`.
+    """
+    found = {"pt": truth.pt[chosen], "eta": truth.eta[chosen]}
+    if truth.radius is not None:
+        found["radius"] = truth.radius[chosen]
+    if truth.phi is not None:
+        found["density"] = neighbours(truth.eta[chosen], truth.phi[chosen])
+    return found
+
+
+def neighbours(eta: Floats, phi: Floats) -> Floats:
+    """How many others lie within 0.1 in (eta, phi) of each particle.
+
+    >>> neighbours(np.array([0.0, 0.05, 2.0]), np.array([3.1, -3.15, 3.1])).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    from scipy.spatial import cKDTree
+
+    turns = [np.stack([eta, phi + turn], axis=1) for turn in (0.0, -2 * np.pi, 2 * np.pi)]
+    if not len(eta):
+        return np.zeros(0)
+    inside = cKDTree(np.concatenate(turns)).query_ball_point(turns[0], CONE, return_length=True)
+    return np.asarray(inside, dtype=np.float64) - 1.0
 
 
 def bin_edges(name: str) -> tuple[float, float]:
@@ -439,13 +503,23 @@ def _given(prediction: Prediction | Matched) -> Prediction:
     return prediction.prediction if isinstance(prediction, Matched) else prediction
 
 
+def sampled(hits: int, edges: Integers) -> Bools:
+    """Which edges (m, 2) of an event enter the edge metrics, whichever way round they are given.
+
+    All edges of every k-th hit, counted where it is the first of the two in the event, with k such
+    that about 400 hits remain: edges of all events count, and a record stays small.
+    """
+    return np.asarray(edges.min(axis=1, initial=hits) % max(1, hits // EDGE_HITS) == 0)
+
+
 def _pooled_edges(targets: Targets, predictions: Predictions) -> tuple[Bools, Floats]:
-    """Labels and scores of all stored edges of all events."""
+    """Labels and scores of the sampled edges of all events."""
     labels, scores = [np.zeros(0, dtype=bool)], [np.zeros(0)]
     for truth, prediction in zip(targets, map(_given, predictions), strict=True):
         if "edges" in prediction:
-            labels.append(edge_labels(truth, prediction["edges"]))
-            scores.append(np.asarray(prediction["scores"], dtype=np.float64))
+            kept = sampled(len(truth), prediction["edges"])
+            labels.append(edge_labels(truth, prediction["edges"][kept]))
+            scores.append(np.asarray(prediction["scores"], dtype=np.float64)[kept])
     return np.concatenate(labels), np.concatenate(scores)
 
 
@@ -498,26 +572,28 @@ class Construction:
 
 
 def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> Construction | None:
-    """How a graph covers the sequential truth edges of the selected particles.
+    """How a graph covers the sequential truth edges of the selected particles, see `sampled`.
 
-    None for an event without stored edges: it says nothing about the graph.
+    None for a prediction without edges.
     """
-    edges = prediction.get("edges")
-    if edges is None or not len(edges):
+    if "edges" not in prediction:
         return None
+    kept = sampled(len(truth), prediction["edges"])
+    edges, scores = prediction["edges"][kept], np.asarray(prediction["scores"])[kept]
     wanted = sequential_edges(truth)
+    wanted = wanted[sampled(len(truth), wanted)]
     chosen = truth.particles[selected(truth)]
     wanted = wanted[np.isin(truth.particle_id[wanted[:, 0]], chosen)]
     n = len(truth)
     key = np.sort(edges.astype(np.int64), axis=1) @ np.array([n, 1])
     want = np.sort(wanted, axis=1) @ np.array([n, 1])
-    kept = key[np.asarray(prediction["scores"]) > THRESHOLD]
+    passed = key[scores > THRESHOLD]
     return Construction(
         edges=len(edges),
         true=int(edge_labels(truth, edges).sum()),
         targets=len(want),
         present=int(np.isin(want, key).sum()),
-        kept=int(np.isin(want, kept).sum()),
+        kept=int(np.isin(want, passed).sum()),
     )
 
 

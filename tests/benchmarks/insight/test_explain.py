@@ -171,14 +171,18 @@ def test_formulas_without_gplearn_are_refused_before_anything_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "gplearn.genetic", None)
-    path = sorted(COMMITTED.glob("tracking/generic_detector/interaction_network/0-*.json"))[0]
+    path = sorted(COMMITTED.glob("track_parameters/generic_tracks/deep_sets/0-*.json"))[0]
     with pytest.raises(ImportError, match=r"physbench\[symbolic\]"):
         explaining.explain(path)
 
 
 @pytest.mark.slow
 def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
-    path = sorted(COMMITTED.glob("tracking/generic_detector/interaction_network/0-*.json"))[0]
+    (record,) = benchmarks.run(
+        "tracking", "interaction_network", runs=tmp_path / "runs", protocol={"events": 4},
+        settings={"epochs": 4, "width": 64, "builder": "best_in_out"},
+    )  # fmt: skip
+    path = tmp_path / "runs" / record.path
     written = explaining.explain(path, units=1, permutations=1, symbolic=0, out=tmp_path)
     assert {p.name for p in written} >= {"maps.png", "importance.png", "information.json"}
     rows = {r["variable"]: r for r in json.loads((tmp_path / "information.json").read_text())}

@@ -17,10 +17,10 @@ from benchmarks.running import stages
 from benchmarks.trust import checking
 from physbench.datasets import Split
 from physbench.leaderboard.gate import Verdict
-from physbench.models.hits import interaction_network
 from physbench.tasks.metrics import resolution
 
 ROOT = boards.committed_root()
+NETWORK = "carl"
 
 
 def verdict(task: str, model: str) -> Verdict:
@@ -29,11 +29,11 @@ def verdict(task: str, model: str) -> Verdict:
     return report.verdict
 
 
-def weights(model: str = "interaction_network") -> list[Verdict]:
-    """What G0 says of the saved weights of the tracking network."""
-    ((key, group),) = checking._references(ROOT, ["tracking"], [model])[0].items()
+def weights() -> list[Verdict]:
+    """What G0 says of the saved weights of one network."""
+    (key, group), *_ = checking._references(ROOT, ["likelihood_ratio"], [NETWORK])[0].items()
     cell = stages.prepare(key[0], key[2], dataset=key[1], runs=checking._scratch())
-    found = checking._frozen(cell, group, ROOT)
+    found = checking._frozen(cell, group[:1], ROOT)
     assert all("score" in result.reason for result in found), found  # no crash
     return [result.verdict for result in found]
 
@@ -42,40 +42,40 @@ def test_healthy_weights_pass() -> None:
     assert weights() == ["PASS"]
 
 
-def _swapped(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return values[:, [1, 0, *range(2, values.shape[1])]]
+def _swapped(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return x[:, [1, 0, *range(2, x.shape[1])]]
 
 
-@pytest.mark.parametrize("change", [_swapped], ids=["two input features swapped"])
+def _flipped(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.concatenate([-x[:, :1], x[:, 1:]], axis=1)
+
+
+@pytest.mark.parametrize(
+    "change", [_swapped, _flipped], ids=["two input features swapped", "the sign of one flipped"]
+)
 def test_changed_features_are_found(
     change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = interaction_network.Scaling.__call__
-    monkeypatch.setattr(
-        interaction_network.Scaling, "__call__", lambda self, *a: change(plain(self, *a))
-    )
+    plain = registry.load("model", NETWORK).object.predict
+
+    def predict(fitted: Any, inputs: Any) -> Any:
+        return plain(fitted, replace(inputs, x=change(inputs.x)))
+
+    planted(monkeypatch, "model", NETWORK, predict=predict)
     assert weights() == ["RED"]
 
 
 def test_dropped_layer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the nodes hear from their edges is computed and thrown away."""
-
-    class Dropped(torch.nn.Module):
-        def __init__(self, layer: torch.nn.Module) -> None:
-            super().__init__()
-            self.layer = layer
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.zeros_like(self.layer(x))
-
-    plain = registry.load("model", "interaction_network").object.load
+    """What a layer gives is computed and thrown away."""
+    plain = registry.load("model", NETWORK).object.load
 
     def load(path: Any) -> Any:
         fitted = plain(path)
-        fitted.network.relation = Dropped(fitted.network.relation)
+        layers = [m for m in fitted.modules() if isinstance(m, torch.nn.Linear)]
+        layers[1].register_forward_hook(lambda layer, given, out: torch.zeros_like(out))
         return fitted
 
-    planted(monkeypatch, "model", "interaction_network", load=load)
+    planted(monkeypatch, "model", NETWORK, load=load)
     assert weights() == ["RED"]
 
 
@@ -97,17 +97,6 @@ def test_shifted_bin_edge_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     edges[2] += 0.5
     monkeypatch.setattr(resolution, "EDGES", edges)
     assert verdict("track_parameters", "circle_taubin") != "PASS"
-
-
-def test_flipped_sign_of_eta_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The features of the network are computed with z, and so eta, of the other sign."""
-    plain = interaction_network.Scaling.__call__
-
-    def flipped(self: Any, event: Any, edges: Any) -> Any:
-        return plain(self, replace(event, z=-event.z), edges)
-
-    monkeypatch.setattr(interaction_network.Scaling, "__call__", flipped)
-    assert weights() == ["RED"]
 
 
 def test_leaked_test_set_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_a_forged_record_is_refused_by_every_reader(
     out, err = capsys.readouterr()
     assert "left out" in err
     assert message in err
-    assert "interaction_network" in out
+    assert "gated_network" in out
     assert harmless(tmp_path)
 
 

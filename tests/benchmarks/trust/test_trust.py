@@ -34,13 +34,13 @@ def first(task: str, model: str) -> Path:
 
 
 def test_compare_rows_of_a_board(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "truth_edges", "boosted_edges"]) == 0
+    assert main(["compare", "truth", "acts_ckf"]) == 0
     out = capsys.readouterr().out
-    assert "truth_edges is better than boosted_edges (paired by unit" in out
-    swapped = comparing.compare("boosted_edges", "truth_edges")
-    straight = comparing.compare("truth_edges", "boosted_edges")
+    assert "truth is better than acts_ckf (paired by unit" in out
+    swapped = comparing.compare("acts_ckf", "truth")
+    straight = comparing.compare("truth", "acts_ckf")
     assert straight.estimate.value == pytest.approx(-swapped.estimate.value)
-    assert "truth_edges is better" in swapped.verdict
+    assert "truth is better" in swapped.verdict
 
 
 def test_compare_a_row_with_itself_and_with_nothing(toy: tuple[Path, Path]) -> None:
@@ -106,7 +106,7 @@ def test_verdicts_are_records_that_no_board_shows(toy: tuple[Path, Path]) -> Non
 
 
 def test_weights_give_the_stored_predictions(tmp_path: Path) -> None:
-    path = first("tracking", "interaction_network")
+    path = first("likelihood_ratio", "carl")
     found = verifying.verify(path, "repredict", runs=tmp_path)
     assert found.lineage.verdict in ("bitwise", "numeric")
     copy = tmp_path / "copy"
@@ -330,7 +330,7 @@ def test_every_reference_is_bibtex_or_a_sentence() -> None:
 
 
 def test_cite_gives_each_work_once(capsys: pytest.CaptureFixture[str]) -> None:
-    path = str(first("tracking", "interaction_network"))
+    path = str(first("tracking", "truth"))
     assert main(["cite", "physbench", "tracking", "interaction_network", path]) == 0
     found = parsed(capsys.readouterr().out)
     assert {"physbench", "dezoort2021", "trackml2019"} <= set(found)
@@ -414,11 +414,11 @@ def test_croissant_cards_pass_the_validator(tmp_path: Path) -> None:
 
 
 def test_latex_table_names_its_records() -> None:
-    paths = [str(first("tracking", m)) for m in ("interaction_network", "truth")]
+    paths = [str(first("tracking", m)) for m in ("gated_network", "truth")]
     table = citing.latex(paths)
     for path in paths:
         assert records.read(Path(path)).id[:12] in table
-    assert r"interaction\_network~\cite{dezoort2021}" in table
+    assert r"gated\_network~\cite{exatrkx2021}" in table
     assert re.search(r"\$0\.9\d+(\\,\^\{\+0\.0\d+\}_\{-0\.0\d+\}| \\pm 0\.0\d+)\$", table)
 
 
@@ -426,7 +426,7 @@ def test_latex_table_names_its_records() -> None:
 def test_latex_compiles(tmp_path: Path) -> None:
     if not shutil.which("pdflatex"):
         pytest.skip("needs LaTeX (Debian: texlive-latex-recommended)")
-    paths = [str(first("tracking", m)) for m in ("interaction_network", "boosted_edges")]
+    paths = [str(first("track_parameters", m)) for m in ("deep_sets", "gru")]
     (tmp_path / "works.bib").write_text(citing.cite(paths))
     (tmp_path / "paper.tex").write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"

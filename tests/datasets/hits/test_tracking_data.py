@@ -19,7 +19,7 @@ from physbench.datasets import Splits
 from physbench.datasets.common import store
 from physbench.datasets.common.store import DataError
 from physbench.datasets.common.trackml_csv import read_csv
-from physbench.datasets.hits import selected, trackml, trackml_graphs
+from physbench.datasets.hits import Event, restrict, selected, trackml, trackml_graphs
 from physbench.datasets.hits._trackml_format import scoring_weights
 from physbench.leaderboard import predictions
 from physbench.tasks import tracking
@@ -42,9 +42,9 @@ def real(*parts: str) -> Path:
 
 def test_embedded_events_are_what_the_card_says() -> None:
     splits = embedded()
-    assert [len(splits.train), len(splits.validation), len(splits.test)] == [24, 4, 8]
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [40, 4, 8]
     ids = [*splits.train.ids, *splits.validation.ids, *splits.test.ids]
-    assert len(set(ids)) == 36
+    assert len(set(ids)) == 52
     for event, truth in zip(splits.test.inputs, splits.test.targets, strict=True):
         assert set(np.unique(event.volume_id)) == {7, 8, 9, 12, 13, 14, 16, 17, 18}
         assert np.mean(truth.particle_id == 0) == pytest.approx(0.15, abs=0.02)
@@ -95,9 +95,9 @@ def test_stored_arrays_have_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_prepare_is_idempotent_and_labels_are_canonical() -> None:
     event = embedded().test.inputs[0]
     labels = np.full(len(event), 70_000)
-    labels[:3] = [900, -5, 900]
+    labels[:6] = [900, -5, 900, 3, 900, 3]
     (once,) = tracking.prepare([event], [labels])
-    assert once["labels"][:4].tolist() == [0, -1, 0, 1]
+    assert once["labels"][:7].tolist() == [0, -1, 0, -1, 0, -1, 1]
     (twice,) = tracking.prepare([event], [once])
     np.testing.assert_array_equal(once["labels"], twice["labels"])
 
@@ -136,10 +136,16 @@ def test_more_scores_than_ranks_cost_nearly_nothing() -> None:
     assert np.isfinite(tracking.ranked(np.array([0.0, 1.0]))).all()
 
 
+def first_hits(number: int) -> Event:
+    """The first 500 hits of a test event: few enough that all edges are kept."""
+    event, truth = embedded().test.inputs[number], embedded().test.targets[number]
+    return restrict(event, truth, np.arange(len(event)) < 500)[0]
+
+
 def test_scores_of_all_events_are_ranked_together() -> None:
     """The edge metrics pool the events: ranks of each event alone would mix their scales."""
     events = [dataclasses.replace(e, edge_index=np.array([[0, 1], [2, 3]]))
-              for e in embedded().test.inputs[:2]]  # fmt: skip
+              for e in (first_hits(0), first_hits(1))]  # fmt: skip
     parts = [{"labels": np.zeros(len(e), int), "scores": scores}
              for e, scores in zip(events, ([0.1, 0.2], [0.3, 0.4]), strict=True)]  # fmt: skip
     stored = tracking.prepare(events, parts)
@@ -147,7 +153,7 @@ def test_scores_of_all_events_are_ranked_together() -> None:
 
 
 def test_edges_left_out_of_a_given_graph_are_rejected() -> None:
-    event = embedded().test.inputs[0]
+    event = first_hits(0)
     given = dataclasses.replace(event, edge_index=np.array([[0, 1, 5], [3, 2, 9]]))
     labels = np.zeros(len(event), int)
     whole = {"labels": labels, "edges": [[5, 9], [3, 0], [1, 2]], "scores": [0.9, 0.8, 0.0]}
@@ -230,7 +236,7 @@ def test_prepare_refuses_a_missing_event_and_mixed_edges() -> None:
 
 
 def test_scores_alone_belong_to_the_given_graph() -> None:
-    event = embedded().test.inputs[0]
+    event = first_hits(0)
     given = dataclasses.replace(event, edge_index=np.array([[0, 1, 5], [3, 2, 9]]))
     labels = np.zeros(len(event), int)
     (stored,) = tracking.prepare([given], [{"labels": labels, "scores": [0.25, 0.5, 1.0]}])
@@ -238,20 +244,27 @@ def test_scores_alone_belong_to_the_given_graph() -> None:
     assert stored["scores"] == pytest.approx([0.25, 0.5, 1.0], abs=0.01)
 
 
-def test_edges_of_built_graphs_are_kept_for_the_smallest_event_alone() -> None:
-    events = embedded().test.inputs[:3]
-    scored = [
-        {"labels": np.zeros(len(e), int), "edges": np.array([[0, 1]]), "scores": [0.5]}
-        for e in events
-    ]
+def test_edges_of_every_k_th_hit_are_kept_of_all_events() -> None:
+    """1,200 hits: every third, where it is the first of the two; 700 hits: all."""
+    pairs = np.array([[0, 7], [9, 3], [1, 6], [6, 7], [2, 3]])
+    assert metrics.sampled(1200, pairs).tolist() == [True, True, False, True, False]
+    assert metrics.sampled(700, pairs).all()
+    assert metrics.sampled(700, pairs[:0]).shape == (0,)
+    events = embedded().test.inputs[:2]
+    scored = [{"labels": np.zeros(len(e), int), "edges": pairs, "scores": np.linspace(0, 1, 5)}
+              for e in events]  # fmt: skip
     once = tracking.prepare(events, scored)
-    sizes = [len(e) for e in events]
-    assert [len(p["edges"]) for p in once] == [int(size == min(sizes)) for size in sizes]
-    assert [len(p["edges"]) for p in tracking.prepare(events, once)] == [
-        len(p["edges"]) for p in once
-    ]
-    given = [dataclasses.replace(e, edge_index=np.array([[0], [1]])) for e in events]
-    assert [len(p["edges"]) for p in tracking.prepare(given, scored)] == [1, 1, 1]
+    assert [p["edges"].tolist() for p in once] == [[[0, 7]]] * 2
+    for one, other in zip(tracking.prepare(events, once), once, strict=True):
+        np.testing.assert_array_equal(one["edges"], other["edges"])
+
+
+def test_tracks_of_two_hits_are_none() -> None:
+    event = dataclasses.replace(embedded().test.inputs[0])
+    labels = np.full(len(event), -1)
+    labels[:9] = [5, 3, 3, 5, 7, 3, 5, 7, -1]
+    (stored,) = tracking.prepare([event], [labels])
+    assert stored["labels"][:9].tolist() == [0, 1, 1, 0, -1, 1, 0, -1, -1]
 
 
 def test_a_record_of_the_embedded_board_stays_small(tmp_path: Path) -> None:
@@ -271,10 +284,13 @@ def test_a_record_of_the_embedded_board_stays_small(tmp_path: Path) -> None:
     assert path.stat().st_size < 500_000
 
 
-def test_ranking_is_refused_above_ten_per_cent_fakes() -> None:
-    assert tracking.admit({"fake_all": 0.10}) is None
-    assert tracking.admit({"fake_all": math.nan}) is None
-    assert tracking.admit({"fake_all": 0.101}) == "fake rate 10.1% is above 10%"
+def test_ranking_is_refused_above_two_per_cent_combinatorial_and_five_of_all() -> None:
+    assert tracking.admit({"fake_combinatorial": 0.02, "fake_all": 0.05}) is None
+    assert tracking.admit({"fake_combinatorial": math.nan, "fake_all": math.nan}) is None
+    reason = tracking.admit({"fake_combinatorial": 0.021, "fake_all": 0.05})
+    assert reason == "fake_combinatorial 2.1% is above 2%"
+    reason = tracking.admit({"fake_combinatorial": 0.01, "fake_all": 0.06})
+    assert reason == "fake_all 6.0% is above 5%"
 
 
 def test_figures_show_each_model_with_binomial_errors() -> None:

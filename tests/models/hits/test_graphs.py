@@ -139,6 +139,46 @@ def test_walk_through_takes_the_longest_path_and_keeps_simple_chains() -> None:
     assert found >= {frozenset(range(4)), frozenset(range(4, 8))}
 
 
+def slow_multicut(nodes: int, edges: np.ndarray, weight: np.ndarray) -> set[frozenset[int]]:
+    """The pair of clusters with the largest sum of weights joins, again and again."""
+    clusters = [frozenset({k}) for k in range(nodes)]
+    while True:
+        sums = {
+            (a, b): sum(
+                w for (i, j), w in zip(edges.tolist(), weight, strict=True)
+                if (i in a and j in b) or (i in b and j in a)
+            )
+            for a, b in itertools.combinations(clusters, 2)
+        }  # fmt: skip
+        pair = max(sums, key=lambda key: sums[key], default=None)
+        if pair is None or sums[pair] <= 0:
+            return set(clusters)
+        clusters = [c for c in clusters if c not in pair] + [pair[0] | pair[1]]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_contraction_is_that_of_the_slow_twin(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    edges = np.array([p for p in itertools.combinations(range(9), 2) if generator.random() < 0.5])
+    weight = generator.normal(0.3, 1.0, len(edges))
+    cluster = track_building.contracted(9, edges, weight)
+    found = {frozenset(np.flatnonzero(cluster == k).tolist()) for k in set(cluster.tolist())}
+    assert found == slow_multicut(9, edges, weight)
+
+
+def test_false_edges_hold_a_multicut_apart_where_components_merge() -> None:
+    """Two triangles; one edge between them says yes with 0.9, two say no with 0.2 each.
+    log-odds 2.2 - 1.39 - 1.39 < 0."""
+    triangle = np.array([[0, 1], [1, 2], [0, 2]])
+    edges = np.concatenate([triangle, triangle + 3, [[2, 3], [1, 4], [0, 5]]])
+    scores = np.array([0.95] * 6 + [0.9, 0.2, 0.2])
+    whole = track_building.components(6, edges, scores, 0.5)
+    assert tracks(whole) == {frozenset(range(6))}
+    parts = track_building.multicut(6, edges, scores, 0.5)
+    assert tracks(parts) == {frozenset(range(3)), frozenset(range(3, 6))}
+    assert tracks(track_building.multicut(6, edges, scores, 0.05)) == {frozenset(range(6))}
+
+
 def test_short_tracks_are_dropped() -> None:
     for build in track_building.BUILDERS.values():
         labels = build(4, np.array([[0, 1]]), np.array([0.9]), 0.5)
@@ -146,7 +186,7 @@ def test_short_tracks_are_dropped() -> None:
 
 
 def test_unknown_builder_is_refused() -> None:
-    with pytest.raises(ValueError, match="components, best_in_out, walk_through"):
+    with pytest.raises(ValueError, match="components, best_in_out, walk_through, multicut"):
         track_building.builder("kalman")
 
 
@@ -154,14 +194,17 @@ def test_weights_file_round_trip(tmp_path: Path) -> None:
     """Windows, cut and weights of the interaction network survive a file."""
     import torch
 
+    from physbench.models.hits import _window_filter as window_filter
     from physbench.models.hits import interaction_network as model
-    from physbench.models.hits._edge_pipeline import Pipeline
+    from physbench.models.hits._edge_pipeline import Choice, Pipeline
 
     torch.manual_seed(0)
     network = model.InteractionNetwork()
     scaled = model.Scaling("paper", np.zeros(4), np.full(4, 0.5))
-    pipeline = Pipeline(windows(), model.score(network, scaled), "components", 0.3, 4)
-    fitted = model.Fitted(network, 40, scaled, pipeline)
+    builder = window_filter.Builder((windows(), windows()), window_filter.Filter().eval(), -3.0)
+    choice = Choice("components", 0.3, 4, 5, 0.25)
+    pipeline = Pipeline(builder, model.score(network, scaled), choice)
+    fitted = model.Fitted(network, {"width": 40, "edge": 4}, scaled, pipeline)
     model.save(fitted, tmp_path / "w")
     again = model.load(tmp_path / "w")
     event, _ = helices(30, 5)

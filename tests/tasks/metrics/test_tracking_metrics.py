@@ -66,6 +66,8 @@ def value(metric: Any, labels: np.ndarray, truth: EventTruth | None = None) -> f
         (metrics.efficiency_lhc, 2 / 3),
         (metrics.fake_dm, 1 / 3),
         (metrics.fake_all, 1 / 3),
+        (metrics.fake_combinatorial, 0.0),
+        (metrics.fragments, 1 / 3),
     ],
 )
 def test_worked_example(metric: Any, expected: float) -> None:
@@ -103,6 +105,34 @@ def test_noise_combinations_are_fakes_only_in_fake_all() -> None:
     truth = truth_of(particle)
     assert value(metrics.fake_dm, labels, truth) == 0.0
     assert value(metrics.fake_all, labels, truth) == 0.5
+    assert value(metrics.fake_combinatorial, labels, truth) == 0.5
+    assert value(metrics.fragments, labels, truth) == 0.0
+
+
+def test_combinatorial_tracks_and_fragments_are_told_apart() -> None:
+    """{1, 1, 2, 2}: nobody has more than half. {3, 3, 2}: of 3, but 2 of its 5 hits."""
+    particle = np.array([1, 1, 2, 2, 3, 3, 2, 3, 3, 3])
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, -1, -1, -1])
+    truth = truth_of(particle)
+    assert value(metrics.fake_combinatorial, labels, truth) == 0.5
+    assert value(metrics.fragments, labels, truth) == 0.5
+    assert value(metrics.fake_all, labels, truth) == 1.0
+
+
+def test_efficiency_is_binned_in_radius_and_density() -> None:
+    """Three particles of four hits, the second and third 0.05 apart in phi; the third is lost."""
+    particle, layer = np.repeat([1, 2, 3], 4), np.tile([1, 2, 3, 4], 3)
+    truth = EventTruth(
+        particle, np.ones(12), layer * 1.0, np.array([1, 2, 3]), np.full(3, 2.0), np.zeros(3),
+        layer, layer, radius=np.array([0.5, 5.0, 50.0]), phi=np.array([0.0, 3.14, -3.10]),
+    )  # fmt: skip
+    labels = np.where(particle == 3, -1, particle)
+    slices = metrics.efficiency_slices([truth], [{"labels": labels}])
+    assert slices["radius 0.0 to 1.0"] == slices["radius 1.0 to 10.0"] == 1.0
+    assert slices["radius 30.0 to 100.0"] == 0.0
+    assert math.isnan(slices["radius 300.0 to inf"])
+    assert slices["density 0.0 to 1.0"] == 1.0
+    assert slices["density 1.0 to 2.0"] == 0.5
 
 
 def test_selection_is_by_pt_eta_and_layers() -> None:

@@ -1,0 +1,136 @@
+"""What the gated network and its filter see: numbers of order 1 that know no direction in azimuth.
+
+Turning the detector changes nothing; mirroring it (phi -> -phi or z -> -z) flips the signs of a
+few columns, so that a training sees four views of an event and a filter one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from physbench.datasets.hits import PIXEL_VOLUMES, Event, Floats, Integers
+from physbench.models.hits import _graphs as graphs
+
+NODES, EDGES = 9, 16
+BARREL, SHORT_STRIPS = (8, 13, 17), (12, 13, 14)
+TURNED, MIRRORED = slice(0, 3), slice(3, 7)  # edge columns that flip with phi and with z
+MIRRORED_NODES = slice(0, 2)
+FILTER = EDGES + 11
+
+Values = NDArray[np.float32]
+
+
+def degrees(hits: int, edges: Integers) -> tuple[Floats, Floats]:
+    """ln(1 + edges that leave a hit) and ln(1 + edges that enter it), shape (hits,)."""
+    counts = [np.bincount(edges[:, side], minlength=hits) for side in (0, 1)]
+    return np.log1p(counts[0]), np.log1p(counts[1])
+
+
+def nodes(event: Event, edges: Integers) -> Values:
+    """Nine numbers a hit: z, eta; r, |z|, two log-degrees; pixels, short strips, barrel or not."""
+    leaving, entering = degrees(len(event), edges)
+    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
+    flags = [np.isin(event.volume_id, group) for group in (PIXEL_VOLUMES, SHORT_STRIPS, BARREL)]
+    columns = [
+        *(event.z / 1000, eta / 2, event.r / 300 - 1, np.abs(event.z) / 1000 - 1),
+        *(leaving - 1, entering - 1, *flags),
+    ]
+    return np.asarray(np.clip(np.stack(columns, axis=1), -5, 5), dtype=np.float32)
+
+
+def edge_columns(event: Event, edges: Integers) -> Values:
+    """Sixteen numbers an edge, clipped at 6: three turn with phi, four with z, the rest is even.
+
+    Differences of azimuth alone, over radius and over length; of z, eta, the intercept and slope
+    dz/dr; sizes; a flag of one layer; four log-degrees.
+    """
+    a, b = edges.T
+    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
+    slope, z0, dr = graphs.geometry(event, edges)
+    dz, deta = event.z[b] - event.z[a], eta[b] - eta[a]
+    dphi, length = graphs.wrap(event.phi[b] - event.phi[a]), np.hypot(dr, dz)
+    layer = graphs.layer_of(event)
+    leaving, entering = degrees(len(event), edges)
+    columns: list[NDArray[Any]] = [
+        *(20 * dphi, 2000 * slope, 2000 * dphi / np.maximum(length, 1)),
+        *(dz / 200, 20 * deta, z0 / 30, dz / graphs.away_from_zero(dr) / 2),
+        *(dr / 100, length / 200, np.log1p(np.abs(z0) / 5) - 1, 10 * np.hypot(deta, dphi)),
+        layer[a] == layer[b],
+        *(leaving[a] - 1, entering[a] - 1, leaving[b] - 1, entering[b] - 1),
+    ]
+    clip = np.array([5.0] * 7 + [6.0] * 9)
+    return np.asarray(np.clip(np.stack(columns, axis=1), -clip, clip), dtype=np.float32)
+
+
+def filter_columns(event: Event, edges: Integers) -> Values:
+    """Twenty-seven numbers an edge that no mirror changes: its own signs are taken out."""
+    x, node = edge_columns(event, edges), nodes(event, edges)
+    turn = np.where(x[:, :1] < 0, -1, 1)
+    mirror = np.where(x[:, 3:4] < 0, -1, 1)
+    x[:, TURNED] *= turn
+    x[:, MIRRORED] *= mirror
+    a, b = edges.T
+    ends = [node[a][:, 2:4], node[b][:, 2:4], node[a][:, 6:], node[b][:, 6:]]
+    return np.concatenate([x, *ends, node[a][:, :1] * mirror], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph as the network takes it: nodes (n, 9), edges (m, k) and their ends (m,).
+
+    `label` (m, 2) holds whether both hits are of one particle and whether they follow one another.
+    """
+
+    nodes: Tensor
+    edges: Tensor
+    source: Tensor
+    target: Tensor
+    label: Tensor | None = None
+
+    def mirrored(self, turn: bool, mirror: bool) -> Graph:
+        """The graph with phi -> -phi and z -> -z, as told."""
+        x, node = self.edges.clone(), self.nodes.clone()
+        if turn:
+            x[:, TURNED] *= -1
+        if mirror:
+            x[:, MIRRORED] *= -1
+            node[:, MIRRORED_NODES] *= -1
+        return Graph(node, x, self.source, self.target, self.label)
+
+
+def graph(
+    event: Event, edges: Integers, logit: Values | None, label: NDArray[Any] | None = None
+) -> Graph:
+    """The graph of an event; `logit` of the filter is a further edge input where there is one."""
+    x = edge_columns(event, edges)
+    if logit is not None:
+        x = np.concatenate([x, np.clip(logit / 3, -3, 3)[:, None].astype(np.float32)], axis=1)
+    source, target = torch.from_numpy(np.ascontiguousarray(edges.T))
+    wanted = None if label is None else torch.from_numpy(label.astype(np.float32))
+    node = torch.from_numpy(nodes(event, edges))
+    return Graph(node, torch.from_numpy(x), source, target, wanted)
+
+
+def sectors(whole: Graph, phi: Floats, count: int) -> list[Graph]:
+    """The graph cut into `count` sectors of azimuth; edges across their borders are left out.
+
+    Features, degrees among them, are those of the whole graph.
+    """
+    if count == 1:
+        return [whole]
+    sector = np.floor((phi + np.pi) / (2 * np.pi) * count).astype(np.int64) % count
+    found = []
+    for number in range(count):
+        inside = torch.from_numpy(sector == number)
+        rows = inside[whole.source] & inside[whole.target]
+        place = torch.cumsum(inside, 0) - 1
+        label = None if whole.label is None else whole.label[rows]
+        source, target = place[whole.source[rows]], place[whole.target[rows]]
+        found.append(Graph(whole.nodes[inside], whole.edges[rows], source, target, label))
+    return [one for one in found if len(one.source)]
