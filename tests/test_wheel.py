@@ -56,9 +56,9 @@ def test_the_wheel_is_the_whole_product(installed: Path, tmp_path: Path) -> None
     verb = ["run", "tracking", "one_track_per_hit", "--runs", "runs"]
     assert "one_track_per_hit" in call(installed, tmp_path, *verb)
     shown = call(installed, tmp_path, "board", "tracking", "--runs", "none")
-    for row in ("interaction_network", "one_track_per_hit", "truth_edges"):
+    for row in ("gated_network", "one_track_per_hit", "truth_edges"):
         assert row in shown
-    text = call(installed, tmp_path, "compare", "interaction_network", "boosted_edges")
+    text = call(installed, tmp_path, "compare", "truth", "acts_ckf")
     assert "paired by unit" in text
     gate = call(installed, tmp_path, "check", "tracking", "--models", "one_track_per_hit")
     assert "PASS" in gate
