@@ -197,6 +197,10 @@ def cuts(variants: Variants) -> Figure:
         "test": {h: f"chord, {h} hits, scattering cut test" for h in ("measured", "true")},
         "all": {h: f"chord, {h} hits, scattering cut all" for h in ("measured", "true")},
     }
+    cut = {h: {names["test"][h], names["all"][h]} for h in ("measured", "true")}
+    kinds = [hits for hits, needed in cut.items() if needed <= set(variants)]
+    if not kinds:
+        raise KeyError("with a scattering cut")
     for axis, metric, scale in zip(
         axes[0], ("pull_pt", "outlier_fraction"), (1.0, 100.0), strict=True
     ):
@@ -205,7 +209,7 @@ def cuts(variants: Variants) -> Figure:
                 scale * (variants[own[hits]].values[metric] or 0.0) if hits in own else np.nan
                 for own in names.values()
             ]
-            for hits in ("measured", "true")
+            for hits in kinds
         }
         _bars(axis, list(names), heights)
         axis.set(xlabel="scattering cut")
@@ -252,6 +256,8 @@ def learning_curve(variants: Variants) -> Figure:
     kalman = resolution.pull_pt(truth, {"qopt": truth.kalman[:, 0]})
     axis.axhline(kalman, color="black", lw=0.8, label="Kalman filter")
     axis.set(xscale="log", xlabel="training tracks", ylabel="S (1: ideal linear fit)")
+    axis.set_xticks(list(found), [f"{tracks:,}" for tracks in found])
+    axis.minorticks_off()
     axis.legend(fontsize="small", frameon=False)
     return figure
 
