@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks import registry
 from benchmarks.registry import Entry
-from benchmarks.reports import boards, displays, studying
+from benchmarks.reports import boards, cards, displays, studying
 from benchmarks.trust import claims
-from physbench.datasets import Dataset, Splits
+from physbench.datasets import SPLITS, Dataset, Splits
 from physbench.leaderboard import citations
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
@@ -50,8 +50,8 @@ def write(
             shown = [r for r in everything if belongs(r, board, entry.object)]
             paths = {r.id: roots[r.id in local] / r.path for r in shown}
             pages.append(_page(entry, board, shown, paths, local))
-    cards = [card for kind in registry.KINDS for card in cards_of(kind)]
-    return render.write(pages, cards, folder)
+    known = [card for kind in registry.KINDS for card in cards_of(kind)]
+    return render.write(pages, known, folder)
 
 
 def _page(
@@ -233,10 +233,27 @@ def _task_card(name: str) -> Card:
             *((kind, ", ".join(m for m in marks if marks[m] == kind))
               for kind in dict.fromkeys(marks.values())),
         ],
-        tables=[Table("Metrics; the first one ranks", METRIC_HEAD,
+        tables=[*_data_tables(name),
+                Table("Metrics; the first one ranks", METRIC_HEAD,
                       [_metric_row(m) for m in task.metrics])],
         links=[*(("dataset", d) for d in task.named), *(("model", m) for m in marks)],
     )  # fmt: skip
+
+
+def _data_tables(name: str) -> list[Table]:
+    """What a model gets and returns, and how many units the splits have."""
+    card = cards.of("task", name)
+    head = ["name", "shape", "unit", "meaning"]
+    sizes = [
+        [dataset, *(f"{units[part]:,}" if part in units else "–" for part in SPLITS)]
+        for dataset, units in card.units.items()
+    ]
+    found = [
+        Table(f"What a model gets: {card.inputs}", head, [list(row) for row in card.fields]),
+        Table("What it returns", head, [list(row) for row in card.predicts]),
+        Table("Units of the splits", ["dataset", *SPLITS], sizes),
+    ]
+    return [table for table in found if table.rows]
 
 
 def _metric_row(metric: Any) -> list[str]:

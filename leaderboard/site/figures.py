@@ -72,8 +72,7 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
         figure.suptitle(name, x=0.02, ha="left", fontweight="bold", fontsize="large")
         if _decades([row.score for row in rows]) > 2:
             axes.set_xscale("log")
-        else:
-            _zoom(axes, board, rows)
+        _zoom(axes, board, rows)
         _legend(figure, {_kind(row, known) for row in rows})
     return figure
 
@@ -109,7 +108,8 @@ def _legend(figure: Figure, kinds: set[str]) -> None:
 def window(board: Board) -> tuple[float, float]:
     """The scale on which rows are compared: that of the leaders, of classical rows and ceiling.
 
-    The leaders are the upper half of the ranked rows, at least three. Floors are left out.
+    The leaders are the upper half of the ranked rows, at least three. Floors are left out, and
+    so is a ceiling that is decades away.
     """
     scored = [row for row in board.rows if math.isfinite(row.score)]
     ranked = [row for row in scored if row.role == "ranked" and row.kind != "floor"]
@@ -118,6 +118,9 @@ def window(board: Board) -> tuple[float, float]:
                key=lambda row: badness(row.score, board.best))  # fmt: skip
     chosen = [*first, *([best] if best else [])]
     ends = [v for row in chosen for v in (row.low, row.high, row.score) if math.isfinite(v)]
+    if _decades([row.score for row in chosen]) > 2:  # a ceiling at zero has no place on this scale
+        near = [row.score for row in first if row.score > 0]
+        return min(near) / 2, max(near) * 2
     margin = 0.06 * (max(ends) - min(ends))
     return min(ends) - margin, max(ends) + margin
 

@@ -303,6 +303,7 @@ def verdict(board: Board) -> str:
     if others:
         found = standing.difference(ranked[0], others[0], board.best)
         behind = others[0].model.split(" ")[0]
+        behind = others[0].model if behind in first else behind
         words += f", {abs(found.value):.2g} {board.metric} ahead of {behind}"
     share = standing.share(ranked[0], *standing.limits(board), board.best)
     gone = "" if math.isnan(share) else f" That closes {share:.0%} of the gap to the ceiling."
@@ -603,9 +604,16 @@ def _card_pages(site: Site) -> Rendered:
             "card": card,
             "paragraphs": [p.strip() for p in card.text.split("\n\n") if p.strip()],
             "boards": shown,
+            "display": _display(site, card),
             "links": [pair for pair in card.links if site.has(*pair)],
         }
         yield f"{card.kind}s/{card.name}.html", "card.html.j2", values
+
+
+def _display(site: Site, card: Card) -> Picture | None:
+    """What the question of a task is about, as on its first board."""
+    own = (page for page in site.pages.values() if page.board.task == card.name)
+    return next((page.display for page in own), None) if card.kind == "task" else None
 
 
 def _names(page: Page, kind: str) -> set[str]:
