@@ -312,7 +312,10 @@ def _rows(task: str) -> list[tuple[str, list[Record]]]:
 
 
 def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
-    """The committed records of a board's row: a model, with settings where it has several rows."""
+    """The committed records of a board's row: a model, with settings where it has several rows.
+
+    Without settings the row with most seeds is meant, which bears the bare name.
+    """
     named = [
         found
         for place, found in _rows(task)
@@ -320,8 +323,9 @@ def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
         and found[0].model.name == model
         and settings.items() <= found[0].model.hyper_parameters.items()
     ]
-    if len(named) == 1:
-        return named[0]
+    most = [found for found in named if len(found) == max(map(len, named))]
+    if len(most) == 1:
+        return most[0]
     raise FileNotFoundError(f"no single row of {model} {settings or ''} on {task}, {dataset}")
 
 
@@ -386,9 +390,9 @@ def darkclr_worst() -> Value:
     return _mean_metric("darkclr", "worst_log_rejection")
 
 
-def _gain(task: str, dataset: str, first: str, second: str) -> Value:
-    """How much better one row is than another in the ranking metric, paired by unit."""
-    rows = [_row(task, dataset, name) for name in (first, second)]
+def _gain(task: str, dataset: str, first: str, second: str, **settings: Any) -> Value:
+    """How much better one row is than another (with `settings`), paired by unit."""
+    rows = [_row(task, dataset, first), _row(task, dataset, second, **settings)]
     estimate = statistics.difference(*(tables.scores_of(row) for row in rows))
     if rows[0][0].metrics[0].best == "max":
         return estimate.value, estimate.low, estimate.high
@@ -404,7 +408,7 @@ def particle_transformer_and_particle_net() -> Value:
 
 
 def kan_and_mlp() -> Value:
-    return _gain("track_parameters", "generic_tracks", "kan", "mlp")
+    return _gain("track_parameters", "generic_tracks", "kan", "mlp", loss="mse")
 
 
 def alice_and_carl() -> Value:
