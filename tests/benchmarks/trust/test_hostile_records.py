@@ -123,6 +123,9 @@ def test_a_forged_record_is_refused_by_every_reader(
         assert main([*verb, str(path)]) == 2
         assert message in capsys.readouterr().err
     # The user's folder: told, left out, and everything else is shown.
+    aside = tmp_path / "runs" / "tracking" / "forged"
+    aside.mkdir(parents=True)
+    (aside / path.name).write_bytes(path.read_bytes())
     assert main(["board", "tracking", "--runs", str(tmp_path / "runs")]) == 0
     out, err = capsys.readouterr()
     assert "left out" in err
