@@ -33,7 +33,7 @@ from physbench.models.common import training
 BARRELS, STRIPS = (8, 13, 17), (12, 13, 14)
 MARGIN = 1.0
 QUERIES, NEIGHBOURS, PAIRS = 1500, 25, 3000  # of a step
-POOL = 16_000  # hits among which a step looks for neighbours
+POOL = 4000  # hits among which a step looks for neighbours
 TURNED = slice(0, 2)  # columns that a rotation mixes
 
 
@@ -94,7 +94,6 @@ def sample(event: Event, truth: EventTruth, pt_min: float) -> Sample:
 
 def fit(
     train: Sequence[tuple[Event, EventTruth]],
-    validation: Sequence[tuple[Event, EventTruth]],
     *,
     seed: int,
     pt_min: float,
@@ -105,14 +104,17 @@ def fit(
     learning_rate: float,
     run: Context,
 ) -> Embedding:
-    """Train on whole events, one a step; the weights that are best on validation."""
+    """Train on whole events, one a step, to the end of the schedule.
+
+    Nothing stops it on validation: the better the points lie, the harder are the pairs that the
+    loss finds, so that it says little about the graph.
+    """
     torch.manual_seed(seed)
     network = Embedding(width, layers, dimensions)
-    batches = [[sample(event, truth, pt_min) for event, truth in part]
-               for part in (train, validation)]  # fmt: skip
+    batches = [sample(event, truth, pt_min) for event, truth in train]
     training.train(
-        network, _turned_loss, *batches, seed=seed, epochs=epochs, learning_rate=learning_rate,
-        schedule="onecycle", validation_step=_loss, context=run, name="embedding",
+        network, _turned_loss, batches, [], seed=seed, epochs=epochs,
+        learning_rate=learning_rate, schedule="onecycle", context=run, name="embedding",
     )  # fmt: skip
     return network
 
@@ -127,15 +129,13 @@ def _turned_loss(network: nn.Module, batch: Sample) -> Tensor:
     return _loss(network, batch, turn.to(batch.device))
 
 
-def _loss(network: nn.Module, batch: Sample, turn: Tensor | None = None) -> Tensor:
+def _loss(network: nn.Module, batch: Sample, turn: Tensor) -> Tensor:
     """Wanted pairs near, the nearest others at least the margin apart, of a part of the hits."""
     near = _drawn_pairs(batch)
     pool = torch.randperm(len(batch.x))[:POOL].numpy()
     used, place = np.unique(np.concatenate([near.ravel(), pool]), return_inverse=True)
     x = batch.x[used]
-    if turn is not None:
-        x = torch.cat([x[:, TURNED] @ turn, x[:, TURNED.stop :]], dim=1)
-    points = network(x)
+    points = network(torch.cat([x[:, TURNED] @ turn, x[:, TURNED.stop :]], dim=1))
     near, pool = place[: near.size].reshape(-1, 2), place[near.size :]
     far = _hard_pairs(batch.particle[used], pool, points.detach().cpu().numpy())
     together, apart = (((points[i] - points[j]) ** 2).sum(1) for i, j in (near.T, far.T))

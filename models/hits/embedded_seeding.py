@@ -60,7 +60,7 @@ def fit(
     width: int = 96,
     layers: int = 3,
     dimensions: int = 8,
-    epochs: int = 16,
+    epochs: int = 24,
     learning_rate: float = 3e-3,
     events: int = 20,
 ) -> Fitted:
@@ -72,11 +72,9 @@ def fit(
         raise ValueError(f"finder must be one of {', '.join(FINDERS)}; got '{finder}'")
     if size < 1:
         raise ValueError(f"size must be at least 1; got {size}")
-    sides = [
-        list(zip(part.inputs, part.targets, strict=True))[:events] for part in (train, validation)
-    ]
+    pairs = list(zip(train.inputs, train.targets, strict=True))[:events]
     network = embedding.fit(
-        *sides, seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
+        pairs, seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
         epochs=epochs, learning_rate=learning_rate, run=context,
     )  # fmt: skip
     sizes = (width, layers, dimensions)

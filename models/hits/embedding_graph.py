@@ -59,8 +59,8 @@ def fit(
     epochs: int = 32,
     learning_rate: float = 3e-3,
     events: int = 12,
-    filter_events: int = 4,
-    filter_epochs: int = 4,
+    filter_events: int = 8,
+    filter_epochs: int = 6,
 ) -> Fitted:
     """Embedding from the first `events` training events, filter from `filter_events` of them.
 
@@ -78,7 +78,7 @@ def fit(
         list(zip(part.inputs, part.targets, strict=True))[:events] for part in (train, validation)
     ]
     network = embedding.fit(
-        *sides, seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
+        sides[0], seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
         epochs=epochs, learning_rate=learning_rate, run=context,
     )  # fmt: skip
     reach = embedding.reach_of(network, sides[1], search, share)
