@@ -22,7 +22,9 @@ def test_records_are_intact_complete_and_small(tmp_path: Path) -> None:
         assert found.environment.threads == 1
         if found.predictions:
             predictions = path.parent / found.predictions.file
-            assert predictions.stat().st_size <= 300_000
+            # Labels of the hits of eight events at 60 pile-up are about 1.2 bytes a hit.
+            most = 500_000 if found.task.name == "tracking" else 300_000
+            assert predictions.stat().st_size <= most
     assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 80e6
 
 
@@ -36,8 +38,8 @@ def test_boards_are_rebuilt_to_the_same_bytes(tmp_path: Path) -> None:
 def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
     (item,) = boards.board("tracking", runs=tmp_path / "none")
     scores = {row.model: row.score for row in item.rows}
-    assert scores["one_track_per_hit"] < scores["interaction_network"] < scores["truth_edges"]
-    assert scores["interaction_network"] > scores["boosted_edges"] > scores["logistic_edges"]
+    for model in ("acts_ckf", "gated_network"):
+        assert scores["one_track_per_hit"] < scores[model] < scores["truth_edges"]
 
 
 def group(path: Path) -> str:
