@@ -19,6 +19,15 @@ from physbench.datasets.common import reading
 from physbench.datasets.hits import Event, EventTruth, module_key
 from physbench.datasets.hits._trackml_format import scoring_weights
 
+CITATION = """@article{acts,
+  title = {A Common Tracking Software Project},
+  author = {Ai, Xiaocong and others},
+  journal = {Computing and Software for Big Science},
+  volume = {6},
+  pages = {8},
+  year = {2022},
+  doi = {10.1007/s41781-021-00078-8}
+}"""
 SPLITS = ("train", "validation", "test")
 Events = dict[str, list[tuple[Event, EventTruth]]]
 Table = dict[str, NDArray[Any]]

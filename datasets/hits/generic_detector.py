@@ -89,15 +89,7 @@ DATASET = Dataset(
     summary="ttbar with 60 pile-up collisions on the ACTS generic detector, noise included",
     version="2",
     licence="CC0-1.0",
-    citation="""@article{acts,
-  title = {A Common Tracking Software Project},
-  author = {Ai, Xiaocong and others},
-  journal = {Computing and Software for Big Science},
-  volume = {6},
-  pages = {8},
-  year = {2022},
-  doi = {10.1007/s41781-021-00078-8}
-}""",
+    citation=form.CITATION,
     source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seed 20261130",
     load=load,
     files=(

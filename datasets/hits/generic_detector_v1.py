@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
 from physbench.datasets.hits import Event, EventTruth, module_key
+from physbench.datasets.hits._generic_format import CITATION
 from physbench.datasets.hits._trackml_format import scoring_weights
 
 SPLITS = ("train", "validation", "test")
@@ -82,15 +83,7 @@ DATASET = Dataset(
     summary="superseded: ttbar with 20 pile-up collisions, particles below 0.5 GeV missing",
     version="1",
     licence="CC0-1.0",
-    citation="""@article{acts,
-  title = {A Common Tracking Software Project},
-  author = {Ai, Xiaocong and others},
-  journal = {Computing and Software for Big Science},
-  volume = {6},
-  pages = {8},
-  year = {2022},
-  doi = {10.1007/s41781-021-00078-8}
-}""",
+    citation=CITATION,
     source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seed 20261126",
     load=load,
     files=(

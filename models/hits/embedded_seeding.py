@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, Integers
@@ -22,9 +20,9 @@ from physbench.models.hits import _acts_seeding as acts_seeding
 from physbench.models.hits import _buckets as buckets
 from physbench.models.hits import _embedding as embedding
 from physbench.models.hits import _triplets as triplets
+from physbench.models.hits._bucket_seeds import Finder, Prediction, predicted
 
 FINDERS = ("acts", "numpy")
-Prediction = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Fitted:
     network: embedding.Embedding
     sizes: tuple[int, int, int]
     size: int
-    finder: acts_seeding.Cuts | triplets.Limits
+    finder: Finder
 
     def buckets(self, event: Event) -> list[Integers]:
         """Sorted hit positions of each bucket."""
@@ -89,20 +87,7 @@ def fit(
 
 def predict(fitted: Fitted, events: Sequence[Event]) -> list[Prediction]:
     """Seeds and buckets of each event."""
-    return [_predicted(fitted, event) for event in events]
-
-
-def _predicted(fitted: Fitted, event: Event) -> Prediction:
-    found = fitted.buckets(event)
-    if isinstance(fitted.finder, triplets.Limits):
-        seeds = triplets.seeds_in(event, found, fitted.finder)
-    else:
-        seeds = acts_seeding.seeds(event, found, fitted.finder)
-    return {
-        "seeds": np.concatenate([np.zeros((0, 3), dtype=np.int64), *seeds]),
-        "bucket_hits": np.concatenate([np.zeros(0, dtype=np.int64), *found]),
-        "bucket_sizes": np.array([len(bucket) for bucket in found], dtype=np.int64),
-    }
+    return [predicted(event, fitted.buckets(event), fitted.finder) for event in events]
 
 
 MODEL = Model(

@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from physbench.datasets import Split
 from physbench.datasets.hits import Event
 from physbench.models import Model
 from physbench.models.hits import _acts_seeding as acts_seeding
 from physbench.models.hits import _buckets as buckets
 from physbench.models.hits import _triplets as triplets
+from physbench.models.hits._bucket_seeds import Finder, Prediction, predicted
 
 EVENTS = 12  # that the windows of `numpy` are learned from
-Prediction = dict[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Fitted:
     """How buckets are made, and what finds seeds in them."""
 
     hashing: buckets.Hashing
-    finder: acts_seeding.Cuts | triplets.Limits
+    finder: Finder
 
 
 def fit(
@@ -70,20 +67,9 @@ def fit(
 
 def predict(fitted: Fitted, events: Sequence[Event]) -> list[Prediction]:
     """Seeds and buckets of each event."""
-    return [_predicted(fitted, event) for event in events]
-
-
-def _predicted(fitted: Fitted, event: Event) -> Prediction:
-    found = buckets.buckets(event, fitted.hashing)
-    if isinstance(fitted.finder, triplets.Limits):
-        seeds = triplets.seeds_in(event, found, fitted.finder)
-    else:
-        seeds = acts_seeding.seeds(event, found, fitted.finder)
-    return {
-        "seeds": np.concatenate([np.zeros((0, 3), dtype=np.int64), *seeds]),
-        "bucket_hits": np.concatenate([np.zeros(0, dtype=np.int64), *found]),
-        "bucket_sizes": np.array([len(bucket) for bucket in found], dtype=np.int64),
-    }
+    return [
+        predicted(event, buckets.buckets(event, fitted.hashing), fitted.finder) for event in events
+    ]
 
 
 MODEL = Model(
