@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Each makes the environment first if it is missing.
 PY ?= python3
 V  := .venv
-EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,inference,root,docs
+EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,inference,root,search,docs
 
 export OMP_NUM_THREADS ?= 1
 

@@ -28,6 +28,7 @@ _HOME = {
     "model": "benchmarks.api",
     "run": "benchmarks.running.stages",
     "score": "benchmarks.running.scoring",
+    "search": "benchmarks.sweeping.searching",
     "submit": "benchmarks.submitting",
     "sweep": "benchmarks.sweeping.local",
     "task": "benchmarks.api",

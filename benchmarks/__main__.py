@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     _run_parser(verbs)
     _sweep_parser(verbs)
     _study_parser(verbs)
+    _search_parser(verbs)
     _data_parser(verbs)
     _trust_parsers(verbs)
     score = verbs.add_parser("score", help="recompute metrics from stored predictions")
@@ -178,7 +179,29 @@ def _study_parser(verbs: Any) -> None:
     study.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     study.add_argument("--out", type=Path, help="write table and figures into this folder too")
     study.add_argument("--again", action="store_true", help="committed records do not count")
+    study.add_argument("--trials", type=int, default=20, help="of the search of settings (20)")
     study.set_defaults(call=study_verb)
+
+
+def _search_parser(verbs: Any) -> None:
+    search = verbs.add_parser("search", help="search a model's settings, on validation only")
+    search.add_argument("task", help="a task's name or file")
+    search.add_argument("model", help="a model's name or file")
+    search.add_argument("--dataset", help="default: the task's first")
+    search.add_argument("--trials", type=int, default=20, help="in all, old ones counted (20)")
+    search.add_argument(
+        "--space", action="append", default=[], metavar="K=CHOICES",
+        help="[16, 32], (1, 8) or (1e-4, 1e-2, 'log'), beside what the model's file declares",
+    )  # fmt: skip
+    search.add_argument("--set", action="append", default=[], metavar="K=V", help="for all fits")
+    search.add_argument(
+        "--protocol", action="append", default=[], metavar="K=V", help="a keyword of the task"
+    )
+    search.add_argument("--seed", type=int, default=0, help="of every training (default 0)")
+    search.add_argument("--threads", type=int, default=1, help="of all libraries (default 1)")
+    search.add_argument("--runs", type=Path, help="folder of the journal (default: runs)")
+    search.add_argument("--out", type=Path, help="write table and pictures into this folder")
+    search.set_defaults(call=search_verb)
 
 
 def _explain_parser(verbs: Any) -> None:
@@ -214,10 +237,12 @@ def _data_parser(verbs: Any) -> None:
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:
-    """`k=v` pairs with Python literals as values; anything else is text.
+    """`k=v` pairs with Python literals as values; anything else is text, `true` and `false` too.
 
-    >>> assignments(["epochs=5", "name=x", "sizes=[1, 2]"])
-    {'epochs': 5, 'name': 'x', 'sizes': [1, 2]}
+    Whether those are text or not is for the keyword to say: `settings.resolve`.
+
+    >>> assignments(["epochs=5", "hits=true", "sizes=[1, 2]"])
+    {'epochs': 5, 'hits': 'true', 'sizes': [1, 2]}
     """
     found: dict[str, Any] = {}
     for text in texts:
@@ -227,7 +252,7 @@ def assignments(texts: list[str]) -> dict[str, Any]:
         try:
             found[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            found[key] = {"true": True, "false": False}.get(value.lower(), value)
+            found[key] = value
     return found
 
 
@@ -384,9 +409,29 @@ def study_verb(options: argparse.Namespace) -> int:
         runs=options.runs,
         out=options.out,
         again=options.again,
+        trials=options.trials,
     )
     print(text)
     return status
+
+
+def search_verb(options: argparse.Namespace) -> int:
+    """Run the trials that are missing and print all of them."""
+    from benchmarks.running import stages
+    from benchmarks.sweeping import searching
+
+    names = ("dataset", "trials", "seed", "runs", "out")
+    text = searching.search(
+        options.task,
+        options.model,
+        space=assignments(options.space),
+        settings=assignments(options.set),
+        protocol=assignments(options.protocol),
+        context=stages.asked_context(threads=options.threads),
+        **{name: getattr(options, name) for name in names},
+    )
+    print(text)
+    return 0
 
 
 def explain_verb(options: argparse.Namespace) -> int:

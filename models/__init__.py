@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,6 +80,9 @@ class Model:
     role:
         `learned`, `classical` (what learning must beat), `floor` (trivial) or `oracle`, which
         sees what no real model can: it draws the ceiling and is never ranked.
+    space:
+        What `search` varies of the settings: a list of choices, or a range of numbers
+        `(low, high)` or `(low, high, "log")`. A single choice sets a parameter for the search.
     quick:
         Settings with which training takes seconds: what the test of every entry uses.
     save, load:
@@ -96,6 +99,7 @@ class Model:
     predict: Callable[..., Any]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     role: Role = "learned"
+    space: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     save: Callable[[Any, Any], None] | None = None
     load: Callable[[Any], Any] | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import registry
 from benchmarks.registry import Entry
 from benchmarks.reports import boards, cards, displays, studying
+from benchmarks.sweeping import searching
 from benchmarks.trust import claims
 from physbench.datasets import SPLITS, Dataset, Splits
 from physbench.leaderboard import citations
@@ -65,7 +66,7 @@ def _page(
         records=shown,
         summary=entry.object.summary,
         references=references(board),
-        pictures=drawn + of_studies(entry, board),
+        pictures=drawn + of_studies(entry, board) + of_searches(board),
         local=local,
         metrics=explained(entry.object),
         display=display(board, splits) if splits else None,
@@ -121,13 +122,14 @@ def papers(shown: Sequence[Record]) -> dict[str, str]:
 
 
 def studies(board: Board) -> list[tuple[str, str]]:
-    """Tables of the committed studies of the board's task and dataset."""
+    """Tables of the committed studies and searches of the board's task and dataset."""
     folder = boards.committed_root().parent / "boards"
     stem = f"{board.task}-{board.dataset}-"
-    files = sorted(folder.glob(f"{stem}*-study.md")) if folder.is_dir() else []
     return [
-        (f"Study of {f.stem.removeprefix(stem).removesuffix('-study')}", f.read_text("utf-8"))
-        for f in files
+        (f"{kind.capitalize()} of {f.stem.removeprefix(stem).removesuffix(end)}", f.read_text())
+        for kind in ("study", "search")
+        for end in [f"-{kind}"]
+        for f in sorted(folder.glob(f"{stem}*{end}.md"))
     ]
 
 
@@ -166,6 +168,22 @@ def of_studies(entry: Entry, board: Board) -> list[Picture]:
             text = (task.study_figures[title].__doc__ or title).strip().partition("\n\n")[0]
             caption = f"Study of {name}: {' '.join(text.split())}"
             stem = f"{board.task}-{board.dataset}-{name}-{title.lower().replace(' ', '-')}"
+            found.append(render.picture(stem, figure, caption, f"{title}. {caption}"))
+    return found
+
+
+def of_searches(board: Board) -> list[Picture]:
+    """The figures of the committed searches of a board; none, told on stderr, without Optuna."""
+    found = []
+    for journal in studying.searches(board.task, board.dataset):
+        try:
+            study = searching.latest(journal)
+        except ModuleNotFoundError as error:
+            print(f"no figures of {journal.stem}: {error}", file=sys.stderr)
+            continue
+        for title, figure in searching.pictures(study).items():
+            caption = f"Search of {study.user_attrs['title']}: every trial, scored on validation"
+            stem = f"{journal.stem}-{title.lower().replace(' ', '-')}"
             found.append(render.picture(stem, figure, caption, f"{title}. {caption}"))
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import registry
+from benchmarks import extras, registry
 from benchmarks.registry import Entry
 from benchmarks.reports import boards
 from benchmarks.running import stages
@@ -42,12 +42,14 @@ def study(
     runs: str | os.PathLike[str] | None = None,
     out: Path | None = None,
     again: bool = False,
+    trials: int = 20,
 ) -> tuple[str, int]:
-    """Run the variants that have no record yet; returns the table and the exit status.
+    """Run the variants that have no record yet; returns the tables and the exit status.
 
     A committed record of the same protocol, settings and metrics counts, whatever the code was
     then; with `again` it does not. With `out` the table is also written to
     `TASK-DATASET-MODEL-study.md` in that folder, and the task's study figures into one beside it.
+    Where the model's file declares a space, its settings are searched with so many trials.
     Raises ValueError for a task without a study.
     """
     entry, named = registry.load("task", task), registry.load("model", model)
@@ -70,8 +72,32 @@ def study(
         stem = f"{entry.name}-{next(iter(entry.object.named))}-{named.name}-study"
         records.atomic(out / f"{stem}.md", text)
         draw(entry.object, found, out / stem)
+    if named.object.space and trials:
+        text += _search(entry, named, settings, again, trials=trials, runs=runs, out=out)
     bad = any(kept.record.status != "ok" for own in found.values() for kept in own)
     return text, int(bad)
+
+
+def _search(
+    entry: Entry, model: Entry, settings: Mapping[str, Any] | None, again: bool, **options: Any
+) -> str:
+    """The table of the search of a model's space: the committed one, or one that is run now."""
+    from benchmarks.sweeping import searching
+
+    journal = searches(entry.name, next(iter(entry.object.named)), model.name)
+    try:
+        if journal and not settings and not again:
+            return "\n" + searching.told(searching.latest(journal[0]), journal[0], options["out"])
+        return "\n" + searching.search(entry.path, model.path, settings=settings, **options)
+    except ModuleNotFoundError as error:
+        print(f"no search of settings: {error}. {extras.advice(error.name)}", file=sys.stderr)
+        return ""
+
+
+def searches(task: str, dataset: str, model: str = "*") -> list[Path]:
+    """Journals of the committed searches of a board, or of one of its models."""
+    folder = boards.committed_root().parent / "boards"
+    return sorted(folder.glob(f"{task}-{dataset}-{model}-search.jsonl"))
 
 
 def committed_of(entry: Entry, model: Entry, settings: Mapping[str, Any] | None = None) -> Found:

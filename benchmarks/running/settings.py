@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.registry import unknown
 from physbench.models import renamed
 
+TRUTH = {"true": True, "false": False}  # as a command line spells them
 NO_SETTINGS = ("seed", "context")  # keywords of `fit` that are no hyper-parameters
 
 
@@ -17,7 +18,8 @@ def resolve(
 ) -> dict[str, Any]:
     """All keyword-only parameters of `function`: defaults, overridden by `given`.
 
-    An old name of a model's parameter, as records keep it, stands for the one of today.
+    An old name of a model's parameter, as records keep it, stands for the one of today, and the
+    words `true` and `false` for truth values where the parameter has one.
     Raises UnknownName for a parameter that does not exist and TypeError for one whose type
     differs from its default's.
     """
@@ -43,6 +45,8 @@ def _typed(name: str, value: Any, default: Any, what: str) -> Any:
         return float(value)
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         return value
+    if isinstance(default, bool) and isinstance(value, str):
+        value = TRUTH.get(value.lower(), value)
     if type(value) is not type(default):
         raise TypeError(
             f"{what} '{name}' must be {type(default).__name__} (default {default!r}); "

@@ -61,6 +61,13 @@ MODEL = Model(
             "epochs": 16,
         },
     },
+    space={
+        "width": [16, 32, 64, 128],
+        "layers": [1, 2, 4, 8],
+        "learning_rate": (3e-4, 1e-2, "log"),
+        "batch": [64, 128, 256],
+        "epochs": [2],
+    },
     quick={"epochs": 2, "width": 8, "standardise": True},
     save=track_regression.save,
     load=partial(track_regression.load, Encoder),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import registry
+from benchmarks.__main__ import assignments
 from benchmarks.running.settings import NO_SETTINGS, resolve
 from physbench.leaderboard import record
 from physbench.models import renamed
@@ -28,3 +29,33 @@ def test_settings_of_committed_records_are_settings_of_today(name: str) -> None:
         now = resolve(fit, given, "setting", skip=NO_SETTINGS)
         kept = renamed(given, now)
         assert {name: now[name] for name in kept} == kept, path
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("hits=true", {"hits": "true"}),
+        ("live=true", {"live": True}),
+        ("live=False", {"live": False}),
+    ],
+)
+def test_true_is_a_word_where_words_are_expected(text: str, found: dict[str, object]) -> None:
+    def load(*, hits: str = "measured", live: bool = False) -> None: ...
+
+    assert (
+        resolve(load, assignments([text]), "protocol")
+        == {"hits": "measured", "live": False} | found
+    )
+
+
+def test_a_truth_value_is_no_other_word() -> None:
+    def fit(*, live: bool = False) -> None: ...
+
+    with pytest.raises(TypeError, match="setting 'live' must be bool"):
+        resolve(fit, assignments(["live=yes"]), "setting")
+
+
+def test_true_hits_can_be_asked_for_on_the_command_line() -> None:
+    protocol = assignments(["hits=true"])
+    load = registry.load("task", "track_parameters").object.load
+    assert resolve(load, protocol, "protocol")["hits"] == "true"
