@@ -127,6 +127,9 @@ def _trust_parsers(verbs: Any) -> None:
     cite.set_defaults(call=cite_verb)
     claims = verbs.add_parser("claims", help="published claims beside our numbers")
     claims.add_argument("--out", type=Path, help="write the verdicts as JSON")
+    claims.add_argument(
+        "--again", action="store_true", help="compute all numbers, also where nothing has changed"
+    )
     claims.set_defaults(call=claims_verb)
 
 
@@ -303,8 +306,7 @@ def _summary(kind: str, name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = {"summary": registry.docstring(kind, name).partition("\n")[0]}
     if kind == "model":
-        tasks = [task for task in registry.names("task") if name in registry.models_of(task)]
-        found |= {"role": registry.role(name), "tasks": tasks}
+        found |= {"role": registry.role(name), "tasks": registry.tasks_of(name)}
     return found
 
 
@@ -316,9 +318,9 @@ def info_verb(options: argparse.Namespace) -> int:
     if options.croissant:
         import json
 
-        from benchmarks.reports import citing
+        from benchmarks.reports import croissants
 
-        print(json.dumps(citing.croissant(options.name), indent=1, ensure_ascii=False))
+        print(json.dumps(croissants.croissant(options.name), indent=1, ensure_ascii=False))
         return 0
     for kind in registry.kinds_of(options.name):
         print(cards.shown(cards.of(kind, options.name)))
@@ -536,22 +538,27 @@ def _supersede(options: argparse.Namespace) -> int:
 
 def cite_verb(options: argparse.Namespace) -> int:
     """Print BibTeX, or a LaTeX table."""
-    from benchmarks.reports import citing
-
     names = [str(naming.record(n)) if naming.is_id(n) else n for n in options.names]
-    print(citing.latex(names) if options.latex else citing.cite(names), end="")
+    if options.latex:
+        from benchmarks.reports import papers
+
+        print(papers.latex(names), end="")
+    else:
+        from benchmarks.reports import citing
+
+        print(citing.cite(names), end="")
     return 0
 
 
 def claims_verb(options: argparse.Namespace) -> int:
     """Print the table of published claims with our verdicts."""
-    from benchmarks.trust import claims
+    from benchmarks.trust import ledger
 
-    found = claims.table()
+    found = ledger.table(anew=options.again)
     if options.out:
-        print(claims.write(found, options.out))
+        print(ledger.write(found, options.out))
     else:
-        print(claims.markdown(found))
+        print(ledger.markdown(found))
     return 0
 
 

@@ -99,17 +99,26 @@ def path(kind: str, name: str) -> Path:
 
 def role(model: str) -> Role:
     """The role of a registered model, without importing it."""
-    found = re.search(r'^    role="(\w+)"', path("model", model).read_text("utf-8"), re.MULTILINE)
-    return cast("Role", found[1] if found else "learned")
+    return cast("Role", _declared(path("model", model))[0])
 
 
 def models_of(task: str) -> list[str]:
     """Names of the registered models that do a task, without importing them."""
-    return [
-        name
-        for name, file in _files("model").items()
-        if re.search(rf'tasks=\([^)]*"{re.escape(task)}"', file.read_text("utf-8"))
-    ]
+    return [name for name, file in _files("model").items() if task in _declared(file)[1]]
+
+
+def tasks_of(model: str) -> list[str]:
+    """Names of the registered tasks that a model does, without importing it."""
+    return [task for task in names("task") if task in _declared(path("model", model))[1]]
+
+
+@functools.cache
+def _declared(file: Path) -> tuple[str, frozenset[str]]:
+    """Role and tasks that a model's file declares, read once: `list` asks for each pair."""
+    text = file.read_text("utf-8")
+    role = re.search(r'^    role="(\w+)"', text, re.MULTILINE)
+    tasks = "".join(re.findall(r"tasks=\(([^)]*)", text))
+    return role[1] if role else "learned", frozenset(re.findall(r'"([^"]*)"', tasks))
 
 
 def docstring(kind: str, name: str) -> str:
@@ -244,12 +253,17 @@ def module_file(module: str) -> Path | None:
     return None
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a file of ours, parsed once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def signatures(kind: str, name: str) -> list[str]:
     """The functions `fit`, `load` and `make` of an entry with their keywords, unimported."""
-    tree = ast.parse(path(kind, name).read_text(encoding="utf-8"))
     return [
         f"{node.name}({ast.unparse(node.args)})"
-        for node in tree.body
+        for node in tree(path(kind, name)).body
         if isinstance(node, ast.FunctionDef) and node.name in ("fit", "load", "make")
     ]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -51,7 +50,7 @@ class Exact(SourceFileLoader):
         return code(Path(self.path))
 
 
-class Finder(importlib.abc.MetaPathFinder):
+class Finder:
     """Finds what all others find; modules that are no library run from the bytes we took."""
 
     def find_spec(

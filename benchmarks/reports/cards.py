@@ -78,22 +78,19 @@ def extras(kind: str, name: str) -> tuple[str, ...]:
 
 
 def _extras(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(_tree(path)):
+    found: set[str] = set()
+    if not any(module in path.read_text(encoding="utf-8") for module in EXTRAS):
+        return found  # walking through a tree takes longer than all the rest of `info`
+    for node in ast.walk(registry.tree(path)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         found |= {EXTRAS[n.split(".")[0]] for n in names if n.split(".")[0] in EXTRAS}
     return found
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _call(path: Path, constant: str) -> dict[str, ast.expr]:
     """Keywords of `CONSTANT = Call(...)` in a file."""
-    for node in _tree(path).body:
+    for node in registry.tree(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             names = [t.id for t in node.targets if isinstance(t, ast.Name)]
             if constant in names:
@@ -108,10 +105,11 @@ def _literal(node: ast.expr | None) -> Any:
         return None
 
 
+@functools.cache
 def _origins(path: Path) -> dict[str, Path]:
     """Name in a file -> the file of ours that it is imported from."""
     found: dict[str, Path] = {}
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(registry.tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("physbench."):
             for alias in node.names:
                 for module in (f"{node.module}.{alias.name}", str(node.module)):
@@ -143,9 +141,31 @@ def _task(base: Card) -> Card:
     )
 
 
+def reference(kind: str, name: str) -> Any:
+    """What an entry cites, as text: the `citation` of a dataset, else the `reference`.
+
+    None where its file does not say it as a text, a constant of its own or an imported one.
+    """
+    path = registry.path(kind, name)
+    node = _call(path, kind.upper()).get("citation" if kind == "dataset" else "reference")
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return _constant(_origins(path).get(node.value.id), node.attr)
+    if isinstance(node, ast.Name):
+        return _constant(_origins(path).get(node.id, path), node.id)
+    return _literal(node)
+
+
+def _constant(path: Path | None, name: str) -> Any:
+    """The literal that a file gives a name at its top level; None where there is none."""
+    for node in registry.tree(path).body if path else []:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return _literal(node.value)
+    return None
+
+
 def fields_of(path: Path, kind: str) -> tuple[Row, ...]:
     """The described fields of a class in a file."""
-    for node in _tree(path).body:
+    for node in registry.tree(path).body:
         if isinstance(node, ast.ClassDef) and node.name == kind:
             rows = []
             for part in node.body:
@@ -189,14 +209,16 @@ def _argument(call: ast.Call | None, place: int, name: str) -> Any:
 def _made_by(path: Path, call: ast.Call) -> ast.Call | None:
     """The `Metric(...)` inside the file's own function that a call names."""
     name = call.func.id if isinstance(call.func, ast.Name) else ""
-    bodies = [n for n in _tree(path).body if isinstance(n, ast.FunctionDef) and n.name == name]
+    bodies = [
+        n for n in registry.tree(path).body if isinstance(n, ast.FunctionDef) and n.name == name
+    ]
     calls = [part for body in bodies for part in ast.walk(body) if isinstance(part, ast.Call)]
     return next((c for c in calls if ast.unparse(c.func) == "Metric"), None)
 
 
 def _sentence(path: Path, function: str) -> str:
     """The first paragraph of a function's docstring, on one line."""
-    for node in _tree(path).body:
+    for node in registry.tree(path).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             return " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
     return ""

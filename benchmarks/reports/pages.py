@@ -14,9 +14,9 @@ from benchmarks import registry
 from benchmarks.registry import Entry
 from benchmarks.reports import boards, cards, displays, studying
 from benchmarks.sweeping import searching
-from benchmarks.trust import claims
+from benchmarks.trust import ledger
 from physbench.datasets import SPLITS, Dataset, Splits
-from physbench.leaderboard import citations
+from physbench.leaderboard import bibtex
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
@@ -71,7 +71,7 @@ def _page(
         metrics=explained(entry.object),
         display=display(board, splits) if splits else None,
         papers=papers(shown),
-        claims=claims.of_dataset(board.dataset),
+        claims=ledger.of_dataset(board.dataset),
         studies=studies(board),
     )
 
@@ -117,7 +117,7 @@ def explained(task: Task) -> list[Explained]:
 
 def papers(shown: Sequence[Record]) -> dict[str, str]:
     """Address of the paper of each model whose reference names one."""
-    found = {record.model.name: citations.address(record.model.reference) for record in shown}
+    found = {record.model.name: bibtex.address(record.model.reference) for record in shown}
     return {name: url for name, url in found.items() if url}
 
 

@@ -1,18 +1,14 @@
-"""Published claims beside our numbers, computed when the table is made.
+"""The functions that check published claims; see `ledger`.
 
-`leaderboard/claims.json` holds the claims; a claim names the function here that checks it, or says
-why it cannot be compared. A check returns our number, with an interval where there is one, and
-raises FileNotFoundError where the data are not on this machine.
+A check returns our number, with an interval where there is one, and raises FileNotFoundError where
+the data are not on this machine.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,117 +21,6 @@ from physbench.leaderboard import statistics
 from physbench.leaderboard.record import Record
 
 Value = tuple[float, float, float]  # number, low, high; NaN without an interval
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A published value, our number and what follows."""
-
-    id: str
-    method: str
-    dataset: str
-    quantity: str
-    value: float | None
-    source: str
-    ours: float | None
-    low: float | None
-    high: float | None
-    verdict: str
-    reason: str
-    differs: str = ""
-
-
-def table() -> list[Claim]:
-    """All claims with a verdict: reproduced, not reproduced, not comparable or not checked."""
-    _rows.cache_clear()
-    path = boards.committed_root().parent / "claims.json"
-    return [_judged(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-
-
-def verdicts() -> list[Claim]:
-    """The claims with their verdicts as committed: `claims --out` writes them anew."""
-    path = boards.committed_root().parent / "verdicts.json"
-    return [Claim(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-
-
-def write(claims: list[Claim], path: Path) -> Path:
-    """Write the verdicts as JSON; returns the path."""
-    content = [asdict(claim) for claim in claims]
-    records.atomic(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return path
-
-
-def of_dataset(dataset: str) -> list[list[str]]:
-    """Cells of the committed verdicts on one dataset, for its board."""
-    return [
-        _cells(claim)[:1] + _cells(claim)[2:] for claim in verdicts() if claim.dataset == dataset
-    ]
-
-
-def _judged(entry: dict[str, Any]) -> Claim:
-    shared = {k: entry[k] for k in ("id", "method", "dataset", "quantity", "value", "source")}
-    shared["differs"] = entry.get("differs", "")
-    if entry["check"] is None:
-        none: dict[str, Any] = dict.fromkeys(("ours", "low", "high"))
-        return Claim(**shared, **none, verdict="not comparable", reason=entry["not_comparable"])
-    try:
-        ours, low, high = CHECKS[entry["check"]]()
-    except FileNotFoundError as error:
-        none = dict.fromkeys(("ours", "low", "high"))
-        reason = str(error).partition("\n")[0]
-        return Claim(**shared, **none, verdict="not checked", reason=reason)
-    verdict, reason = _verdict(entry, ours, low, high)
-    ends = [None if math.isnan(end) else end for end in (low, high)]
-    return Claim(**shared, ours=ours, low=ends[0], high=ends[1], verdict=verdict, reason=reason)
-
-
-def _verdict(entry: dict[str, Any], ours: float, low: float, high: float) -> tuple[str, str]:
-    """A number is reproduced or not; a statement (`expects`) is judged by our interval.
-
-    `more` says that our number is above `value`, `near` that it lies within `tolerance` of it.
-    The statement is supported where the whole interval agrees, contradicted where none of it does.
-    """
-    value, tolerance = entry["value"], entry["tolerance"]
-    if "expects" not in entry:
-        if abs(ours - value) <= tolerance * (1 + 1e-9):
-            return "reproduced", ""
-        return "not reproduced", f"{ours - value:+.4g} away, {tolerance:g} allowed"
-    bounds = {"more": (value, math.inf), "near": (value - tolerance, value + tolerance)}
-    least, most = bounds[entry["expects"]]
-    if least <= low and high <= most:
-        return "supported", ""
-    if high < least or low > most:
-        return "contradicted", "the whole interval disagrees"
-    return "undecided", "the interval holds both"
-
-
-def markdown(claims: list[Claim]) -> str:
-    """The table for reading."""
-    head = [
-        "claim",
-        "dataset",
-        "quantity",
-        "published",
-        "ours [95 %]",
-        "verdict",
-        "source",
-        "differs",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cells(claim)) + " |" for claim in claims]
-    return "\n".join(lines) + "\n"
-
-
-def _cells(claim: Claim) -> list[str]:
-    published = "–" if claim.value is None else f"{claim.value:g}"
-    ours = "–" if claim.ours is None else f"{claim.ours:.5g}"
-    if claim.low is not None and claim.high is not None:
-        ours += f" [{claim.low:.5g}, {claim.high:.5g}]"
-    verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
-    return [
-        claim.method, claim.dataset, claim.quantity, published, ours, verdict, claim.source,
-        claim.differs,
-    ]  # fmt: skip
 
 
 def _exact(number: float) -> Value:
@@ -297,7 +182,7 @@ def calochallenge_order() -> Value:
 
 
 @cache
-def _rows(task: str) -> list[tuple[str, list[Record]]]:
+def rows(task: str) -> list[tuple[str, list[Record]]]:
     """The dataset and the committed records of each row of a task's boards."""
     folder = boards.committed_root() / task
     if not folder.is_dir():
@@ -318,7 +203,7 @@ def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
     """
     named = [
         found
-        for place, found in _rows(task)
+        for place, found in rows(task)
         if place == dataset
         and found[0].model.name == model
         and settings.items() <= found[0].model.hyper_parameters.items()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.trust import claims, seed_claims
+from benchmarks.trust import ledger, seed_claims
 
 
 def test_a_difference_that_all_events_share_is_certain() -> None:
@@ -35,7 +35,8 @@ def test_cost_is_the_range_over_pairs_of_runs() -> None:
 
 
 def test_the_committed_records_decide_every_statement() -> None:
-    found = {c.id: c for c in claims.table() if c.id.startswith("seeds-")}
+    entries = [e for e in ledger._read("claims.json") if e["id"].startswith("seeds-")]
+    found = {entry["id"]: ledger.judged(entry) for entry in entries}
     assert {c.verdict for c in found.values()} == {"supported", "contradicted"}
     assert found["seeds-more-dr"].verdict == "supported"
     assert found["seeds-more-dphi"].verdict == "contradicted"

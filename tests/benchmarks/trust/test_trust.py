@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import pytest
 import benchmarks
 from benchmarks import registry
 from benchmarks.__main__ import main
-from benchmarks.reports import boards, citing
+from benchmarks.reports import boards, cards, citing, croissants, papers
 from benchmarks.running import scoring
-from benchmarks.trust import checking, claims, comparing, verifying
-from physbench.leaderboard import citations
+from benchmarks.trust import checking, comparing, ledger, verifying
+from physbench.leaderboard import bibtex
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import RecordError
 from physbench.tasks import Metric
@@ -317,11 +318,12 @@ def test_every_reference_is_bibtex_or_a_sentence() -> None:
         for name in registry.names(kind):
             thing: Any = registry.load(kind, name).object
             text = thing.citation if kind == "dataset" else thing.reference
+            assert cards.reference(kind, name) == text
             if text.startswith("@"):
                 entries.append(text)
     assert len(entries) > 20
-    works = citations.unique(entries)
-    found = parsed(citations.bibtex(works))
+    works = bibtex.unique(entries)
+    found = parsed(bibtex.bibtex(works))
     assert len(found) == len(works)
     assert all(
         (entry.get("title") and entry.get("author")) or entry.get("howpublished")
@@ -342,13 +344,13 @@ def test_cite_gives_each_work_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_same_work_under_two_keys_is_cited_once() -> None:
     one = "@article{a, title = {T}, doi = {10.1/X}}"
     two = "@article{b, title = {T}, doi = {10.1/x}}"
-    assert citations.unique([one, two, one, "a sentence"]) == [one]
+    assert bibtex.unique([one, two, one, "a sentence"]) == [one]
     with pytest.raises(ValueError, match="not a BibTeX entry"):
-        citations.key("Gauss")
+        bibtex.key("Gauss")
 
 
 def test_latex_tables_are_of_board_rows() -> None:
-    table = citing.latex(["jet_flavour"])
+    table = papers.latex(["jet_flavour"])
     (board,) = boards.board("jet_flavour")
     assert table.count(r"\begin{table}") == 1
     assert r"log\_rejection (higher is better) with 95\,\% intervals over" in table
@@ -369,7 +371,7 @@ def test_the_ways_to_cite_the_suite_agree() -> None:
         pytest.skip("needs a checkout")
     cff = yaml.safe_load((root / "CITATION.cff").read_text())
     zenodo = json.loads((root / ".zenodo.json").read_text())
-    entry = parsed(citations.suite(benchmarks.__version__))["physbench"]
+    entry = parsed(bibtex.suite(benchmarks.__version__))["physbench"]
     assert cff["title"] == zenodo["title"] == entry["title"]
     assert cff["version"] == zenodo["version"] == entry["version"]
     assert str(cff["date-released"]) == zenodo["publication_date"] == citing.PUBLISHED
@@ -407,7 +409,7 @@ def test_croissant_cards_pass_the_validator(tmp_path: Path) -> None:
     croissant = pytest.importorskip("mlcroissant")
     for name in registry.names("dataset"):
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(citing.croissant(name)))
+        path.write_text(json.dumps(croissants.croissant(name)))
         card = croissant.Dataset(jsonld=path)
         assert not card.metadata.ctx.issues.errors, name
         if card.metadata.record_sets:
@@ -417,7 +419,7 @@ def test_croissant_cards_pass_the_validator(tmp_path: Path) -> None:
 
 def test_latex_table_names_its_records() -> None:
     paths = [str(first("tracking", m)) for m in ("gated_network", "truth")]
-    table = citing.latex(paths)
+    table = papers.latex(paths)
     for path in paths:
         assert records.read(Path(path)).id[:12] in table
     assert r"gated\_network~\cite{exatrkx2021}" in table
@@ -432,8 +434,8 @@ def test_latex_compiles(tmp_path: Path) -> None:
     (tmp_path / "works.bib").write_text(citing.cite(paths))
     (tmp_path / "paper.tex").write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
-        + citing.latex(paths)
-        + citing.latex(["jet_flavour"]).replace("cite{", "nocite{")
+        + papers.latex(paths)
+        + papers.latex(["jet_flavour"]).replace("cite{", "nocite{")
         + "\\bibliographystyle{plain}\\bibliography{works}\n\\end{document}\n"
     )
     for command in (["pdflatex"], ["bibtex"], ["pdflatex"], ["pdflatex"]):
@@ -449,7 +451,7 @@ def test_croissant_cards(capsys: pytest.CaptureFixture[str]) -> None:
     assert card["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     assert card["distribution"][0]["sha256"]
     for name in registry.names("dataset"):
-        assert citing.croissant(name)["@type"] == "sc:Dataset"
+        assert croissants.croissant(name)["@type"] == "sc:Dataset"
 
 
 def test_citation_file_is_valid() -> None:
@@ -468,15 +470,15 @@ def test_citation_file_is_valid() -> None:
 
 @pytest.mark.slow
 def test_committed_verdicts_are_those_of_today() -> None:
-    def words(found: list[claims.Claim]) -> dict[str, str]:
+    def words(found: list[ledger.Claim]) -> dict[str, str]:
         return {claim.id: claim.verdict for claim in found}
 
-    now = {i: v for i, v in words(claims.table()).items() if v != "not checked"}
-    assert now.items() <= words(claims.verdicts()).items()
+    now = {i: v for i, v in words(ledger.table(anew=True)).items() if v != "not checked"}
+    assert now.items() <= words(ledger.verdicts()).items()
 
 
 def test_the_ledger_has_thirty_claims_and_says_what_differs() -> None:
-    found = claims.verdicts()
+    found = ledger.verdicts()
     assert len({claim.id for claim in found}) == len(found) >= 30
     assert all(claim.source for claim in found)
     said = [claim for claim in found if claim.differs or claim.verdict == "not comparable"]
@@ -486,7 +488,7 @@ def test_the_ledger_has_thirty_claims_and_says_what_differs() -> None:
 
 
 def test_claims_have_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
-    found = {claim.id: claim for claim in claims.table()}
+    found = {claim.id: claim for claim in ledger.table()}
     assert found["interaction-network-size"].verdict == "reproduced"
     assert found["bapst-size"].ours == 70_721
     known = {"reproduced", "not reproduced", "not comparable", "not checked"}
@@ -495,6 +497,16 @@ def test_claims_have_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(c.reason or c.verdict in ("reproduced", "supported") for c in found.values())
     assert main(["claims"]) == 0
     assert "| interaction network | any |" in capsys.readouterr().out
+
+
+def test_a_verdict_stands_until_what_it_rests_on_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    (entry,) = [e for e in ledger._read("claims.json") if e["id"] == "interaction-network-size"]
+    known = replace(ledger.verdicts()[0], ours=1.0, rests=ledger.rests(entry))
+    assert ledger._current(entry, known).ours == 1.0
+    assert ledger._current(entry, replace(known, rests="of another day")).ours == 6448
+    assert ledger._current(entry, replace(known, verdict="not checked")).ours == 6448
+    assert ledger.rests(entry) != ledger.rests(entry | {"value": 6449})
+    assert ledger.rests(entry) != ledger.rests(entry | {"rests": ["models/liquids"]})
 
 
 @pytest.mark.parametrize(
@@ -509,7 +521,7 @@ def test_a_statement_is_judged_by_its_interval(
     expects: str, low: float, high: float, verdict: str
 ) -> None:
     entry = {"expects": expects, "value": 1.0, "tolerance": 0.2}
-    assert claims._verdict(entry, (low + high) / 2, low, high)[0] == verdict
+    assert ledger.verdict(entry, (low + high) / 2, low, high)[0] == verdict
 
 
 def test_a_wrong_claim_is_not_reproduced() -> None:
@@ -517,5 +529,5 @@ def test_a_wrong_claim_is_not_reproduced() -> None:
         "id": "x", "method": "m", "dataset": "d", "quantity": "q", "value": 6449, "tolerance": 0,
         "source": "s", "check": "interaction_network_size",
     }  # fmt: skip
-    found = claims._judged(entry)
+    found = ledger.judged(entry)
     assert (found.verdict, found.reason) == ("not reproduced", "-1 away, 0 allowed")
