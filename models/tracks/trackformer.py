@@ -62,8 +62,8 @@ MODEL = Model(
         },
     },
     space={
-        "width": [16, 32, 64, 128],
-        "layers": [1, 2, 4, 8],
+        "width": [16, 32, 64],
+        "layers": [1, 2, 4],
         "learning_rate": (3e-4, 1e-2, "log"),
         "batch": [64, 128, 256],
         "epochs": [2],
