@@ -207,6 +207,7 @@ TASK = Task(
     prepare=prepare,
     derive=shower_table.judged,
     admit=admit,
+    study={"photons": ({}, {}), "electrons": ({"variant": "electron"}, {})},
     figures={
         "Energy of the layers": shower_figures.layer_figure,
         "Energy of the rings": shower_figures.ring_figure,

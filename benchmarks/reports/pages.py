@@ -72,7 +72,7 @@ def _page(
         display=display(board, splits) if splits else None,
         papers=papers(shown),
         claims=ledger.of_dataset(board.dataset),
-        studies=studies(board),
+        studies=studies(entry, board),
     )
 
 
@@ -121,11 +121,14 @@ def papers(shown: Sequence[Record]) -> dict[str, str]:
     return {name: url for name, url in found.items() if url}
 
 
-def studies(board: Board) -> list[tuple[str, str]]:
+def studies(entry: Entry, board: Board) -> list[tuple[str, str]]:
     """Tables of the committed studies and searches of the board's task and dataset."""
     folder = boards.committed_root().parent / "boards"
     stem = f"{board.task}-{board.dataset}-"
-    return [
+    task: Task = entry.object
+    several = studying.committed_studies(entry) if _studied(task, board) else {}
+    both = [("Studies compared", studying.compared(task, several))] if len(several) > 1 else []
+    return both + [
         (f"{kind.capitalize()} of {f.stem.removeprefix(stem).removesuffix(end)}", f.read_text())
         for kind in ("study", "search")
         for end in [f"-{kind}"]
@@ -152,23 +155,28 @@ def pictures(
     ]
 
 
+def _studied(task: Task, board: Board) -> bool:
+    """Whether a board may have studies: they are made on a task's default dataset."""
+    return bool(task.study) and board.dataset == next(iter(task.named))
+
+
 def of_studies(entry: Entry, board: Board) -> list[Picture]:
     """The figures of the committed studies of a task's default dataset."""
     task: Task = entry.object
-    if not task.study_figures or board.dataset != next(iter(task.named)):
+    if not _studied(task, board):
         return []
-    found = []
-    for name in studying.studied(entry):
-        try:
-            own = studying.committed_of(entry, registry.load("model", name))
-        except ImportError as error:
-            print(f"no figures of the study of {name}: {error}", file=sys.stderr)
-            continue
+    several, found = studying.committed_studies(entry), []
+    stem = f"{board.task}-{board.dataset}"
+    if len(several) > 1:
+        caption = f"Studies of {', '.join(several)}: {studying.comparison.__doc__}"
+        figure = studying.comparison(task, several)
+        found.append(render.picture(f"{stem}-studies", figure, caption, caption))
+    for name, own in several.items() if task.study_figures else ():
         for title, figure in studying.pictures(task, own).items():
             text = (task.study_figures[title].__doc__ or title).strip().partition("\n\n")[0]
             caption = f"Study of {name}: {' '.join(text.split())}"
-            stem = f"{board.task}-{board.dataset}-{name}-{title.lower().replace(' ', '-')}"
-            found.append(render.picture(stem, figure, caption, f"{title}. {caption}"))
+            place = f"{stem}-{name}-{title.lower().replace(' ', '-')}"
+            found.append(render.picture(place, figure, caption, f"{title}. {caption}"))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,9 @@ def study(
     committed = {} if again else committed_of(entry, named, settings)
     found: Found = {}
     for variant, (protocol, options) in variants.items():
+        if not set(options) <= set(resolve(named.object.fit, {}, "setting", skip=NO_SETTINGS)):
+            print(f"no '{variant}': {named.name} has no {', '.join(options)}", file=sys.stderr)
+            continue
         own = committed.get(variant, [])
         if len(own) < seeds:
             done = stages.runs_of(
@@ -140,6 +143,64 @@ def studied(entry: Entry) -> list[str]:
         if 2 * len(others) >= len({records.canonical(p) for p, _ in task.study.values()}) - 1:
             names.append(path.name)
     return [name for name in names if name in registry.models_of(entry.name)]
+
+
+def committed_studies(entry: Entry) -> dict[str, Found]:
+    """The committed study of each studied model; one that cannot be imported is told on stderr."""
+    found = {}
+    for name in studied(entry):
+        try:
+            found[name] = committed_of(entry, registry.load("model", name))
+        except ImportError as error:
+            print(f"no study of {name}: {error}", file=sys.stderr)
+    return found
+
+
+def compared(task: Task, studies: Mapping[str, Found]) -> str:
+    """Markdown: the ranking metric of each model on each variant, mean and deviation of seeds."""
+    lines = [
+        f"### {task.metrics[0].name} of the studied models\n",
+        "| " + " | ".join(["variant", *studies]) + " |",
+        "| --- " * (len(studies) + 1) + "|",
+    ]
+    for variant in task.study:
+        cells = [_spread(_scores(found, variant)) for found in studies.values()]
+        lines.append("| " + " | ".join([variant, *cells]) + " |")
+    lines.append("\nMean over seeds and, with more than one, their standard deviation.\n")
+    return "\n".join(lines)
+
+
+def _scores(found: Found, variant: str) -> list[float]:
+    """The ranking metric of each seed of a variant."""
+    values = [kept.record.metrics[0].value for kept in found.get(variant, [])]
+    return [value for value in values if value is not None]
+
+
+def _spread(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return "".join(f"{value:.4g}" for value in values)
+    return f"{statistics.fmean(values):.4g} ± {statistics.stdev(values):.2g}"
+
+
+def comparison(task: Task, studies: Mapping[str, Found]) -> Any:
+    """The ranking metric of each model on the variants of the study, a point for each seed."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
+    for name, found in studies.items():
+        scores = {place: _scores(found, variant) for place, variant in enumerate(task.study)}
+        scores = {place: values for place, values in scores.items() if values}
+        means = [statistics.fmean(values) for values in scores.values()]
+        line = axes.plot(list(scores), means, label=name)[0]
+        for place, values in scores.items():
+            axes.plot([place] * len(values), values, "o", ms=4, color=line.get_color())
+    axes.set_xticks(range(len(task.study)), list(task.study), rotation=20, ha="right")
+    axes.set(ylabel=task.metrics[0].name)
+    if axes.dataLim.ymin > 0:
+        axes.set_yscale("log")
+    axes.legend(frameon=False, fontsize="small")
+    plt.close(figure)
+    return figure
 
 
 def _resolved(model: Entry, settings: Mapping[str, Any]) -> dict[str, Any] | None:

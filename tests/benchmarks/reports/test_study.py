@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +60,45 @@ def test_the_study_of_track_parameters_covers_inputs_targets_losses_and_cuts() -
     for protocol, settings in study.values():
         assert set(protocol) <= set(inspect.signature(load).parameters)
         assert set(settings) <= {"features", "loss", "epochs"}
+
+
+def test_variants_of_settings_that_a_model_lacks_are_left_out(
+    toy: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy[0].write_text(toy[0].read_text().rstrip().removesuffix(")") + VARIANTS)
+    toy[1].write_text(
+        toy[1].read_text().replace("degree=2", "order=2").replace("degree)", "order)")
+    )
+    text, status = studying.study(*toy)
+    assert status == 0
+    assert "| clean |" in text
+    assert "| line |" not in text
+    assert "no 'line': polynomial has no degree" in capsys.readouterr().err
+
+
+def kept(*values: float) -> list[studying.Kept]:
+    found = []
+    for value in values:
+        metric = SimpleNamespace(name="error", value=value)
+        found.append(studying.Kept(SimpleNamespace(metrics=[metric]), Path()))  # type: ignore[arg-type]
+    return found
+
+
+def test_studies_of_several_models_are_compared() -> None:
+    task = registry.load("task", "likelihood_ratio").object
+    few, many = "10,000 events", "100,000 events"
+    studies = {"a": {few: kept(3.0, 1.0), many: kept(1.0)}, "b": {many: kept(0.5)}}
+    lines = studying.compared(task, studies).splitlines()
+    assert lines[2] == "| variant | a | b |"
+    assert lines[4] == "| 10,000 events | 2 ± 1.4 |  |"
+    assert lines[6] == "| 100,000 events | 1 | 0.5 |"
+    axes = studying.comparison(task, studies).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.lines[0].get_xydata().tolist() == [[0, 2], [2, 1]]
+
+
+def test_events_of_the_likelihood_ratio_are_a_committed_study() -> None:
+    entry = registry.load("task", "likelihood_ratio")
+    studies = studying.committed_studies(entry)
+    assert {"carl"} <= set(studies)
+    assert all(own["10,000 events"] for own in studies.values())
