@@ -11,12 +11,13 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 __all__ = [
     "Dataset",
     "Described",
     "File",
+    "Spectrum",
     "Split",
     "Splits",
     "described",
@@ -136,12 +137,21 @@ class Split:
         )
 
 
+class Spectrum(NamedTuple):
+    """How many units a dataset's cuts met and left in each bin; `edges` are one more."""
+
+    edges: Sequence[float]
+    before: Sequence[int]
+    after: Sequence[int]
+
+
 @dataclass(frozen=True)
 class Splits:
     """What `Task.load` returns: three splits, and the sha256 of every file they were read from.
 
-    `counts` says how many units each cut of the dataset left. With `test_only` the data have
-    nothing to train on (a published test file alone): train and validation are empty.
+    `counts` says how many units each cut of the dataset left, `spectra` how they are spread. With
+    `test_only` the data have nothing to train on (a published test file alone): train and
+    validation are empty.
 
     Raises ValueError for a split without units, and for two files with the same content: what
     trains a model must not test it.
@@ -153,6 +163,7 @@ class Splits:
     files: Mapping[str, str]
     counts: Mapping[str, int] = field(default_factory=dict)
     test_only: bool = False
+    spectra: Mapping[str, Spectrum] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         empty = [name for name in SPLITS if not len(getattr(self, name))]

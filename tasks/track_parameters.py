@@ -141,7 +141,9 @@ def load(
         train = train.take(range(_within(train_tracks, len(train))))
     # One or two events of the user are all for testing: enough for fits without training.
     alone = dataset is trackml_tracks.DATASET and not len(train)
-    return Splits(train, validation, test, sample.files, sample.counts, test_only=alone)
+    return Splits(
+        train, validation, test, sample.files, sample.counts, alone, spectra=sample.spectra
+    )
 
 
 def _within(count: int, most: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from physbench.datasets import Split
+from physbench.datasets import Spectrum, Split, Splits
 
 INK = "#0072b2"
 MAP = "viridis"
@@ -25,6 +25,43 @@ def caption(split: Split) -> str:
     first = split.inputs[0] if isinstance(split.inputs, (list, tuple)) else split.inputs
     draw = DRAWN[type(first).__name__]
     return " ".join((draw.__doc__ or "").split())
+
+
+def cuts(splits: Splits) -> Any:
+    """What the cuts of the dataset leave, one after the other; spectra before and after all."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from physbench.leaderboard.site import figures
+
+    with mpl.rc_context(figures.STYLE):
+        figure = Figure(figsize=(10.5, 6.0))
+        panels = figure.subplot_mosaic(_mosaic(len(splits.spectra)))
+        names, left = zip(*splits.counts.items(), strict=True)
+        bars = panels["counts"].barh(range(len(names)), left, color=INK)
+        panels["counts"].bar_label(bars, [f"{count:,}" for count in left], padding=3, fontsize=9)
+        panels["counts"].set_yticks(range(len(names)), names)
+        panels["counts"].set(xlim=(0, 1.25 * max(left)), title="left after each cut")
+        panels["counts"].invert_yaxis()
+        for place, (name, spectrum) in enumerate(splits.spectra.items()):
+            _before_and_after(panels[str(place)], name, spectrum)
+    return figure
+
+
+def _mosaic(spectra: int) -> list[Any]:
+    """The counts above two spectra a column."""
+    columns = [[str(k), str(min(k + 1, spectra - 1))] for k in range(0, spectra, 2)]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return [["counts", *row] for row in rows] or [["counts"]]
+
+
+def _before_and_after(axes: Any, name: str, spectrum: Spectrum) -> None:
+    axes.stairs(spectrum.before, spectrum.edges, color="#8a939b", label="before")
+    axes.stairs(spectrum.after, spectrum.edges, color=INK, fill=True, alpha=0.6, label="after")
+    wide = spectrum.edges[0] > 0 and spectrum.edges[-1] > 100 * spectrum.edges[0]
+    axes.set(xlabel=name, yscale="log", xscale="log" if wide else "linear")
+    axes.set_ylim(bottom=0.7)
+    axes.legend(fontsize="x-small", frameon=False)
 
 
 def _axes(x: str, y: str, *, equal: bool = False) -> tuple[Any, Any]:

@@ -66,7 +66,7 @@ def _page(
         records=shown,
         summary=entry.object.summary,
         references=references(board),
-        pictures=drawn + of_studies(entry, board) + of_searches(board),
+        pictures=[*of_cuts(board, splits), *drawn, *of_studies(entry, board), *of_searches(board)],
         local=local,
         metrics=explained(entry.object),
         display=display(board, splits) if splits else None,
@@ -107,6 +107,15 @@ def display(board: Board, splits: Splits) -> Picture | None:
     stem = f"{board.task}-{board.dataset}-{board.split[:8]}-display"
     words = displays.caption(splits.test)
     return render.picture(stem, figure, words, words)
+
+
+def of_cuts(board: Board, splits: Splits | None) -> list[Picture]:
+    """What the cuts of the dataset leave, where it has some."""
+    if splits is None or not splits.counts:
+        return []
+    words = " ".join((displays.cuts.__doc__ or "").split())
+    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-cuts"
+    return [render.picture(stem, displays.cuts(splits), words, f"Cuts. {words}")]
 
 
 def explained(task: Task) -> list[Explained]:

@@ -6,13 +6,13 @@ Units: mm, GeV, tesla, rad. Padded arrays with a mask. The field is 2 T along +z
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Described, described
+from physbench.datasets import Described, Spectrum, described
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,7 +207,7 @@ class Sample:
 
     `true` holds the crossings (None where not kept), `measured` the smeared ones; `split` (n,) is
     0, 1, 2 for train, validation, test; `files` maps file names to sha256; `counts` how many
-    particles each cut left.
+    particles each cut left, `spectra` how they are spread.
     """
 
     true: Tracks | None
@@ -217,6 +217,7 @@ class Sample:
     ids: list[str]
     files: Mapping[str, str]
     counts: Mapping[str, int]
+    spectra: Mapping[str, Spectrum] = field(default_factory=dict)
 
 
 def padded(hits: Array, owner: NDArray[np.int64], tracks: int, slots: int = SLOTS) -> Tracks:

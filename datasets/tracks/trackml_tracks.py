@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Dataset
+from physbench.datasets import Dataset, Spectrum
 from physbench.datasets.common import store, trackml_events
 from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import SPECIES
@@ -33,6 +33,12 @@ Array = NDArray[np.float64]
 PT_RANGE = (0.5, 10.0)  # GeV
 VERTEX = 1.0  # mm
 ETA = 1.0
+EDGES = {
+    "$p_T$ [GeV]": 0.5 * 10.0 ** (np.arange(-10, 17) / 10),
+    "$\\eta$": np.linspace(-4, 4, 33),
+    "hits": np.arange(-0.5, 21),
+    "|vx| or |vy| [mm]": np.geomspace(1e-3, 1e3, 25),
+}
 
 
 def load(*, folder: str = "", events: int = 10_000) -> Sample:
@@ -60,6 +66,7 @@ def load(*, folder: str = "", events: int = 10_000) -> Sample:
         [name for part in parts for name in part[3]],
         files,
         counts,
+        {name: _added([part[-2][name] for part in parts]) for name in EDGES},
     )
 
 
@@ -84,15 +91,12 @@ def select(particles: pd.DataFrame) -> tuple[NDArray[np.bool_], dict[str, int]]:
 
     The table has the columns of a TrackML particle file, `nhits` included.
     """
-    pt = np.hypot(particles["px"].to_numpy(), particles["py"].to_numpy())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        eta = np.abs(np.arcsinh(particles["pz"].to_numpy() / pt))
-    vertex = particles[["vx", "vy"]].abs().max(axis=1).to_numpy()
+    pt, eta, hits, vertex = quantities(particles).values()
     cuts = {
-        f"hits >= {MINIMUM}": (particles["nhits"] >= MINIMUM).to_numpy(),
+        f"hits >= {MINIMUM}": hits >= MINIMUM,
         "0.5 <= pT <= 10 GeV": (pt >= PT_RANGE[0]) & (pt <= PT_RANGE[1]),
         "|vx|, |vy| < 1 mm": vertex < VERTEX,
-        "|eta| <= 1": eta <= ETA,
+        "|eta| <= 1": np.abs(eta) <= ETA,
     }
     kept = np.ones(len(particles), dtype=bool)
     counts = {"particles": len(particles)}
@@ -102,7 +106,33 @@ def select(particles: pd.DataFrame) -> tuple[NDArray[np.bool_], dict[str, int]]:
     return kept, counts
 
 
-Part = tuple[Tracks, Tracks, TrackTruth, list[str], dict[str, int]]
+def quantities(particles: pd.DataFrame) -> dict[str, Array]:
+    """What the cuts look at, as `EDGES` names it, (n,) each; eta is NaN for a particle at rest."""
+    pt = np.hypot(particles["px"].to_numpy(), particles["py"].to_numpy())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = np.arcsinh(particles["pz"].to_numpy() / pt)
+    hits = particles["nhits"].to_numpy(np.float64)
+    vertex = particles[["vx", "vy"]].abs().max(axis=1).to_numpy(np.float64)
+    return dict(zip(EDGES, (pt, eta, hits, vertex), strict=True))
+
+
+def spectra(particles: pd.DataFrame, kept: NDArray[np.bool_]) -> dict[str, Spectrum]:
+    """Each quantity of all particles and of those that are kept; the last bins are open."""
+    found = {}
+    for name, values in quantities(particles).items():
+        edges = EDGES[name]
+        inside = np.clip(values, edges[0], edges[-1])
+        counts = (np.histogram(inside[chosen], edges)[0] for chosen in (slice(None), kept))
+        found[name] = Spectrum(edges.tolist(), *(count.tolist() for count in counts))
+    return found
+
+
+def _added(parts: list[Spectrum]) -> Spectrum:
+    before, after = (np.sum([p[k] for p in parts], axis=0).tolist() for k in (1, 2))
+    return Spectrum(parts[0].edges, before, after)
+
+
+Part = tuple[Tracks, Tracks, TrackTruth, list[str], dict[str, Spectrum], dict[str, int]]
 
 
 def _event(number: int, files: dict[str, Path]) -> Part:
@@ -124,7 +154,7 @@ def _event(number: int, files: dict[str, Path]) -> Part:
     names = [f"event{number:09d}-{particle}" for particle in ids]
     own = truth_of(vertex, momentum, q, mass, measured.mask.sum(1))
     # The challenge's simulation scatters as FATRAS does.
-    return true, measured, replace(own, core=FATRAS), names, counts
+    return true, measured, replace(own, core=FATRAS), names, spectra(particles, kept), counts
 
 
 def masses(particles: pd.DataFrame) -> Array:

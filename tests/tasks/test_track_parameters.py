@@ -15,6 +15,7 @@ import torch
 from scipy.optimize import least_squares
 from scipy.stats import norm
 
+from benchmarks.reports import displays
 from physbench.datasets import Splits
 from physbench.datasets.common import barrel, helix, linear_fit
 from physbench.datasets.common.particle_mix import EDGES, Particles, draw
@@ -539,6 +540,9 @@ def test_the_talks_cuts_on_event_1000() -> None:
     assert counts["|eta| <= 1"] == kept.sum() == 1_012
     pt = np.hypot(particles["px"], particles["py"])[kept]
     assert np.histogram(pt, [0.5, 1, 2, 4, 6, 8, 10])[0].tolist() == [680, 274, 50, 6, 1, 1]
+    for spectrum in trackml_tracks.spectra(particles, kept).values():
+        assert (sum(spectrum.before), sum(spectrum.after)) == (12_263, 1_012)
+        assert (np.subtract(spectrum.before, spectrum.after) >= 0).all()
 
 
 def test_real_tracks_of_a_sub_event(capsys: pytest.CaptureFixture[str]) -> None:
@@ -546,6 +550,11 @@ def test_real_tracks_of_a_sub_event(capsys: pytest.CaptureFixture[str]) -> None:
     assert "|eta| <= 1" in capsys.readouterr().err
     assert sample.counts["particles"] == 548
     assert len(sample.ids) == sample.counts["|eta| <= 1"] == 47
+    hits = sample.spectra["hits"]
+    assert (sum(hits.before), sum(hits.after), sum(hits.after[:3])) == (548, 47, 0)
+    figure = displays.cuts(track_parameters.TASK.splits("trackml_tracks"))
+    assert {axes.get_xlabel() for axes in figure.axes[1:]} == set(sample.spectra)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [548, 431, 182, 163, 47]
     found = circles.helix(sample.true)
     errors = 1 / (np.abs(found["qopt"]) * sample.truth.pt) - 1
     assert 100 * np.median(errors) == pytest.approx(-0.13, abs=0.44)  # two standard errors
