@@ -198,6 +198,32 @@ def neighbours(
     return pairs, distance.astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Near:
+    """Edges between hits whose points lie within `reach` of one another."""
+
+    network: Embedding
+    sizes: tuple[int, int, int]
+    reach: float
+
+    def __call__(self, event: Event) -> Integers:
+        """Edges (m, 2), inner hit first."""
+        return neighbours(event, placed(self.network, event), "radius", self.reach)[0]
+
+    def stored(self) -> dict[str, Any]:
+        """Weights, sizes and reach."""
+        state = self.network.state_dict()
+        return {"embedding": {"state": state, "sizes": list(self.sizes), "reach": self.reach}}
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Near:
+        """The inverse of `stored`."""
+        sizes = tuple(values["sizes"])
+        network = Embedding(*sizes)
+        network.load_state_dict(values["state"])
+        return cls(network.eval(), sizes, values["reach"])
+
+
 def reach_of(
     network: nn.Module, split: Sequence[tuple[Event, EventTruth]], search: str, share: float
 ) -> float:

@@ -6,7 +6,7 @@ few columns, so that a training sees four views of an event and a filter one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,24 +84,28 @@ def filter_columns(event: Event, edges: Integers) -> Values:
 class Graph:
     """A graph as the network takes it: nodes (n, 9), edges (m, k) and their ends (m,).
 
-    `label` (m, 2) holds whether both hits are of one particle and whether they follow one another.
+    `place` (n, 2) holds azimuth and pseudorapidity of each hit, for networks that ask what lies
+    near; `label` (m, 2) whether both hits are of one particle and whether they follow one another.
     """
 
     nodes: Tensor
     edges: Tensor
     source: Tensor
     target: Tensor
+    place: Tensor
     label: Tensor | None = None
 
     def mirrored(self, turn: bool, mirror: bool) -> Graph:
         """The graph with phi -> -phi and z -> -z, as told."""
-        x, node = self.edges.clone(), self.nodes.clone()
+        x, node, place = self.edges.clone(), self.nodes.clone(), self.place.clone()
         if turn:
             x[:, TURNED] *= -1
+            place[:, 0] *= -1
         if mirror:
             x[:, MIRRORED] *= -1
             node[:, MIRRORED_NODES] *= -1
-        return Graph(node, x, self.source, self.target, self.label)
+            place[:, 1] *= -1
+        return replace(self, nodes=node, edges=x, place=place)
 
 
 def graph(
@@ -114,7 +118,14 @@ def graph(
     source, target = torch.from_numpy(np.ascontiguousarray(edges.T))
     wanted = None if label is None else torch.from_numpy(label.astype(np.float32))
     node = torch.from_numpy(nodes(event, edges))
-    return Graph(node, torch.from_numpy(x), source, target, wanted)
+    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
+    place = torch.from_numpy(np.stack([event.phi, eta], axis=1).astype(np.float32))
+    return Graph(node, torch.from_numpy(x), source, target, place, wanted)
+
+
+def sector_of(phi: Floats, count: int) -> Integers:
+    """Which of `count` equal sectors of azimuth each hit lies in, (hits,)."""
+    return np.floor((phi + np.pi) / (2 * np.pi) * count).astype(np.int64) % count
 
 
 def sectors(whole: Graph, phi: Floats, count: int) -> list[Graph]:
@@ -124,7 +135,7 @@ def sectors(whole: Graph, phi: Floats, count: int) -> list[Graph]:
     """
     if count == 1:
         return [whole]
-    sector = np.floor((phi + np.pi) / (2 * np.pi) * count).astype(np.int64) % count
+    sector = sector_of(phi, count)
     found = []
     for number in range(count):
         inside = torch.from_numpy(sector == number)
@@ -132,5 +143,6 @@ def sectors(whole: Graph, phi: Floats, count: int) -> list[Graph]:
         place = torch.cumsum(inside, 0) - 1
         label = None if whole.label is None else whole.label[rows]
         source, target = place[whole.source[rows]], place[whole.target[rows]]
-        found.append(Graph(whole.nodes[inside], whole.edges[rows], source, target, label))
-    return [one for one in found if len(one.source)]
+        node, near = whole.nodes[inside], whole.place[inside]
+        found.append(Graph(node, whole.edges[rows], source, target, near, label))
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from physbench.datasets import Split
 from physbench.datasets.hits import Event, EventTruth, Integers
 from physbench.models import Context
 from physbench.models.common import training
+from physbench.models.hits import _embedding as embedding
 from physbench.models.hits import _gated_inputs as inputs
 from physbench.models.hits import _graphs as graphs
 
@@ -44,17 +45,42 @@ class Filter(nn.Module):
         return found.squeeze(1)
 
 
+class Candidates(Protocol):
+    """What proposes edges to the filter."""
+
+    def __call__(self, event: Event) -> Integers:
+        """Edges (m, 2), inner hit first, each once."""
+
+    def stored(self) -> dict[str, Any]:
+        """Itself as plain values and tensors."""
+
+
 @dataclass(frozen=True)
-class Builder:
-    """Windows whose edges are joined, the filter, and the smallest logit of an edge that stays."""
+class Union:
+    """Windows whose edges are joined."""
 
     windows: tuple[graphs.Windows, ...]
+
+    def __call__(self, event: Event) -> Integers:
+        """Edges (m, 2) of any of the windows, each once."""
+        return union(event, self.windows)
+
+    def stored(self) -> dict[str, Any]:
+        """The windows as lists."""
+        return {"windows": [{k: v.tolist() for k, v in vars(one).items()} for one in self.windows]}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """What proposes edges, the filter, and the smallest logit of an edge that stays."""
+
+    candidates: Candidates
     network: Filter
     cut: float
 
     def __call__(self, event: Event, cut: float | None = None) -> tuple[Integers, Any]:
         """Edges (m, 2) and their logits (m,); `cut` replaces the builder's own."""
-        edges = union(event, self.windows)
+        edges = self.candidates(event)
         with torch.no_grad():
             x = torch.from_numpy(inputs.filter_columns(event, edges))
             logit = self.network(x).numpy()
@@ -97,7 +123,7 @@ def _from_within(truth: EventTruth, radius: float) -> EventTruth:
 def train(
     events: Sequence[Event],
     truths: Sequence[EventTruth],
-    windows: tuple[graphs.Windows, ...],
+    candidates: Candidates,
     *,
     seed: int,
     cut: float,
@@ -112,7 +138,7 @@ def train(
     batches: list[tuple[Tensor, Tensor, Tensor]] = []
     generator = np.random.default_rng(seed)
     for event, truth in zip(events, truths, strict=True):
-        edges = union(event, windows)
+        edges = candidates(event)
         order = generator.permutation(len(edges))
         rows = (inputs.filter_columns(event, edges), *_wanted(truth, edges))
         parts = [torch.split(torch.from_numpy(column[order]), BATCH) for column in rows]
@@ -121,7 +147,7 @@ def train(
         network, loss, batches, [], seed=seed, epochs=epochs, learning_rate=learning_rate,
         schedule="onecycle", context=context, name="filter",
     )  # fmt: skip
-    return Builder(windows, network, cut)
+    return Builder(candidates, network, cut)
 
 
 EVENTS, FILTERED = 24, 6  # training events that windows and filter learn from
@@ -135,17 +161,17 @@ def builder_for(
     if all(event.edge_index is not None for event in train_split.inputs):
         return None
     events, truths = train_split.inputs[:EVENTS], train_split.targets[:EVENTS]
-    windows = learned_windows(events, truths)
+    candidates = Union(learned_windows(events, truths))
     few = events[:FILTERED], truths[:FILTERED]
-    return train(*few, windows, seed=seed, cut=cut, context=context)
+    return train(*few, candidates, seed=seed, cut=cut, context=context)
 
 
 def stored(builder: Builder | None) -> dict[str, Any] | None:
     """A builder as plain values and tensors, for a file of weights."""
     if builder is None:
         return None
-    windows = [{k: v.tolist() for k, v in vars(one).items()} for one in builder.windows]
-    return {"windows": windows, "network": builder.network.state_dict(), "cut": builder.cut}
+    own = {"network": builder.network.state_dict(), "cut": builder.cut}
+    return own | builder.candidates.stored()
 
 
 def restored(values: dict[str, Any] | None) -> Builder | None:
@@ -154,8 +180,14 @@ def restored(values: dict[str, Any] | None) -> Builder | None:
         return None
     network = Filter(len(values["network"]["layers.0.bias"]))
     network.load_state_dict(values["network"])
+    return Builder(_candidates(values), network.eval(), values["cut"])
+
+
+def _candidates(values: dict[str, Any]) -> Candidates:
+    if "embedding" in values:
+        return embedding.Near.restored(values["embedding"])
     windows = [{k: np.array(v) for k, v in one.items()} for one in values["windows"]]
-    return Builder(tuple(graphs.Windows(**w) for w in windows), network.eval(), values["cut"])
+    return Union(tuple(graphs.Windows(**w) for w in windows))
 
 
 def _wanted(truth: EventTruth, edges: Integers) -> tuple[inputs.Values, inputs.Values]:

@@ -148,7 +148,7 @@ def test_noise_is_of_no_particle() -> None:
 def test_network_has_two_logits_an_edge_and_a_gate_a_round() -> None:
     found, _ = event(10, 4)
     graph = inputs.graph(found, chains(found), np.zeros(len(chains(found)), dtype=np.float32))
-    logits, gates = gated.GatedNetwork(width=8, layers=3)(graph)
+    logits, gates = gated.GatedNetwork(edge=17, width=8, layers=3)(graph)
     assert logits.shape == (len(graph.source), 2)
     assert [gate.shape for gate in gates] == [(len(graph.source),)] * 3
 
