@@ -37,12 +37,14 @@ def pack(constituents: NDArray[np.floating[Any]]) -> dict[str, NDArray[np.uint8]
 def unpack(
     stored: NDArray[np.uint8], constituents: NDArray[np.uint8], slots: int
 ) -> NDArray[np.float32]:
-    """What `pack` packed, (n, slots, 3)."""
-    numbers = np.moveaxis(constituents, 0, 2).copy().view("<i2")[..., 0].astype(np.int64)
-    filled = np.arange(slots) < stored[:, None].astype(np.int64)
-    change = np.zeros(filled.shape, dtype=np.int64)
-    change[filled] = numbers[0]
-    jets = np.zeros((*filled.shape, 3), dtype=np.float32)
-    jets[..., 0] = np.where(filled, np.exp(np.cumsum(change, axis=1) * LOG_STEP), 0.0)
-    jets[filled, 1:] = numbers[1:].T * ANGLE_STEP
+    """What `pack` packed, (n, slots, 3); every jet has at least one slot."""
+    low, high = constituents
+    change, eta, phi = (low.astype(np.uint16) | high.astype(np.uint16) << 8).view(np.int16)
+    count = stored.astype(np.int64)
+    start = np.cumsum(count) - count
+    total = np.cumsum(change, dtype=np.int64)
+    steps = total - np.repeat(total[start] - change[start], count)
+    jets = np.zeros((len(stored), slots, 3), dtype=np.float32)
+    columns = np.exp(steps * LOG_STEP), eta * ANGLE_STEP, phi * ANGLE_STEP
+    jets[np.arange(slots) < stored[:, None]] = np.stack(columns, axis=1)
     return jets

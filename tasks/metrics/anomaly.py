@@ -9,6 +9,7 @@ knows which one it is compared with.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,24 @@ class Comparison:
             else (counts[self.background], counts[self.signal] * self.weight)
         )
         return self.ordered.roc(*drawn) if all(w.sum() > 0 for w in drawn) else None
+
+    def rejection(self, counts: NDArray[Any], eps_signal: float) -> float:
+        """`working_point(...).rejection` of one resample, NaN where a class has no weight."""
+        background, signal, weight = self._falling
+        passed = ranking.sums(counts[signal] * weight)
+        total = int(counts[background].sum())
+        if not (total > 0 and passed[-1] > 0):
+            return math.nan
+        first = np.searchsorted(passed, ranking.wanted(eps_signal, passed[-1]), "left")
+        block = np.searchsorted(self.ordered.passed[1], first, "left")
+        kept = counts[background[: self.ordered.passed[0][block]]].sum()
+        return total / float(kept or 1.0)
+
+    @functools.cached_property
+    def _falling(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+        """Background, signal and its weights, in falling score."""
+        first, second = self.ordered.orders
+        return self.background[first], self.signal[second], self.weight[second]
 
 
 def comparisons(
@@ -103,9 +122,37 @@ def resampled(
 
     def replicates(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Array:
         fixed = dict(comparisons(targets, scores, matched=matched))
+        if isinstance(measure, Rejection):
+            each = [measure.many(c, counts) for c in fixed.values()]
+            draws = [dict(zip(fixed, row, strict=True)) for row in np.array(each).T.tolist()]
+            return np.array([combine(found) for found in draws])
         return np.array([combine(_measured(fixed, measure, drawn)) for drawn in counts])
 
     return replicates
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """1/eps_B, or its logarithm, at an efficiency; of the bound N_B where nothing passes."""
+
+    eps_signal: float
+    logarithm: bool = False
+
+    def __call__(self, curve: Roc) -> float:
+        """Of one curve."""
+        found = ranking.working_point(curve, self.eps_signal).rejection
+        return math.log(found) if self.logarithm else found
+
+    def many(self, comparison: Comparison | None, counts: NDArray[Any]) -> Array:
+        """Of the resamples that `counts` (draws, units) describes; the same digits.
+
+        The background that passes is a sum of whole numbers, so that it needs no curve; the
+        signal is summed in falling score until it has the efficiency.
+        """
+        if comparison is None:
+            return np.full(len(counts), math.nan)
+        found = np.array([comparison.rejection(row, self.eps_signal) for row in counts])
+        return np.array([math.log(v) for v in found]) if self.logarithm else found
 
 
 def mean(found: Mapping[str, float]) -> float:
@@ -133,9 +180,7 @@ def ranked(found: Mapping[str, float]) -> dict[str, float]:
     return {n: v for n, v in found.items() if n != VISIBLE} or dict(found)
 
 
-def log_rejection_of(curve: Roc) -> float:
-    """ln(1/eps_B) at eps_S = 0.2; where nothing passes, of the bound N_B."""
-    return math.log(ranking.working_point(curve, EFFICIENCY).rejection)
+log_rejection_of = Rejection(EFFICIENCY, logarithm=True)
 
 
 def log_rejection(targets: JetTruth, scores: Any) -> float:
@@ -183,24 +228,19 @@ def unmatched_auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
     return each_signal(targets, scores, ranking.area, matched=False)
 
 
-def rejection_at(eps_signal: float) -> Measure:
-    """1/eps_B at `eps_signal`."""
-    return lambda curve: ranking.working_point(curve, eps_signal).rejection
-
-
 def rejection_20(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.2, pT-weighted."""
-    return mean(each_signal(targets, scores, rejection_at(0.2)))
+    return mean(each_signal(targets, scores, Rejection(0.2)))
 
 
 def rejection_30(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.3, pT-weighted."""
-    return mean(each_signal(targets, scores, rejection_at(0.3)))
+    return mean(each_signal(targets, scores, Rejection(0.3)))
 
 
 def rejection_50(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.5, pT-weighted."""
-    return mean(each_signal(targets, scores, rejection_at(0.5)))
+    return mean(each_signal(targets, scores, Rejection(0.5)))
 
 
 def sic_of(curve: Roc) -> float:

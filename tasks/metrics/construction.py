@@ -31,6 +31,7 @@ from physbench.datasets.hits import (
     selected,
     sequential_edges,
 )
+from physbench.tasks.metrics import bootstrap
 
 Prediction = Mapping[str, NDArray[Any]]
 Targets = Sequence[EventTruth]
@@ -232,10 +233,8 @@ def reach(targets: Targets, predictions: Any) -> float:
 def resampled_reach(targets: Targets, predictions: Any, drawn: NDArray[Any]) -> Floats:
     """The fast bootstrap of `reach`."""
     built = derive(targets, predictions)
-    table = np.array([[b.counts[:, 0].sum(), b.wanted] for b in built], dtype=float)
-    above, below = (drawn @ table.reshape(-1, 2)).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(below > 0, above / below, math.nan)
+    table = [[b.counts[:, 0].sum(), b.wanted] for b in built]
+    return bootstrap.ratio_of_sums(table, drawn)
 
 
 def target_purity(targets: Targets, predictions: Any) -> float:

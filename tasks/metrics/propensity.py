@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from physbench.datasets.liquids import A, B, Mobility
+from physbench.tasks.metrics import bootstrap
 from physbench.tasks.metrics.ranking import average_ranks
 
 Array = NDArray[np.float64]
@@ -175,16 +176,6 @@ def _each(
     return [score(p, r) for p, r in _pairs(targets, predictions)]
 
 
-def _resampled(values: Sequence[float], counts: NDArray[Any]) -> Array:
-    """Means (resamples,) of finite values (units,) of which each resample holds `counts`."""
-    each = np.asarray(values, float)
-    known = ~np.isnan(each)
-    drawn = counts[:, known]
-    with np.errstate(invalid="ignore"):
-        found: Array = drawn @ each[known] / drawn.sum(axis=1)
-    return found
-
-
 def pearson(targets: Sequence[Mobility], predictions: Any) -> float:
     """Mean over configurations of Pearson's r on type A at tau_alpha."""
     return _mean(_each(targets, predictions, correlation))
@@ -194,7 +185,7 @@ def pearson_replicates(
     targets: Sequence[Mobility], predictions: Any, counts: NDArray[Any]
 ) -> Array:
     """`pearson` of resampled configurations: each correlation is computed once."""
-    return _resampled(_each(targets, predictions, correlation), counts)
+    return bootstrap.mean(_each(targets, predictions, correlation), counts)
 
 
 def pearson_slices(targets: Sequence[Mobility], predictions: Any) -> dict[str, float]:
@@ -219,7 +210,7 @@ def spearman_replicates(
     targets: Sequence[Mobility], predictions: Any, counts: NDArray[Any]
 ) -> Array:
     """`spearman` of resampled configurations."""
-    return _resampled(_each(targets, predictions, rank_correlation), counts)
+    return bootstrap.mean(_each(targets, predictions, rank_correlation), counts)
 
 
 def pooled_pearson(targets: Sequence[Mobility], predictions: Any) -> float:
@@ -325,7 +316,7 @@ def over_ceiling_replicates(
 ) -> Array:
     """`pearson_over_ceiling` of resampled configurations."""
     roofs = [ceiling(mobility, mobility.alpha) for mobility in targets]
-    return pearson_replicates(targets, predictions, counts) / _resampled(roofs, counts)
+    return pearson_replicates(targets, predictions, counts) / bootstrap.mean(roofs, counts)
 
 
 # --- fluctuations in space and between configurations -----------------------------------------

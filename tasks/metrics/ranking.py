@@ -74,10 +74,11 @@ class Ordered:
     def roc(self, background: ArrayLike, signal: ArrayLike) -> Roc:
         """The ROC where the units weigh `background` (n_b,) and `signal` (n_s,), both >= 0."""
         sides = zip((background, signal), self.orders, self.passed, strict=True)
-        return Roc(*(_sums(np.asarray(w, float)[order])[above] for w, order, above in sides))
+        return Roc(*(sums(np.asarray(w, float)[order])[above] for w, order, above in sides))
 
 
-def _sums(weights: Array) -> Array:
+def sums(weights: Array) -> Array:
+    """0, and the sums of the first 1, 2, ... weights, added in order; (1 + n,)."""
     found = np.empty(len(weights) + 1)
     found[0] = 0.0
     np.cumsum(weights, out=found[1:])
@@ -182,11 +183,14 @@ def working_point(curve: Roc, eps_signal: float) -> WorkingPoint:
     """
     if not 0 < eps_signal <= 1:
         raise ValueError(f"eps_signal must be in (0, 1]; got {eps_signal}")
-    total = curve.signal[-1]
-    wanted = eps_signal * total - ROUNDING * max(total, 1.0)
-    k = int(np.searchsorted(curve.signal, wanted, "left"))
+    k = int(np.searchsorted(curve.signal, wanted(eps_signal, curve.signal[-1]), "left"))
     passing, background = float(curve.background[k]), float(curve.background[-1])
     return WorkingPoint(float(curve.eps_signal[k]), passing / background, passing, background)
+
+
+def wanted(eps_signal: float, total: float) -> float:
+    """Weight of the signal that a working point has to select, up to rounding of its sum."""
+    return eps_signal * total - ROUNDING * max(total, 1.0)
 
 
 def default_floor(background: float) -> int:

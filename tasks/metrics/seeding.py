@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.hits import Bools, EventTruth, Floats, Integers, selected
+from physbench.tasks.metrics import bootstrap
 
 Prediction = Mapping[str, NDArray[Any]]
 Targets = Sequence[EventTruth]
@@ -199,10 +200,8 @@ def resampled(name: str) -> Callable[[Targets, Any, NDArray[Any]], Floats]:
 
     def replicates(targets: Targets, predictions: Any, drawn: NDArray[Any]) -> Floats:
         counts = [event.counts for event in derive(targets, predictions)]
-        table = np.array([[c[above] - (c[minus] if minus else 0), c[below]] for c in counts])
-        top, bottom = (drawn @ table.reshape(-1, 2)).astype(float).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(bottom > 0, top / bottom, math.nan)
+        table = [[c[above] - (c[minus] if minus else 0), c[below]] for c in counts]
+        return bootstrap.ratio_of_sums(table, drawn)
 
     return replicates
 

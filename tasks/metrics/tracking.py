@@ -28,6 +28,7 @@ from physbench.datasets.hits import (
     selected,
     sequential_edges,
 )
+from physbench.tasks.metrics import bootstrap
 
 Prediction = Mapping[str, NDArray[Any]]
 Targets = Sequence[EventTruth]
@@ -307,11 +308,9 @@ def resampled(
     """
 
     def replicates(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
-        events = derive(targets, predictions)
-        table = np.array([[m.counts.get(n, 0) for n in (part, minus, whole)] for m in events])
-        top, less, below = (drawn @ table.reshape(-1, 3)).astype(float).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(below > 0, (top - less) / below, math.nan)
+        counts = [m.counts for m in derive(targets, predictions)]
+        table = [[c[part] - (c[minus] if minus else 0), c[whole]] for c in counts]
+        share = bootstrap.ratio_of_sums(table, drawn)
         return 1.0 - share if inverse else share
 
     return replicates
@@ -319,11 +318,8 @@ def resampled(
 
 def resampled_score(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
     """The fast bootstrap of `trackml_score`."""
-    scores = np.array([event_score(m.matches) for m in derive(targets, predictions)])
-    defined = np.isfinite(scores)
-    weight = drawn[:, defined].sum(1).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0, drawn[:, defined] @ scores[defined] / weight, math.nan)
+    scores = [event_score(m.matches) for m in derive(targets, predictions)]
+    return bootstrap.mean(scores, drawn)
 
 
 def efficiency_dm(targets: Targets, predictions: Predictions) -> float:
