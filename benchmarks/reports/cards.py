@@ -77,6 +77,7 @@ def extras(kind: str, name: str) -> tuple[str, ...]:
     return tuple(sorted(set().union(*(_extras(file) for file in [path, *machinery]))))
 
 
+@functools.cache
 def _extras(path: Path) -> set[str]:
     found: set[str] = set()
     if not any(module in path.read_text(encoding="utf-8") for module in EXTRAS):

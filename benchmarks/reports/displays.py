@@ -13,20 +13,6 @@ INK = "#0072b2"
 MAP = "viridis"
 
 
-def drawn(split: Split) -> Any:
-    """A matplotlib figure of the first units of a split, or None for a type without a picture."""
-    first = split.inputs[0] if isinstance(split.inputs, (list, tuple)) else split.inputs
-    draw = DRAWN.get(type(first).__name__)
-    return None if draw is None else draw(split)
-
-
-def caption(split: Split) -> str:
-    """What the picture shows."""
-    first = split.inputs[0] if isinstance(split.inputs, (list, tuple)) else split.inputs
-    draw = DRAWN[type(first).__name__]
-    return " ".join((draw.__doc__ or "").split())
-
-
 def cuts(splits: Splits) -> Any:
     """What the cuts of the dataset leave, one after the other; spectra before and after all."""
     import matplotlib as mpl

@@ -5,27 +5,24 @@ from __future__ import annotations
 import ast
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
 from benchmarks.registry import Entry
-from benchmarks.reports import boards, cards, displays, studying
-from benchmarks.sweeping import searching
+from benchmarks.reports import boards, cards, drawings, studying
+from benchmarks.reports.drawings import Drawings
 from benchmarks.trust import ledger
-from physbench.datasets import SPLITS, Dataset, Splits
+from physbench.datasets import SPLITS, Dataset
 from physbench.leaderboard import bibtex
-from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
 from physbench.leaderboard.site import render
-from physbench.leaderboard.site.figures import Reference
-from physbench.leaderboard.site.render import Card, Explained, Page, Picture, Table
+from physbench.leaderboard.site.render import Card, Explained, Page, Table
+from physbench.leaderboard.site.scales import Reference
 from physbench.tasks import Task
 
-MOST_CURVES = 8  # models in one figure of a task that does not say how many
 METRIC_HEAD = ("name", "unit", "best", "version", "definition")
 
 
@@ -59,17 +56,16 @@ def _page(
     entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path],
     local: frozenset[str],
 ) -> Page:  # fmt: skip
-    splits = _splits(entry.object, board)
-    drawn = pictures(entry, board, shown, paths, splits) if splits else []
+    drawn = Drawings(entry, board, shown, paths)
     return Page(
         board=board,
         records=shown,
         summary=entry.object.summary,
         references=references(board),
-        pictures=[*of_cuts(board, splits), *drawn, *of_studies(entry, board), *of_searches(board)],
+        pictures=drawn.all(),
         local=local,
         metrics=explained(entry.object),
-        display=display(board, splits) if splits else None,
+        display=drawn.display(),
         papers=papers(shown),
         claims=ledger.of_dataset(board.dataset),
         studies=studies(entry, board),
@@ -89,35 +85,6 @@ def references(board: Board) -> dict[str, Reference]:
     return {row.model.split(" ")[0]: kinds[row.kind] for row in board.rows if row.kind in kinds}
 
 
-def _splits(task: Task, board: Board) -> Splits | None:
-    """The data of the board, or None (said on stderr) where they are not on this machine."""
-    try:
-        folded = {"fold": 0} if board.dataset in task.folds else {}
-        return task.splits(board.dataset, **folded)
-    except (OSError, ValueError) as error:
-        print(f"no figures for {board.task} on {board.dataset}: {error}", file=sys.stderr)
-        return None
-
-
-def display(board: Board, splits: Splits) -> Picture | None:
-    """What the question is about, or None for a type of inputs without a picture."""
-    figure = displays.drawn(splits.test)
-    if figure is None:
-        return None
-    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-display"
-    words = displays.caption(splits.test)
-    return render.picture(stem, figure, words, words)
-
-
-def of_cuts(board: Board, splits: Splits | None) -> list[Picture]:
-    """What the cuts of the dataset leave, where it has some."""
-    if splits is None or not splits.counts:
-        return []
-    words = " ".join((displays.cuts.__doc__ or "").split())
-    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-cuts"
-    return [render.picture(stem, displays.cuts(splits), words, f"Cuts. {words}")]
-
-
 def explained(task: Task) -> list[Explained]:
     """The metrics of a task with the first paragraph of their definitions."""
     rows = (_metric_row(metric) for metric in task.metrics)
@@ -135,110 +102,16 @@ def studies(entry: Entry, board: Board) -> list[tuple[str, str]]:
     folder = boards.committed_root().parent / "boards"
     stem = f"{board.task}-{board.dataset}-"
     task: Task = entry.object
-    several = studying.committed_studies(entry) if _studied(task, board) else {}
-    both = [("Studies compared", studying.compared(task, several))] if len(several) > 1 else []
+    # Reading a study imports its model, and torch with it.
+    several = drawings.studied(task, board) and len(studying.studied(entry)) > 1
+    found = studying.committed_studies(entry) if several else {}
+    both = [("Studies compared", studying.compared(task, found))] if found else []
     return both + [
         (f"{kind.capitalize()} of {f.stem.removeprefix(stem).removesuffix(end)}", f.read_text())
         for kind in ("study", "search")
         for end in [f"-{kind}"]
         for f in sorted(folder.glob(f"{stem}*{end}.md"))
     ]
-
-
-def pictures(
-    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path], splits: Splits
-) -> list[Picture]:
-    """The figures of the task, each drawn once from the predictions stored beside the records."""
-    task: Task = entry.object
-    if not task.figures:
-        return []
-    chosen = representatives(board, shown)
-    whole = {label: r for label, r in chosen.items() if _stored(r, paths).is_file()}
-    if not whole:
-        return []
-    most = max([MOST_CURVES, *task.curves.values()])
-    curves = [(label, _read(task, splits, r, paths)) for label, r in list(whole.items())[:most]]
-    return [
-        _picture(board, name, draw, splits, dict(curves[: task.curves.get(name, MOST_CURVES)]))
-        for name, draw in sorted(task.figures.items())
-    ]
-
-
-def _studied(task: Task, board: Board) -> bool:
-    """Whether a board may have studies: they are made on a task's default dataset."""
-    return bool(task.study) and board.dataset == next(iter(task.named))
-
-
-def of_studies(entry: Entry, board: Board) -> list[Picture]:
-    """The figures of the committed studies of a task's default dataset."""
-    task: Task = entry.object
-    if not _studied(task, board):
-        return []
-    several, found = studying.committed_studies(entry), []
-    stem = f"{board.task}-{board.dataset}"
-    if len(several) > 1:
-        caption = f"Studies of {', '.join(several)}: {studying.comparison.__doc__}"
-        figure = studying.comparison(task, several)
-        found.append(render.picture(f"{stem}-studies", figure, caption, caption))
-    for name, own in several.items() if task.study_figures else ():
-        for title, figure in studying.pictures(task, own).items():
-            text = (task.study_figures[title].__doc__ or title).strip().partition("\n\n")[0]
-            caption = f"Study of {name}: {' '.join(text.split())}"
-            place = f"{stem}-{name}-{title.lower().replace(' ', '-')}"
-            found.append(render.picture(place, figure, caption, f"{title}. {caption}"))
-    return found
-
-
-def of_searches(board: Board) -> list[Picture]:
-    """The figures of the committed searches of a board; none, told on stderr, without Optuna."""
-    found = []
-    for journal in studying.searches(board.task, board.dataset):
-        try:
-            study = searching.latest(journal)
-        except ModuleNotFoundError as error:
-            print(f"no figures of {journal.stem}: {error}", file=sys.stderr)
-            continue
-        for title, figure in searching.pictures(study).items():
-            caption = f"Search of {study.user_attrs['title']}: every trial, scored on validation"
-            stem = f"{journal.stem}-{title.lower().replace(' ', '-')}"
-            found.append(render.picture(stem, figure, caption, f"{title}. {caption}"))
-    return found
-
-
-def representatives(board: Board, shown: Sequence[Record]) -> dict[str, Record]:
-    """One record for each row of the board, in order: its seed with the median score."""
-    by_id = {record.id[:12]: record for record in shown}
-    found: dict[str, Record] = {}
-    for row in board.rows:
-        own = [by_id[i] for i in row.records if i in by_id and by_id[i].predictions]
-        if any(record.task.fold == 0 for record in own):  # figures show one fold's units
-            own = [record for record in own if record.task.fold == 0]
-        if not row.seeds or not own:
-            continue
-        own.sort(key=lambda r: (r.metrics[0].value or 0.0, r.seed, r.id))
-        found[row.model] = own[(len(own) - 1) // 2]
-    return found
-
-
-def _stored(record: Record, paths: Mapping[str, Path]) -> Path:
-    assert record.predictions is not None
-    return paths[record.id].parent / record.predictions.file
-
-
-def _read(task: Task, splits: Splits, record: Record, paths: Mapping[str, Path]) -> Any:
-    assert record.predictions is not None
-    arrays = stored.read(_stored(record, paths), record.predictions.sha256)
-    return task.prepare(splits.test.inputs, stored.unpack(arrays))
-
-
-def _picture(
-    board: Board, name: str, draw: Any, splits: Splits, curves: Mapping[str, Any]
-) -> Picture:
-    figure = draw(splits.test.targets, dict(curves))
-    stem = f"{board.task}-{board.dataset}-{board.split[:8]}-{name.lower().replace(' ', '-')}"
-    caption = " ".join((draw.__doc__ or name).strip().partition("\n\n")[0].split())
-    names = ", ".join(curves)
-    return render.picture(stem, figure, caption, f"{name} of {names}. {caption}")
 
 
 def cards_of(kind: str) -> list[Card]:

@@ -31,6 +31,7 @@ from physbench.tasks import Task
 Space = Mapping[str, Sequence[Any]]
 
 BAD_SETTINGS = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # end a trial, no search
+TITLES = ("Parallel coordinates", "Contours")  # of the figures of a search
 DIRECTION = {"max": "maximize", "min": "minimize", "zero": "minimize"}
 
 
@@ -295,9 +296,10 @@ def pictures(study: Any) -> dict[str, Any]:
 
     names, found = study.user_attrs["varied"], {}
     with quiet(), plt.rc_context({"font.size": 8}):
-        chosen = {"Parallel coordinates": drawn.plot_parallel_coordinate}
+        first, second = TITLES
+        chosen = {first: drawn.plot_parallel_coordinate}
         if len(names) > 1:
-            chosen["Contours"] = drawn.plot_contour
+            chosen[second] = drawn.plot_contour
         for title, draw in chosen.items():
             axes = draw(study, params=names, target_name=study.user_attrs["metric"])
             figure = getattr(axes, "flat", [axes])[0].figure

@@ -6,13 +6,14 @@ Everything shown comes from records, or from the cards that the caller collects 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,24 +25,34 @@ from physbench.leaderboard import board as boards
 from physbench.leaderboard import standing, tables
 from physbench.leaderboard.board import Board, Row
 from physbench.leaderboard.record import Cost, MetricPart, Record, body
-from physbench.leaderboard.site import figures
-from physbench.leaderboard.site.figures import Reference
+from physbench.leaderboard.site import scales
+from physbench.leaderboard.site.scales import Reference
 from physbench.leaderboard.standing import Standing
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = '<meta name="generator" content="physbench">'
+EMPTY = '<svg xmlns="http://www.w3.org/2000/svg"/>\n'
 DIRECTIONS = {"max": "higher is better", "min": "lower is better", "zero": "zero is best"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in two inks, with the words for those who do not see it."""
+    """A Matplotlib figure, and the words for those who do not see it.
+
+    `draw` makes it, or returns None where there is nothing to see; it raises Missing where it
+    lacks the data, which is not remembered. `key` stands for all that decides the figure: what an
+    earlier site drew for the same key is kept.
+    """
 
     stem: str
     caption: str
     alt: str
-    light: str
-    dark: str
+    key: str
+    draw: Callable[[], Any]
+
+
+class Missing(Exception):
+    """Data that a picture needs are not on this machine."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,7 @@ class Site:
 def write(pages: Sequence[Page], cards: Sequence[Card], folder: str | os.PathLike[str]) -> int:
     """Write the site and return the number of its HTML pages.
 
+    Pictures of an earlier site in the folder are kept where nothing that decides them has changed.
     The folder is exchanged as a whole, so that it never holds half a site or pages of records
     that are gone. Raises FileExistsError when it holds anything but an earlier site.
     """
@@ -128,7 +140,7 @@ def write(pages: Sequence[Page], cards: Sequence[Card], folder: str | os.PathLik
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         fresh = Path(scratch) / "site"
-        count = _render(Site(_named(pages), cards), fresh)
+        count = _render(Site(_named(pages), cards), fresh, target / "figures")
         if target.exists():
             os.replace(target, Path(scratch) / "old")
         os.replace(fresh, target)
@@ -154,7 +166,7 @@ def _named(pages: Sequence[Page]) -> dict[str, Page]:
     return named
 
 
-def _render(site: Site, folder: Path) -> int:
+def _render(site: Site, folder: Path, earlier: Path) -> int:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -169,12 +181,16 @@ def _render(site: Site, folder: Path) -> int:
     for name in ("site.css", "site.js"):
         shutil.copyfile(TEMPLATES / name, folder / name)
     count = 0
-    pictures = {stem: _pictures(stem, page) for stem, page in site.pages.items()}
+    pictures, displays = {}, {}
+    for stem, page in site.pages.items():
+        pictures[stem] = _drawn(_pictures(stem, page), folder / "figures", earlier)
+        shown = _drawn([page.display] if page.display else [], folder / "figures", earlier)
+        displays[stem] = shown[0] if shown else None
     for path, template, values in (
         *_index(site, pictures),
-        *_board_pages(site, pictures, folder),
+        *_board_pages(site, pictures, displays, folder),
         *_record_pages(site, folder),
-        *_card_pages(site),
+        *_card_pages(site, displays),
     ):
         root = "" if "/" not in path else "../"
         text = environment.get_template(template).render(root=root, **values)
@@ -208,33 +224,54 @@ def prose(text: str) -> Markup:
     return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(parts))
 
 
+def _drawn(pictures: Sequence[Picture], folder: Path, earlier: Path) -> list[Picture]:
+    """Write pictures, or copy them from an earlier site; returns those that show something."""
+    return [item for item in pictures if _written(item, folder, earlier)]
+
+
+def _written(item: Picture, folder: Path, earlier: Path) -> bool:
+    name, mark = f"{item.stem}.svg", f"<!-- {item.key} -->\n"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        text = (earlier / name).read_text(encoding="utf-8")
+        if text.endswith(mark):
+            (folder / name).write_text(text, encoding="utf-8")
+            return text != EMPTY + mark
+    figures = _figures()
+    try:
+        figure = item.draw()
+    except Missing:
+        return False
+    text = EMPTY if figure is None or figures.empty(figure) else figures.svg(figure)
+    (folder / name).write_text(text + mark, encoding="utf-8")
+    return text != EMPTY
+
+
+def _figures() -> Any:
+    """The module that draws: Matplotlib takes half a second to import."""
+    from physbench.leaderboard.site import figures
+
+    return figures
+
+
 def _pictures(stem: str, page: Page) -> list[Picture]:
     """The figures of every board, then those of its task."""
-    board = page.board
-    words = figures.described(board)
+    board, marks = page.board, page.references
+    costs = [(r.model, r.kind, r.latency_ms) for r in board.rows]
+    key = scales.key(boards.table(board), sorted(marks.items()), costs)
     found = [
-        picture(f"{stem}-scores", figures.intervals(board, page.references),
-                "Scores with 95 % intervals; open circles are rows that are not ranked.", words)
+        Picture(f"{stem}-scores",
+                "Scores with 95 % intervals; open circles are rows that are not ranked.",
+                scales.described(board), key, lambda: _figures().intervals(board, marks))
     ]  # fmt: skip
     if any(row.role == "ranked" for row in board.rows):
-        front = ", ".join(r.model for r in figures.front(board))
+        front = ", ".join(r.model for r in scales.front(board))
         found.append(
-            picture(f"{stem}-cost", figures.cost(board, page.references),
-                    "Score against training time; the line is the Pareto front.",
-                    f"{board.metric} against training time; on the Pareto front: {front}")
-        )  # fmt: skip
-        found.append(
-            picture(f"{stem}-speed", figures.speed(board, page.references),
-                    "Score against prediction time; the lines are the Pareto fronts.",
-                    f"{board.metric} against the time a {board.unit} takes to predict")
+            Picture(f"{stem}-cost",
+                    "Score against training, size and prediction time; lines are Pareto fronts.",
+                    f"{board.metric} against cost; on the front of training time: {front}",
+                    key, lambda: _figures().cost(board, marks))
         )  # fmt: skip
     return [*found, *page.pictures]
-
-
-def picture(stem: str, figure: Any, caption: str, alt: str) -> Picture:
-    """A matplotlib figure in both inks. The figure is recoloured and cannot be used again."""
-    light = figures.svg(figure)
-    return Picture(stem, caption, alt, light, figures.svg(figure, dark=True))
 
 
 def _index(site: Site, pictures: Mapping[str, Sequence[Picture]]) -> Rendered:
@@ -263,18 +300,16 @@ def _index(site: Site, pictures: Mapping[str, Sequence[Picture]]) -> Rendered:
     yield "index.html", "index.html.j2", values
 
 
-def _board_pages(site: Site, pictures: Mapping[str, Sequence[Picture]], folder: Path) -> Rendered:
+def _board_pages(
+    site: Site,
+    pictures: Mapping[str, Sequence[Picture]],
+    displays: Mapping[str, Picture | None],
+    folder: Path,
+) -> Rendered:
     for stem, page in site.pages.items():
         board = page.board
         (folder / f"boards/{stem}.csv").write_text(boards.table(board), encoding="utf-8")
         (folder / f"boards/{stem}.md").write_text(tables.markdown(board), encoding="utf-8")
-        for item in pictures[stem]:
-            (folder / f"figures/{item.stem}.svg").write_text(item.light, encoding="utf-8")
-            (folder / f"figures/{item.stem}-dark.svg").write_text(item.dark, encoding="utf-8")
-        shown = [page.display] if page.display else []
-        for item in shown:
-            (folder / f"figures/{item.stem}.svg").write_text(item.light, encoding="utf-8")
-            (folder / f"figures/{item.stem}-dark.svg").write_text(item.dark, encoding="utf-8")
         values = {
             "title": page.title,
             "page": page,
@@ -282,6 +317,7 @@ def _board_pages(site: Site, pictures: Mapping[str, Sequence[Picture]], folder: 
             "direction": DIRECTIONS[board.best],
             "verdict": verdict(board),
             "pictures": pictures[stem],
+            "display": displays[stem],
             "stem": stem,
             "entries": [
                 (kind, name, site.has(kind, name))
@@ -376,7 +412,7 @@ def _row(
         "places": boards.place(row),
         "tie": tie,
         "role": row.role,
-        "reference": figures.reference(row, page.references),
+        "reference": scales.reference(row, page.references),
         "model": row.model,
         "link": f"../models/{model}.html" if site.has("model", model) else None,
         "paper": page.papers.get(model),
@@ -419,7 +455,7 @@ def _bar(row: Row, page: Page) -> dict[str, Any] | None:
     if not math.isfinite(row.score):
         return None
     scored = [r for r in page.board.rows if math.isfinite(r.score)]
-    low, high = figures.window(page.board)
+    low, high = scales.window(page.board)
     log = low > 0 and high / low > 100
 
     def position(value: float) -> float:
@@ -432,7 +468,7 @@ def _bar(row: Row, page: Page) -> dict[str, Any] | None:
     lines = [
         (kind, position(r.score))
         for r in scored
-        if (kind := figures.reference(r, page.references)) is not None
+        if (kind := scales.reference(r, page.references)) is not None
     ]
     finite = math.isfinite(row.low) and math.isfinite(row.high)
     return {
@@ -592,7 +628,7 @@ def _text(value: Any) -> str:
     return "–" if value is None or value in ({}, []) else str(value)
 
 
-def _card_pages(site: Site) -> Rendered:
+def _card_pages(site: Site, displays: Mapping[str, Picture | None]) -> Rendered:
     for card in site.cards:
         shown = [
             (stem, page.title)
@@ -604,16 +640,16 @@ def _card_pages(site: Site) -> Rendered:
             "card": card,
             "paragraphs": [p.strip() for p in card.text.split("\n\n") if p.strip()],
             "boards": shown,
-            "display": _display(site, card),
+            "display": _display(site, card, displays),
             "links": [pair for pair in card.links if site.has(*pair)],
         }
         yield f"{card.kind}s/{card.name}.html", "card.html.j2", values
 
 
-def _display(site: Site, card: Card) -> Picture | None:
+def _display(site: Site, card: Card, displays: Mapping[str, Picture | None]) -> Picture | None:
     """What the question of a task is about, as on its first board."""
-    own = (page for page in site.pages.values() if page.board.task == card.name)
-    return next((page.display for page in own), None) if card.kind == "task" else None
+    own = (stem for stem, page in site.pages.items() if page.board.task == card.name)
+    return next((displays[stem] for stem in own), None) if card.kind == "task" else None
 
 
 def _names(page: Page, kind: str) -> set[str]:

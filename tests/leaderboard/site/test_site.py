@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 import benchmarks
+from benchmarks import registry
 from benchmarks.__main__ import main
-from benchmarks.reports import boards, pages
+from benchmarks.reports import boards, drawings, pages
 from physbench.leaderboard import board, record
 from physbench.leaderboard.record import Record
-from physbench.leaderboard.site import figures, render
+from physbench.leaderboard.site import figures, render, scales
 from physbench.leaderboard.site.render import Card, Page
 
 TASK = '''"""Toy: a straight line."""
@@ -243,7 +244,7 @@ def test_figures_of_the_task_use_the_stored_predictions_of_the_median_seed(
     runs: Path, built: Path
 ) -> None:
     page = page_of(runs)
-    chosen = pages.representatives(page.board, page.records)
+    chosen = drawings.representatives(page.board, page.records)
     row = next(r for r in page.board.rows if r.rank == 1)
     scores = sorted(r.metrics[0].value or 0 for r in page.records if r.id[:12] in row.records)
     assert chosen[row.model].metrics[0].value == scores[1]
@@ -305,21 +306,23 @@ def test_pareto_front_by_hand() -> None:
         return board.Row(**fields)
 
     rows = [row("a", 0.5, 1.0), row("b", 0.4, 2.0), row("c", 0.9, 3.0), row("d", 0.9, 9.0)]
-    assert [r.model for r in figures.pareto(rows, "max")] == ["a", "c"]
-    assert [r.model for r in figures.pareto(rows, "min")] == ["a", "b"]
+    assert [r.model for r in scales.pareto(rows, "max")] == ["a", "c"]
+    assert [r.model for r in scales.pareto(rows, "min")] == ["a", "b"]
     late = [replace(r, latency_ms=ms) for r, ms in zip(rows, (9.0, 1.0, 4.0, 2.0), strict=True)]
-    by_latency = figures.pareto(late, "max", lambda r: r.latency_ms)
+    by_latency = scales.pareto(late, "max", lambda r: r.latency_ms)
     assert [r.model for r in by_latency] == ["b", "d"]
 
 
-def test_speed_figure_shows_every_row_that_was_timed(runs: Path) -> None:
+def test_cost_figure_shows_every_row_that_was_timed(runs: Path) -> None:
     one = page_of(runs).board
-    figure = figures.speed(one)
-    *marks, names = (text.get_text() for text in figure.axes[1].texts)
+    figure = figures.cost(one)
+    train, size, alone, _ = figure.axes
     scored = [row for row in one.rows if row.role != "failed"]
+    *_, names = (text.get_text() for text in size.texts)
     assert names.split("\n") == [f"{k}  {r.model.split(' ')[0]}" for k, r in enumerate(scored, 1)]
-    assert marks == [str(k) for k, row in enumerate(scored, 1) if row.units_per_s > 0]
-    assert figure.axes[0].get_xlabel() == f"one {one.unit} alone (ms)"
+    marks = [text.get_text() for text in train.texts]
+    assert marks == [str(k) for k, row in enumerate(scored, 1)]
+    assert alone.get_xlabel() == f"one {one.unit} alone (ms)"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
@@ -347,9 +350,48 @@ def test_dark_ink_is_light() -> None:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="black")
     axes.set_title("title")
-    light, dark = figures.svg(figure), figures.svg(figure, dark=True)
-    assert "#e6e9ec" not in light
-    assert dark.count("#e6e9ec") > 3
+    text = figures.svg(figure)
+    plain, dark = text.replace(figures.DARK_STYLE, ""), figures.DARK_STYLE
+    assert not any(colour in plain for colour in figures.DARK.values())
+    assert '[style*="stroke: #000000"] { stroke: #e6e9ec' in dark
+    assert "stroke: #000000" in plain
+
+
+def test_a_picture_is_drawn_anew_only_when_what_decides_it_changed(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[str] = []
+
+    def picture(key: str, *, empty: bool = False) -> render.Picture:
+        def draw() -> Figure:
+            drawn.append(key)
+            figure = Figure()
+            figure.subplots().plot([] if empty else [0, 1], [] if empty else [0, 1])
+            return figure
+
+        return render.Picture("line", "a line", "a line", key, draw)
+
+    def written(item: render.Picture, place: str) -> bool:
+        (tmp_path / place).mkdir()
+        return render._written(item, tmp_path / place, tmp_path / "old")
+
+    assert written(picture("one"), "old")
+    assert written(picture("one"), "same")
+    assert drawn == ["one"]
+    assert (tmp_path / "same/line.svg").read_bytes() == (tmp_path / "old/line.svg").read_bytes()
+    assert written(picture("two"), "other")
+    assert drawn == ["one", "two"]
+    assert not written(picture("three", empty=True), "empty")
+    shutil.rmtree(tmp_path / "old")
+    (tmp_path / "empty").rename(tmp_path / "old")
+    assert not written(picture("three", empty=True), "again")
+    assert drawn == ["one", "two", "three"]
+
+
+def test_keys_of_figures_tell_records_apart(runs: Path) -> None:
+    entry = registry.load("task", runs / "line.py")
+    found = {drawings.key(entry, *parts) for parts in [("a", 1), ("a", 2), ("b", 1)]}
+    assert len(found) == 3
 
 
 def test_a_card_is_read_without_importing_the_model(tmp_path: Path) -> None:
