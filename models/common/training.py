@@ -7,6 +7,7 @@ own and uses the parts: `order`, `reseed`, `set_rate`, `finite`, `deterministic`
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,25 @@ Weights = dict[str, Tensor]
 Row = dict[str, float]
 
 HERE = Context()
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+def uncompiled(optimiser: type[torch.optim.Optimizer]) -> Any:
+    """The optimiser without its decorators, which import a compiler that takes longer than torch.
+
+    They keep a compiled step away from its bookkeeping; nothing here is compiled.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    bare = {name: inspect.unwrap(getattr(optimiser, name)) for name in names}
+    step = torch.no_grad()(inspect.unwrap(optimiser.step))
+    return type(optimiser.__name__, (optimiser,), bare | {"step": step})
+
+
+Adam = uncompiled(torch.optim.Adam)
+OPTIMISERS = {
+    "adam": Adam,
+    "adamw": uncompiled(torch.optim.AdamW),
+    "sgd": uncompiled(torch.optim.SGD),
+}
 
 
 def train(

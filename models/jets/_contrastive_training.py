@@ -162,7 +162,7 @@ def pretrain(
     training.train(
         encoder, step, Batches(how.batch, seed, data), held_batches, seed=seed, epochs=how.epochs,
         learning_rate=how.learning_rate, context=context,
-        optimiser=lambda p: torch.optim.Adam(p, how.learning_rate, eps=how.adam_epsilon),
+        optimiser=lambda p: training.Adam(p, how.learning_rate, eps=how.adam_epsilon),
     )  # fmt: skip
     _check_bound(encoder, held_batches, make_views, loss, seed, how.bound)
 

@@ -184,7 +184,7 @@ class NormalizedAutoencoder(nn.Module):
     def normalize(self, data: Tensor, how: Normalization, seed: int) -> None:
         """The second phase; `gaps` keeps mean E(x) - E(x') of each epoch: near 0 is good."""
         generator = torch.Generator().manual_seed(seed)
-        optimiser = torch.optim.Adam(self.parameters(), how.learning_rate)
+        optimiser = training.Adam(self.parameters(), how.learning_rate)
         buffer = _sphere(torch.randn(how.buffer, self.latent, generator=generator))
         gaps = []
         for _ in range(how.epochs):

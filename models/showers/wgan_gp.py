@@ -25,6 +25,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions
 from physbench.models import Context, Model
+from physbench.models.common import training
 from physbench.models.showers import _networks as networks
 from physbench.models.showers._networks import Batch, Fitted, perceptron
 
@@ -122,7 +123,8 @@ def fit(
 
 def adam(parameters: Any, learning_rate: float) -> torch.optim.Optimizer:
     """Adam with the momenta that the two players' game wants."""
-    return torch.optim.Adam(parameters, learning_rate, betas=(0.5, 0.9))
+    found: torch.optim.Optimizer = training.Adam(parameters, learning_rate, betas=(0.5, 0.9))
+    return found
 
 
 def played(

@@ -268,11 +268,30 @@ def test_other_precisions_go_through_fabric() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_import_needs_torch_alone() -> None:
+def test_a_training_imports_torch_alone_and_not_its_compiler() -> None:
     program = (
-        "import sys, physbench.models.common.training\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_training as t\n"
+        "t.fit()\n"
         "heavy = {'lightning', 'pytorch_lightning', 'lightning_fabric', 'wandb', 'pandas'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "found = {*heavy, 'torch._dynamo'} & set(sys.modules)\n"
+        "assert not found, found\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", training.OPTIMISERS)
+def test_optimisers_give_the_digits_of_the_library(name: str) -> None:
+    library = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    found = []
+    for make in (training.OPTIMISERS[name], library[name]):
+        module = network()
+        moving = make(module.parameters(), lr=0.1)
+        for _ in range(5):
+            moving.zero_grad()
+            module(torch.ones(3, 1)).square().sum().backward()
+            moving.step()
+        moving.load_state_dict(moving.state_dict())
+        found.append(weights(module))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
