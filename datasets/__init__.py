@@ -20,6 +20,7 @@ __all__ = [
     "Spectrum",
     "Split",
     "Splits",
+    "check_distinct",
     "described",
     "description",
     "take",
@@ -173,13 +174,18 @@ class Splits:
                 f"split {' and '.join(empty) or 'train'} must not be empty, or train and "
                 f"validation both with test_only=True; got units {sizes}. Are files missing?"
             )
-        first: dict[str, str] = {}
-        for name, digest in self.files.items():
-            if first.setdefault(digest, name) != name:
-                raise ValueError(
-                    f"files {first[digest]} and {name} have the same content (sha256 "
-                    f"{digest[:12]}); put the original of each in its place"
-                )
+        check_distinct(self.files)
+
+
+def check_distinct(files: Mapping[str, str]) -> None:
+    """Raise ValueError where two files have the same sha256: what trains must not test."""
+    first: dict[str, str] = {}
+    for name, digest in files.items():
+        if first.setdefault(digest, name) != name:
+            raise ValueError(
+                f"files {first[digest]} and {name} have the same content (sha256 "
+                f"{digest[:12]}); put the original of each in its place"
+            )
 
 
 @dataclass(frozen=True)

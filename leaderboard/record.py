@@ -80,7 +80,8 @@ class DatasetPart(Closed):
     version: str
     digest: Hex = Field(description="sha256 of the lines `name sha256` of all files")
     files: dict[str, Short] = Field(
-        description="sha256 of each file read; its first 16 digits where there are more than 32"
+        description="sha256 of each file read; its first 16 digits where there are more than 32, "
+        "one of all of them where there are more than 80"
     )
     counts: dict[str, Count] | None = Field(
         None, description="how many units were left after each cut"

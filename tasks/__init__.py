@@ -16,7 +16,7 @@ from physbench.datasets import Dataset, Splits
 if TYPE_CHECKING:
     from physbench.tasks.metrics.rows import Rows
 
-__all__ = ["Field", "Metric", "Neurons", "Task", "Variant", "identity"]
+__all__ = ["ByUnit", "Field", "Metric", "Neurons", "Task", "Variant", "identity"]
 
 
 class Field(NamedTuple):
@@ -27,6 +27,18 @@ class Field(NamedTuple):
     dtype: str
     unit: str
     meaning: str
+
+
+class ByUnit(NamedTuple):
+    """What a task does to each unit alone: its splits can be streamed, and scored in shards.
+
+    `prepare(input, prediction)` is what `Task.prepare` does to one unit, and idempotent;
+    `derive(target, prepared)` gives what all metrics need of one unit and no more. They take a
+    list of it in place of what `Task.derive` gives, and then do not look at the targets.
+    """
+
+    prepare: Callable[[Any, Any], Any]
+    derive: Callable[[Any, Any], Any]
 
 
 def identity(first: Any, predictions: Any) -> Any:
@@ -149,6 +161,9 @@ class Task:
         `derive(targets, predictions) -> derived`: what all metrics need in common, computed
         once and handed to them in place of the predictions. It can be resampled by unit: an
         array, a mapping of arrays, a list, or an object with `take(index)`.
+    by_unit:
+        The parts of `prepare` and `derive` that concern a unit alone; None: the test split has to
+        fit into memory.
     admit:
         `admit(metrics) -> reason or None`: rows with a reason are shown, not ranked.
     folds:
@@ -183,6 +198,7 @@ class Task:
     prepare: Callable[[Any, Any], Any] = identity
     derive: Callable[[Any, Any], Any] = identity
     condense: Callable[[Any, Any], Any] | None = None
+    by_unit: ByUnit | None = None
     admit: Callable[[Mapping[str, float]], str | None] = lambda metrics: None
     version: int = 1
     folds: Mapping[str, int] = field(default_factory=dict)

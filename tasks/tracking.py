@@ -16,6 +16,7 @@ other boards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common.arrays import plain, whole
+from physbench.datasets.common.streaming import Streamed
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
@@ -33,7 +35,7 @@ from physbench.datasets.hits import (
     trackml,
     trackml_graphs,
 )
-from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks import ByUnit, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import event_rows
 from physbench.tasks.metrics import tracking as metrics
 
@@ -71,10 +73,36 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
 
 
 def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
+    if isinstance(pairs, Streamed):
+        return _streamed(pairs, detector)
     if detector == "pixel":
         pairs = [restrict(e, t, np.isin(e.volume_id, PIXEL_VOLUMES)) for e, t in pairs]
     events = [event for event, _ in pairs]
     return Split(events, [truth for _, truth in pairs], [event.name for event in events])
+
+
+def _streamed(pairs: Streamed, detector: str) -> Split:
+    """A split of the official events that reads each when it is asked for."""
+    pixels = detector == "pixel"
+    names = [trackml.name_of(files) for files in pairs.keys]
+    readers = (_pixel_hits, _pixel_truth) if pixels else (trackml.hits_of, trackml.truth_of)
+    inputs, targets = (
+        Streamed(read, pairs.keys, f"{pairs.digest} {read.__name__}") for read in readers
+    )
+    return Split(inputs, targets, names)
+
+
+def _pixels(files: dict[str, Path]) -> tuple[Event, Any]:
+    event, truth = trackml.read(files)
+    return restrict(event, truth, np.isin(event.volume_id, PIXEL_VOLUMES))
+
+
+def _pixel_hits(files: dict[str, Path]) -> Event:
+    return _pixels(files)[0]
+
+
+def _pixel_truth(files: dict[str, Path]) -> Any:
+    return _pixels(files)[1]
 
 
 def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray[Any]]]:
@@ -93,11 +121,13 @@ def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray
     scored = ["scores" in m or "edges" in m for m in mappings]
     if any(scored) and not all(scored):
         raise ValueError("predictions: some events have 'edges', some have not; give all or none")
-    prepared = [_prepared(e, mapping) for e, mapping in zip(inputs, mappings, strict=True)]
+    prepared = [prepare_event(e, mapping) for e, mapping in zip(inputs, mappings, strict=True)]
     return _with_ranks(prepared) if any(scored) else prepared
 
 
-def _prepared(event: Event, mapping: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def prepare_event(event: Event, prediction: Any) -> dict[str, NDArray[Any]]:
+    """What `prepare` does to an event before scores are ranked among those of all events."""
+    mapping = prediction if isinstance(prediction, Mapping) else {"labels": prediction}
     known = {"labels", "edges", "scores"}
     if "labels" not in mapping or set(mapping) - known:
         raise ValueError(
@@ -322,6 +352,7 @@ TASK = Task(
     load=load,
     prepare=prepare,
     derive=metrics.derive,
+    by_unit=ByUnit(prepare_event, metrics.summed),
     admit=admit,
     metrics=(
         Metric(

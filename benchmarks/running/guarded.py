@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split, Splits
+from physbench.datasets.common.streaming import Streamed
 
 PARTS = ("train", "validation", "test")
 PLAIN = (str, bytes, int, float, complex, type(None))
@@ -41,6 +42,8 @@ def _parts(item: Any) -> list[tuple[str, Any]]:
     """Named parts of a container or an object, in an order that its content decides."""
     if isinstance(item, np.ndarray):
         return [("", part) for part in item.ravel().tolist()]
+    if isinstance(item, Streamed):
+        return [("digest", item.digest)]
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return [(f.name, getattr(item, f.name)) for f in dataclasses.fields(item)]
     if isinstance(item, Mapping):

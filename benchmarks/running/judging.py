@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from benchmarks.running.stages import Stop
 
 FULL_DIGESTS = 32  # datasets with more files list 16 digits of each digest, to bound the record
+LISTED = 80  # datasets with more files have one digest of them all
 MARGIN = 0.8  # of the largest size: a record is indented when it is written
 SHORT = 300  # characters of a message in a record that is too large
 STAGES = ("load", "fit", "predict", "prepare", "score", "write")
@@ -260,7 +261,9 @@ def _record(outcome: Outcome) -> Record:
     cell = outcome.cell
     task, splits, model = cell.task.object, cell.splits, cell.model
     files = dict(sorted(splits.files.items()))
-    if len(files) > FULL_DIGESTS:
+    if len(files) > LISTED:
+        files = {f"{len(files)} files": data_digest(splits)}
+    elif len(files) > FULL_DIGESTS:
         files = {name: digest[:16] for name, digest in files.items()}
     return Record(
         status=outcome.status,

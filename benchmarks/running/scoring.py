@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.trust import opening
 from physbench.datasets import Split, Splits, take
+from physbench.datasets.common.streaming import Streamed
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
@@ -55,12 +56,19 @@ def evaluate(
 
     Without `intervals` the values and slices alone: a fraction of the work.
     """
-    derived = task.derive(test.targets, predictions)
+    derived = derive(task, test.targets, predictions)
     draws = Draws(len(test), key, clusters_of(task, test)) if intervals else None
     return [
         _evaluate(metric, test, derived, draws, ranking=number == 0)
         for number, metric in enumerate(task.metrics)
     ]
+
+
+def derive(task: Task, targets: Any, predictions: Any) -> Any:
+    """What the metrics need; of a streamed split unit by unit, so that none has to be kept."""
+    if task.by_unit is None or not isinstance(targets, Streamed):
+        return task.derive(targets, predictions)
+    return [task.by_unit.derive(*pair) for pair in zip(targets, predictions, strict=True)]
 
 
 def clusters_of(task: Task, split: Split) -> NDArray[np.int64] | None:
@@ -227,7 +235,7 @@ def _number(value: float) -> float | None:
 
 def ranking(task: Task, test: Split, predictions: Any) -> float:
     """The ranking metric of prepared predictions."""
-    return _scalar(task.metrics[0].function(test.targets, task.derive(test.targets, predictions)))
+    return _scalar(task.metrics[0].function(test.targets, derive(task, test.targets, predictions)))
 
 
 def kept(task: Task, split: Split, prepared: Any) -> stored.Arrays:
@@ -243,7 +251,7 @@ def bind(task: Task, split: Split) -> Mapping[str, Any]:
     def bound(metric: Metric) -> Any:
         def value(predictions: Any) -> float:
             prepared = task.prepare(split.inputs, predictions)
-            derived = task.derive(split.targets, prepared)
+            derived = derive(task, split.targets, prepared)
             return _scalar(metric.function(split.targets, derived))
 
         return value

@@ -31,6 +31,7 @@ from benchmarks.running import (
     tracking_wandb,
 )
 from benchmarks.running.settings import NO_SETTINGS, resolve
+from physbench.datasets.common.streaming import Streamed
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
 from physbench.models import Context, Model
@@ -158,9 +159,9 @@ def _seed(
         with measure.measured("train", len(job["train"]), say):
             fitted = model.fit(job["train"], validation, **given)
         _enter("predict", say, stage)
-        more = (job["targets"],) if model.oracle else ()
+        seen = (job["inputs"], *((job["targets"],) if model.oracle else ()))
         with measure.measured("predict", len(job["inputs"]), say):
-            predictions = model.predict(fitted, job["inputs"], *more)
+            predictions = predicted(task, model, fitted, *seen)
         _enter("prepare", say, stage)
         _store(task, request, job, predictions, say)
         if model.save:
@@ -170,6 +171,19 @@ def _seed(
         say("parameters", count=_count(model, fitted))
         if not model.oracle:
             say("latency", **measure.latency(model, fitted, job["inputs"]))
+
+
+def predicted(task: Task, model: Model, fitted: Any, inputs: Any, *truth: Any) -> Any:
+    """Predictions; of a streamed split unit by unit, each as short at once as it is stored."""
+    if task.by_unit is None or not isinstance(inputs, Streamed):
+        return model.predict(fitted, inputs, *truth)
+    found = []
+    for one in zip(inputs, *truth, strict=True):
+        answer = model.predict(fitted, *([part] for part in one))
+        if len(answer) != 1:
+            raise ValueError(f"predict returned {len(answer)} predictions for one {task.unit}")
+        found.append(task.by_unit.prepare(one[0], answer[0]))
+    return found
 
 
 def _machine(threads: int) -> dict[str, Any]:

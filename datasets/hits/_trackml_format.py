@@ -84,6 +84,11 @@ def scoring_weights(particle_id: Integers, depth: Floats, pt_of: Mapping[int, fl
     return weights / total if total > 0 else weights
 
 
+def event_from_hits(name: str, hits: pd.DataFrame) -> Event:
+    """An event from the table of its hits."""
+    return Event(name, *(hits[column].to_numpy() for column in COLUMNS["hits"]))
+
+
 def event_from_tables(
     name: str, hits: pd.DataFrame, truth: pd.DataFrame, particles: pd.DataFrame
 ) -> tuple[Event, EventTruth]:
@@ -103,7 +108,7 @@ def event_from_tables(
         eta = np.arcsinh(momentum[:, 2] / pt)
     weight = truth["weight"].to_numpy()
     total = weight.sum()
-    event = Event(name, *(hits[column].to_numpy() for column in COLUMNS["hits"]))
+    event = event_from_hits(name, hits)
     layer = event.volume_id * 100 + event.layer_id
     module = module_key(event.volume_id, event.layer_id, event.module_id)
     share = weight / total if total > 0 else weight

@@ -8,31 +8,38 @@ format. Split by event number, as gnn_tracking and hepattn do for the throughput
 28999 train, 29000 to 29099 validation, 29800 to 29899 test, when each of them has an event and no
 event is from elsewhere. Otherwise the sorted events are split 80/10/10, each part with one event
 at least; fewer than three events are all for testing. Of each split the first
-events by number are read, 100 by default: a full event takes about 10 MB of memory. Weights are
-those of the files, normalised to 1 over each event.
+events by number are read, 100 by default: a full event takes about 14 MB of memory. More than
+128 events in all are streamed: each is read when it is asked for. Weights are those of the files,
+normalised to 1 over each event.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from physbench.datasets import Dataset
+from physbench.datasets import Dataset, check_distinct
 from physbench.datasets.common import store, trackml_csv, trackml_events
-from physbench.datasets.common.trackml_csv import read_event
+from physbench.datasets.common.streaming import Streamed
+from physbench.datasets.common.trackml_csv import read_csv, read_event
 from physbench.datasets.hits import Event, EventTruth
-from physbench.datasets.hits._trackml_format import event_from_tables
+from physbench.datasets.hits._trackml_format import event_from_hits, event_from_tables
 
 PHASE = {"train": (21000, 28999), "validation": (29000, 29099), "test": (29800, 29899)}
 KINDS = trackml_csv.KINDS
 OFFICIAL = (21000, 29999)  # all events of the throughput phase
 EVENTS = 100
+HELD = 128  # events in all that are held in memory; more are streamed
 
-Events = dict[str, list[tuple[Event, EventTruth]]]
+Events = Mapping[str, list[tuple[Event, EventTruth]] | Streamed]
 
 
 def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, dict[str, str]]:
     """Events by split, at most `events` of each, and the digest of each file read.
+
+    More than `HELD` events in all are streams of pairs, and a split's files have one digest.
 
     Raises FileNotFoundError when there is no event, or none with truth, and DataError when a
     file is wrong, has changed since its first use, or an event is there twice.
@@ -42,7 +49,24 @@ def load(*, folder: Path | None = None, events: int = EVENTS) -> tuple[Events, d
     chosen = {part: numbers[:events] for part, numbers in split(sorted(found)).items()}
     wanted = [path for part in chosen.values() for n in part for path in found[n].values()]
     with store.pinned(base, wanted) as digests:
+        if len(wanted) > HELD * len(KINDS):
+            return _streams({p: [found[n] for n in chosen[p]] for p in chosen}, digests, base)
         return {part: [read(found[n]) for n in chosen[part]] for part in chosen}, digests
+
+
+def _streams(
+    chosen: Mapping[str, list[dict[str, Path]]], digests: Mapping[str, str], base: Path
+) -> tuple[Events, dict[str, str]]:
+    """Streams of the events of each split, and one digest of all files of a split."""
+    check_distinct(digests)
+    parts, files = {}, {}
+    for part, events in chosen.items():
+        names = [path.relative_to(base).as_posix() for one in events for path in one.values()]
+        lines = "".join(f"{name} {digests[name]}\n" for name in names)
+        digest = hashlib.sha256(f"{part}\n{lines}".encode()).hexdigest()
+        parts[part] = Streamed(read, tuple(events), digest)
+        files[f"{part}: {len(names)} files"] = digest
+    return parts, files
 
 
 def find(base: Path) -> dict[int, dict[str, Path]]:
@@ -87,8 +111,22 @@ def _tell_unused(numbers: list[int], parts: dict[str, list[int]]) -> None:
 
 def read(files: dict[str, Path]) -> tuple[Event, EventTruth]:
     """One event from its three files; raises DataError naming the file that is wrong."""
-    name = files["hits"].name.partition("-")[0]
-    return event_from_tables(name, *read_event(files))
+    return event_from_tables(name_of(files), *read_event(files))
+
+
+def hits_of(files: dict[str, Path]) -> Event:
+    """The hits of an event alone, from one file of the three."""
+    return event_from_hits(name_of(files), read_csv(files["hits"], "hits"))
+
+
+def truth_of(files: dict[str, Path]) -> EventTruth:
+    """The truth of an event."""
+    return read(files)[1]
+
+
+def name_of(files: dict[str, Path]) -> str:
+    """Name of an event, as its files have it."""
+    return files["hits"].name.partition("-")[0]
 
 
 DATASET = Dataset(

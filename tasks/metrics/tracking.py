@@ -11,6 +11,7 @@ Targets are sequences of `EventTruth`; predictions are sequences of mappings wit
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -157,12 +158,12 @@ class Matches:
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """One event with its tracks matched to its particles: what every metric needs.
+    """One event with its tracks matched to its particles: what every metric needs, when it does.
 
     Attributes
     ----------
-    prediction:
-        As it was given, with `labels` and perhaps `edges` and `scores`.
+    truth, prediction:
+        As they were given: `labels` and perhaps `edges` and `scores`.
     matches:
         The tracks against the particles.
     chosen:
@@ -171,26 +172,68 @@ class Matched:
         What the metrics sum over events, by name.
     """
 
+    truth: EventTruth
     prediction: Prediction
     matches: Matches
     chosen: Bools
     counts: Mapping[str, float]
 
+    @property
+    def score(self) -> float:
+        """The event's TrackML score."""
+        return event_score(self.matches)
 
-Predictions = Sequence[Prediction | Matched]
+    @functools.cached_property
+    def slices(self) -> Mapping[str, tuple[int, int]]:
+        """(Found, all) selected particles by bin."""
+        found = self.matches.found(self.truth, self.chosen, self.matches.double)[self.chosen]
+        return binned(found, quantities(self.truth, self.chosen))
+
+    @functools.cached_property
+    def edges(self) -> tuple[Bools, Floats] | None:
+        """Labels and scores of the sampled edges; None without edges."""
+        return labelled_edges(self.truth, self.prediction)
+
+    @functools.cached_property
+    def graph(self) -> Construction | None:
+        """How the graph covers the truth; None without edges."""
+        return construction(self.truth, self.prediction)
 
 
-def derive(targets: Targets, predictions: Predictions) -> list[Matched]:
+@dataclass(frozen=True, eq=False)
+class Summed:
+    """What the metrics need of one event and no more: a few kB, see `Matched` for the fields."""
+
+    counts: Mapping[str, float]
+    score: float
+    slices: Mapping[str, tuple[int, int]]
+    edges: tuple[Bools, Floats] | None
+    graph: Construction | None
+
+
+Predictions = Sequence[Prediction | Matched | Summed]
+
+
+def derive(targets: Targets, predictions: Predictions) -> list[Matched | Summed]:
     """Each event matched once, for all metrics; what is matched already passes as it is."""
+    known = [p for p in predictions if isinstance(p, Matched | Summed)]
+    if len(known) == len(predictions):
+        return known  # without a look at targets that may have to be read
     return [
-        p if isinstance(p, Matched) else _matched(truth, p)
+        p if isinstance(p, Matched | Summed) else _matched(truth, p)
         for truth, p in zip(targets, predictions, strict=True)
     ]
 
 
+def summed(truth: EventTruth, prediction: Prediction) -> Summed:
+    """One event, of which neither truth nor prediction has to be kept."""
+    event = _matched(truth, prediction)
+    return Summed(event.counts, event.score, event.slices, event.edges, event.graph)
+
+
 def _matched(truth: EventTruth, prediction: Prediction) -> Matched:
     matches, chosen = match(truth, prediction["labels"]), selected(truth)
-    return Matched(prediction, matches, chosen, count(truth, chosen, matches))
+    return Matched(truth, prediction, matches, chosen, count(truth, chosen, matches))
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
@@ -318,7 +361,7 @@ def resampled(
 
 def resampled_score(targets: Targets, predictions: Predictions, drawn: NDArray[Any]) -> Floats:
     """The fast bootstrap of `trackml_score`."""
-    scores = [event_score(m.matches) for m in derive(targets, predictions)]
+    scores = [m.score for m in derive(targets, predictions)]
     return bootstrap.mean(scores, drawn)
 
 
@@ -400,7 +443,7 @@ def trackml_score(targets: Targets, predictions: Predictions) -> float:
     track there and here they cannot score. An event without any scored particle has no score.
     Source: LAL/trackml-library, `score.py`.
     """
-    scores = [event_score(m.matches) for m in derive(targets, predictions)]
+    scores = [m.score for m in derive(targets, predictions)]
     defined = [score for score in scores if not math.isnan(score)]
     return sum(defined) / len(defined) if defined else math.nan
 
@@ -418,16 +461,18 @@ BINS = {"pt": PT_BINS, "eta": ETA_BINS, "radius": RADIUS_BINS, "density": DENSIT
 
 def efficiency_counts(targets: Targets, predictions: Predictions) -> dict[str, tuple[int, int]]:
     """(Found, all) selected particles by bin: `pt 0.9 to 1.2`, ..."""
-    passed = [np.zeros(0, dtype=bool)]
-    rows: dict[str, list[Floats]] = {}
-    for truth, event in zip(targets, derive(targets, predictions), strict=True):
-        m, chosen = event.matches, event.chosen
-        passed.append(m.found(truth, chosen, m.double)[chosen])
-        for name, one in quantities(truth, chosen).items():
-            rows.setdefault(name, []).append(one)
-    found, counts = np.concatenate(passed), {}
-    for name, parts in rows.items():
-        values = np.concatenate(parts)
+    total: dict[str, tuple[int, int]] = {}
+    for event in derive(targets, predictions):
+        for name, (found, all_) in event.slices.items():
+            hit, whole = total.get(name, (0, 0))
+            total[name] = hit + found, whole + all_
+    return total
+
+
+def binned(found: Bools, rows: Mapping[str, Floats]) -> dict[str, tuple[int, int]]:
+    """(Found, all) particles of one event by bin of what `quantities` gives."""
+    counts = {}
+    for name, values in rows.items():
         for low, high in itertools.pairwise(BINS[name]):
             inside = (values >= low) & (values < high)
             counts[f"{name} {low} to {high}"] = int(found[inside].sum()), int(inside.sum())
@@ -495,10 +540,6 @@ def clopper_pearson(passed: int, total: int, level: float = 0.6827) -> tuple[flo
 # --- edges -------------------------------------------------------------------------------------
 
 
-def _given(prediction: Prediction | Matched) -> Prediction:
-    return prediction.prediction if isinstance(prediction, Matched) else prediction
-
-
 def sampled(hits: int, edges: Integers) -> Bools:
     """Which edges (m, 2) of an event enter the edge metrics, whichever way round they are given.
 
@@ -508,15 +549,28 @@ def sampled(hits: int, edges: Integers) -> Bools:
     return np.asarray(edges.min(axis=1, initial=hits) % max(1, hits // EDGE_HITS) == 0)
 
 
+def labelled_edges(truth: EventTruth, prediction: Prediction) -> tuple[Bools, Floats] | None:
+    """Labels and scores of the sampled edges of an event; None without edges."""
+    if "edges" not in prediction:
+        return None
+    kept = sampled(len(truth), prediction["edges"])
+    scores = np.asarray(prediction["scores"], dtype=np.float64)[kept]
+    return edge_labels(truth, prediction["edges"][kept]), scores
+
+
+def _of_events(targets: Targets, predictions: Predictions, name: str, one: Any) -> list[Any]:
+    """An attribute of each matched event, or `one` of its truth and prediction; where known."""
+    known = [getattr(p, name) for p in predictions if isinstance(p, Matched | Summed)]
+    if len(known) < len(predictions):
+        known = [one(truth, p) for truth, p in zip(targets, predictions, strict=True)]
+    return [found for found in known if found is not None]
+
+
 def _pooled_edges(targets: Targets, predictions: Predictions) -> tuple[Bools, Floats]:
     """Labels and scores of the sampled edges of all events."""
-    labels, scores = [np.zeros(0, dtype=bool)], [np.zeros(0)]
-    for truth, prediction in zip(targets, map(_given, predictions), strict=True):
-        if "edges" in prediction:
-            kept = sampled(len(truth), prediction["edges"])
-            labels.append(edge_labels(truth, prediction["edges"][kept]))
-            scores.append(np.asarray(prediction["scores"], dtype=np.float64)[kept])
-    return np.concatenate(labels), np.concatenate(scores)
+    parts = _of_events(targets, predictions, "edges", labelled_edges)
+    labels = [np.zeros(0, dtype=bool), *(labels for labels, _ in parts)]
+    return np.concatenate(labels), np.concatenate([np.zeros(0), *(s for _, s in parts)])
 
 
 def edge_efficiency(targets: Targets, predictions: Predictions) -> float:
@@ -594,8 +648,7 @@ def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> C
 
 
 def _constructions(targets: Targets, predictions: Predictions) -> list[Construction]:
-    pairs = zip(targets, map(_given, predictions), strict=True)
-    return [c for t, p in pairs if (c := construction(t, p)) is not None]
+    return _of_events(targets, predictions, "graph", construction)
 
 
 def graph_construction_efficiency(targets: Targets, predictions: Predictions) -> float:
