@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("records", nargs="+", type=Path, metavar="RECORD")
     score.add_argument("--task", help="the task's own file, when it is not registered")
     score.add_argument("--folder", help="of the data, where the record was made from a folder")
+    score.add_argument("--on", metavar="dask://HOST:PORT", help="read and sum up the units there")
     score.set_defaults(call=score_verb)
     board = verbs.add_parser("board", help="leaderboards from records")
     board.add_argument("tasks", nargs="*", metavar="TASK")
@@ -453,7 +454,9 @@ def score_verb(options: argparse.Namespace) -> int:
 
     worst = 0
     for path in map(naming.record, options.records):
-        ((record, metrics),) = scoring.score(path, task=options.task, folder=options.folder)
+        ((record, metrics),) = scoring.score(
+            path, task=options.task, folder=options.folder, on=options.on
+        )
         different = scoring.differing(record.metrics, metrics)
         worst |= bool(different)
         equal = "digits" if record.metrics == metrics else "up to rounding"

@@ -56,7 +56,13 @@ def evaluate(
 
     Without `intervals` the values and slices alone: a fraction of the work.
     """
-    derived = derive(task, test.targets, predictions)
+    return measured(task, test, derive(task, test.targets, predictions), key, intervals=intervals)
+
+
+def measured(
+    task: Task, test: Split, derived: Any, key: str, *, intervals: bool = True
+) -> list[MetricPart]:
+    """`evaluate` of what `derive` gave."""
     draws = Draws(len(test), key, clusters_of(task, test)) if intervals else None
     return [
         _evaluate(metric, test, derived, draws, ranking=number == 0)
@@ -265,18 +271,21 @@ def score(
     task: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] | None = None,
     intervals: bool = True,
+    on: Any = None,
 ) -> list[tuple[Record, list[MetricPart]]]:
     """Recompute the metrics of records from their stored predictions.
 
     `task` is needed for the records of a task that a user's own file defines, `folder` where the
     data lay in one: a record's own names and paths are not followed. Without `intervals` the
-    values and slices alone are computed, in a fraction of the time.
+    values and slices alone are computed, in a fraction of the time. `on` is `dask://HOST:PORT` or
+    a `distributed.Client`: units are read and summed up in shards on its workers, which have the
+    data; the digits are the same.
 
     Raises RecordError when the record has no predictions or the data of its split have changed.
     """
     chosen = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     cache: dict[str, tuple[Task, Splits]] = {}
-    return [_rescore(Path(path), cache, task, folder, intervals) for path in chosen]
+    return [_rescore(Path(path), cache, task, folder, intervals, on) for path in chosen]
 
 
 def _rescore(
@@ -285,6 +294,7 @@ def _rescore(
     task_file: str | os.PathLike[str] | None,
     folder: str | os.PathLike[str] | None,
     intervals: bool,
+    on: Any,
 ) -> tuple[Record, list[MetricPart]]:
     record = records.read(path)
     arrays = opening.predictions(path, record)
@@ -302,7 +312,13 @@ def _rescore(
             f"the data at hand give {found[:12]}"
         )
     predictions = task.prepare(splits.test.inputs, stored.unpack(arrays))
-    return record, evaluate(task, splits.test, predictions, found, intervals=intervals)
+    if on is None:
+        derived = derive(task, splits.test.targets, predictions)
+    else:
+        from benchmarks.sweeping import sharding
+
+        derived = sharding.derived(on, record, predictions)
+    return record, measured(task, splits.test, derived, found, intervals=intervals)
 
 
 def differing(stored: Sequence[MetricPart], again: Sequence[MetricPart]) -> list[str]:

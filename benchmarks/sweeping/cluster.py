@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,23 @@ from benchmarks.sweeping.local import Job, Result
 
 TAIL = 2000  # characters of what a judge that died had printed
 SUFFIXES = (".npz", ".weights", ".json")  # of the files of a cell, in the order of writing
+
+
+@contextlib.contextmanager
+def client(on: Any) -> Iterator[Any]:
+    """A client of the scheduler at `dask://HOST:PORT`, or the one that was given.
+
+    Raises ValueError for another address.
+    """
+    if not isinstance(on, str):
+        yield on
+        return
+    if not on.startswith("dask://"):
+        raise ValueError(f"on must be 'dask://HOST:PORT' or a distributed.Client; got '{on}'")
+    import distributed
+
+    with distributed.Client(on.replace("dask://", "tcp://")) as found:
+        yield found
 
 
 class Dask:
