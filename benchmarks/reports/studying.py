@@ -284,7 +284,7 @@ def table(rows: Rows) -> str:
         k: v for k, v in shared.items() if all(r.model.hyper_parameters.get(k) == v for r in alike)
     }
     settings = ", ".join(f"{k}={v}" for k, v in same.items())
-    return "\n".join([*lines, f"\nAll variants: {settings}.\n"])
+    return "\n".join([*lines, f"\nAll variants: {settings}.\n" if settings else ""])
 
 
 def _mean(found: list[Record], name: str) -> str:
