@@ -89,6 +89,9 @@ class Model:
         `save(fitted, path)`, `load(path) -> fitted`: the weights, where the model has some.
     parameters:
         `parameters(fitted) -> int`: the number of trained parameters, where it has a meaning.
+    ablations:
+        `ablations(fitted) -> {what is left out or replaced: fitted}`: the trained model with one
+        of its stages gone, for `explain`; nothing is trained anew.
     deterministic:
         The seed changes nothing: one seed fills the row.
     """
@@ -104,6 +107,7 @@ class Model:
     save: Callable[[Any, Any], None] | None = None
     load: Callable[[Any], Any] | None = None
     parameters: Callable[[Any], int] | None = None
+    ablations: Callable[[Any], Mapping[str, Any]] | None = None
     deterministic: bool = False
 
     @property

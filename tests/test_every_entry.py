@@ -124,6 +124,8 @@ def contract(task_name: str, model: Model, folder: Path) -> None:
         equal(answered(task, model, again, splits.test), found, "saved and loaded")
     if model.parameters is not None:
         assert model.parameters(fitted) > 0
+    for one in (model.ablations(fitted) if model.ablations else {}).values():
+        answered(task, model, one, splits.test)
     scored(task, splits.test, found)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.insight import neurons
+from benchmarks.running import scoring
 from benchmarks.trust import opening
 from physbench.datasets import Split
 from physbench.leaderboard import record as records
@@ -33,6 +34,7 @@ NEIGHBOURS = (3, 5, 10)
 COMPONENTS = 3  # the nearest-neighbour estimate is biased low in more dimensions
 MAPS = 4  # neurons that are drawn
 LARGEST_METRICS = 4
+SHOWN = 6  # metrics of a model without one of its stages
 FEW_UNITS = 4  # where a task says nothing
 LARGEST_FIT = 2000  # rows a formula is fitted to
 LARGEST_SAMPLE = 5000  # rows of an estimate of information, and of a map
@@ -66,7 +68,8 @@ def explain(
         The folder; by default one beside the record.
 
     A task with an `explain` of its own says itself what there is to see of a network, on its
-    validation split; naming a layer looks at the neurons all the same.
+    validation split; naming a layer looks at the neurons all the same. A model with `ablations`
+    is scored on validation without each of its stages.
 
     Raises ValueError for a neuron that is not there or a record without weights, and
     FileNotFoundError when the weights are gone.
@@ -93,8 +96,9 @@ def explain(
             change[metric.name] *= -1  # positive means important
     folder = out or path.parent / f"{path.stem}-explain"
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {"importance": importance_table(reference, change)}
-    written = [bars(change, folder / "importance.png"), _kept(tables, "importance", folder)]
+    tables = {"importance": importance_table(reference, change), **stages(task, path)}
+    written = [_kept(tables, "stages", folder)] if "stages" in tables else []
+    written += [bars(change, folder / "importance.png"), _kept(tables, "importance", folder)]
     written += learned(path, network, folder)
     order = list(chosen) or np.argsort(-np.abs(next(iter(change.values())).mean(1))).tolist()
     if rows is not None:
@@ -130,6 +134,22 @@ def _by_the_task(task: Task, path: Path, permutations: int, out: Path | None) ->
         written.append(folder / f"{name}.png")
         figure.savefig(written[-1], dpi=120)
     return [*written, folder / "tables.md"]
+
+
+def stages(task: Task, path: Path) -> dict[str, Table]:
+    """The first metrics on validation of the whole model and without each of its stages."""
+    record = records.read(path)
+    model, fitted = _fitted(record, path)
+    if model.ablations is None:
+        return {}
+    split = opening.splits(task, record, opening.protocol(record)).validation
+    measured = scoring.bind(task, split)
+    shown = [metric.name for metric in task.metrics if metric.name in measured][:SHOWN]
+    table = []
+    for name, one in {"whole": fitted, **model.ablations(fitted)}.items():
+        found = model.predict(one, split.inputs)
+        table.append({"stages": name} | {metric: measured[metric](found) for metric in shown})
+    return {"stages": table}
 
 
 def _fitted(record: records.Record, path: Path) -> tuple[Model, Any]:

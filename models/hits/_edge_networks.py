@@ -9,7 +9,7 @@ dropped. What is cut where is chosen on validation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from physbench.models.common.training import HERE
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _gated_inputs as inputs
 from physbench.models.hits import _merging as merging
+from physbench.models.hits import _track_building as track_building
 from physbench.models.hits import _window_filter as window_filter
 
 CHAIN = """@article{exatrkx2021,
@@ -251,6 +252,23 @@ def load(build: type[nn.Module], path: Path) -> Fitted:
         None if merger is None else merging.refined(merger.eval()),
     )
     return Fitted(network, merger, extra["sizes"], extra["cut"], pipeline)
+
+
+def ablations(fitted: Fitted) -> dict[str, Fitted]:
+    """Without the merging, without the dropping, and with simpler track builders.
+
+    Cuts of the simpler builders are their own usual ones, not chosen anew.
+    """
+    whole = fitted.pipeline
+    everything = replace(whole.choice, hits=track_building.HITS_MIN, short=0, soft=0.0)
+    changed = {
+        "no fragments joined": replace(whole, refine=None),
+        "no track dropped": replace(whole, choice=everything),
+    }
+    for builder, cut in (("walk_through", 0.1), ("best_in_out", 0.5), ("components", 0.5)):
+        choice = replace(whole.choice, builder=builder, cut=cut)
+        changed[f"{builder} for {whole.choice.builder}"] = replace(whole, choice=choice)
+    return {name: replace(fitted, pipeline=one) for name, one in changed.items()}
 
 
 def parameters(fitted: Fitted) -> int:

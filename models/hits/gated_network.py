@@ -25,4 +25,5 @@ MODEL = Model(
     save=networks.save,
     load=partial(networks.load, GatedNetwork),
     parameters=networks.parameters,
+    ablations=networks.ablations,
 )

@@ -109,4 +109,5 @@ MODEL = Model(
     save=networks.save,
     load=partial(networks.load, HashedTransformer),
     parameters=networks.parameters,
+    ablations=networks.ablations,
 )

@@ -72,4 +72,5 @@ MODEL = Model(
     save=networks.save,
     load=partial(networks.load, HeterogeneousNetwork),
     parameters=networks.parameters,
+    ablations=networks.ablations,
 )

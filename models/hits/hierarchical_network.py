@@ -103,4 +103,5 @@ MODEL = Model(
     save=networks.save,
     load=partial(networks.load, HierarchicalNetwork),
     parameters=networks.parameters,
+    ablations=networks.ablations,
 )
