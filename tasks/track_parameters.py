@@ -55,13 +55,15 @@ LARGEST_OUTLIERS = 0.01
 LARGEST_SIGN_ERRORS = 0.01
 LOSSES = ("mse", "quantile")
 LEARNING = ((2000, 140), (7000, 40), (20_000, 14), (69_000, 4))  # tracks and epochs: equal steps
+LEARNT: dict[str, dict[str, float]] = {"": {}, ", pT first": {"emphasis": 4.0}}
 
 
 def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Every raw input with every target and loss, and true hits; then in units of the chord.
 
     `pt` has no sign, `qopt` and `qpt` have. The chord's variants are a run to the end, the
-    scattering cut, and the learning curve at equal numbers of steps.
+    scattering cut, and the learning curve at equal numbers of steps: with the four parameters
+    alike, and with pT before the others.
     """
     found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for coordinates in COORDINATES:
@@ -71,7 +73,7 @@ def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
                 settings = {"features": "raw", "loss": loss}
                 found[name] = {"coordinates": coordinates, "target": target}, settings
     found["true hits"] = {"hits": "true"}, {"features": "raw", "loss": "mse"}
-    chord = {"features": "chord", "loss": "quantile"}
+    chord: dict[str, Any] = {"features": "chord", "loss": "quantile"}
     found["chord"] = {}, chord
     for hits in HITS:
         for cut in CUTS[1:]:
@@ -79,9 +81,9 @@ def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
                 {"hits": hits, "scattering_cut": cut}, chord | {"epochs": 4},
             )  # fmt: skip
     for tracks, epochs in LEARNING:
-        found[f"chord, {tracks:,} tracks"] = (
-            {"train_tracks": tracks}, chord | {"epochs": epochs},
-        )  # fmt: skip
+        for name, emphasis in LEARNT.items():
+            settings = chord | {"epochs": epochs} | emphasis
+            found[f"chord, {tracks:,} tracks{name}"] = {"train_tracks": tracks}, settings
     return found
 
 

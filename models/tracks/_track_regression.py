@@ -101,7 +101,8 @@ class Recipe:
     the chord of the track's first and last hit; q/pT, pz, d0 and z0 come out) or `offset_chord`
     (to three hits, for tracks that miss the beam line). `loss` is `mse`, or `quantile` at
     `quantile`. With `standardise` raw inputs are of order one and each target has mean 0 and
-    deviation 1; without it millimetres and GeV go in as they are.
+    deviation 1; without it millimetres and GeV go in as they are. `emphasis` multiplies the errors
+    of the first target, pT: one network of few steps cannot do equally well at all of them.
     """
 
     features: str = "raw"
@@ -114,6 +115,7 @@ class Recipe:
     warmup: int = 100
     clip: float | None = None
     standardise: bool = True
+    emphasis: float = 1.0
 
 
 def train_network(
@@ -152,7 +154,7 @@ def train_network(
 def fits(network: type[nn.Module], **defaults: Any) -> Callable[..., Regressor]:
     """The `fit` of a network: its sizes and the recipe, with these defaults.
 
-    `warmup`, `clip` and `standardise` are settings of the entries that name them.
+    `warmup`, `clip`, `standardise` and `emphasis` are settings of the entries that name them.
     """
 
     def fit(
@@ -163,7 +165,7 @@ def fits(network: type[nn.Module], **defaults: Any) -> Callable[..., Regressor]:
         recipe = Recipe(**variants.part_of(settings, Recipe))
         return regressor(network, train, validation, recipe, sizes, seed, context)
 
-    hidden = tuple({"warmup", "clip", "standardise"} - set(defaults))
+    hidden = tuple({"warmup", "clip", "standardise", "emphasis"} - set(defaults))
     return variants.declared(fit, network, Recipe, hidden=hidden, **defaults)
 
 
@@ -180,6 +182,9 @@ def regressor(
     target = train.targets.target
     view = track_views.view(recipe.features, target, recipe.standardise)
     centre, spread = view.scale(view.targets(train.inputs, train.targets))
+    if recipe.emphasis <= 0:
+        raise ValueError(f"emphasis must be above 0; got {recipe.emphasis}")
+    spread = np.concatenate([spread[:1] / recipe.emphasis, spread[1:]])
 
     def arrays(split: Split) -> tuple[Tensor, Tensor, Tensor]:
         values = (view.targets(split.inputs, split.targets) - centre) / spread

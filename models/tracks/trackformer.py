@@ -27,6 +27,7 @@ fit = track_regression.fits(
     weight_decay=0.01,
     warmup=100,
     standardise=False,
+    emphasis=1.0,
 )
 
 MODEL = Model(

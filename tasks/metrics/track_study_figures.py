@@ -25,6 +25,7 @@ TARGETS = {"pt": "$p_T$ [GeV]", "qopt": "$q/p_T$ [1/GeV]", "qpt": "$q\\,p_T$ [Ge
 LOSSES = ("mse", "quantile")
 BEST = "chord"
 LABELS = [f"{lo:g}-{hi:g}" for lo, hi in itertools.pairwise(EDGES)]
+CURVES = {" tracks": "all parameters alike", " tracks, pT first": "pT before the others"}
 CELLS = 120  # of a two-dimensional histogram, along each axis
 
 
@@ -237,18 +238,28 @@ def losses(variants: Variants) -> Figure:
     return figure
 
 
-def learning_curve(variants: Variants) -> Figure:
-    """S against the number of training tracks, at equal numbers of steps; the Kalman filter."""
+def _by_tracks(variants: Variants, ending: str) -> dict[int, float]:
+    """S by number of training tracks, of the variants `chord, N tracks...` with that ending."""
     found = {}
     for name, variant in variants.items():
         first, _, rest = name.partition(", ")
-        if first == BEST and rest.endswith(" tracks"):
-            found[int(rest.removesuffix(" tracks").replace(",", ""))] = _score(variant)
+        tracks = rest.removesuffix(ending).replace(",", "")
+        if first == BEST and rest.endswith(ending) and tracks.isdigit():
+            found[int(tracks)] = _score(variant)
+    return found
+
+
+def learning_curve(variants: Variants) -> Figure:
+    """S against the number of training tracks, at equal numbers of steps; the Kalman filter."""
+    curves = {label: _by_tracks(variants, ending) for ending, label in CURVES.items()}
+    found = curves["all parameters alike"]
     if len(found) < 2:
         raise KeyError("chord, ... tracks")
     figure, axes = _grid(1, 1, (5.6, 4.0))
     axis = axes[0][0]
-    axis.plot(list(found), list(found.values()), marker="o", label="chord, equal steps")
+    for label, scores in curves.items():
+        if scores:
+            axis.plot(list(scores), list(scores.values()), marker="o", label=f"chord, {label}")
     whole = variants.get(BEST)
     if whole is not None:
         axis.plot([70_000], [_score(whole)], marker="s", ls="", label="chord, six times the steps")

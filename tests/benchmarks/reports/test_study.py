@@ -55,11 +55,11 @@ def test_a_task_without_a_study_is_refused(toy: tuple[Path, Path]) -> None:
 
 def test_the_study_of_track_parameters_covers_inputs_targets_losses_and_cuts() -> None:
     study = track_parameters.TASK.study
-    assert len(study) == 3 * 3 * 2 + 1 + 1 + 4 + 4
+    assert len(study) == 3 * 3 * 2 + 1 + 1 + 4 + 2 * 4
     load = registry.load("task", "track_parameters").object.load
     for protocol, settings in study.values():
         assert set(protocol) <= set(inspect.signature(load).parameters)
-        assert set(settings) <= {"features", "loss", "epochs"}
+        assert set(settings) <= {"features", "loss", "epochs", "emphasis"}
 
 
 def test_variants_of_settings_that_a_model_lacks_are_left_out(

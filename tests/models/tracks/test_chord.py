@@ -136,6 +136,15 @@ def test_every_network_reads_chords(
     assert len(model.MODEL.predict(fitted, rest.inputs.take(slice(0, 0)))["qopt"]) == 0
 
 
+def test_emphasis_scales_the_errors_of_the_first_target_alone(splits: Splits) -> None:
+    few = splits.train.take(range(64))
+    settings = {"seed": 0, "features": "chord", "width": 8, "epochs": 1}
+    plain, first = (trackformer.fit(few, few, emphasis=e, **settings) for e in (1.0, 4.0))
+    assert np.divide(plain.spread, first.spread) == pytest.approx([4, 1, 1, 1])
+    with pytest.raises(ValueError, match="emphasis must be above 0"):
+        trackformer.fit(few, few, emphasis=0.0, **settings)
+
+
 def test_unknown_features_are_refused(splits: Splits) -> None:
     with pytest.raises(ValueError, match="features must be one of raw, chord, offset_chord"):
         track_views.view("circle", "qopt")
