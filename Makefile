@@ -31,8 +31,10 @@ docs: $(V)/.ok
 	$(V)/bin/python -m benchmarks board --site site
 	$(V)/bin/python -m sphinx -q -W --keep-going -b html docs site/docs
 
+# Ratios beside peers; then what has changed since the last one in tests/performance/history.
 bench: $(V)/.ok
 	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
+	$(V)/bin/python tests/performance/history.py benchmark.json
 
 # SchNetPack's metadata ask for Python 3.12 and EnergyFlow's for NumPy 1; both work without, so
 # the resolver must not see them.

@@ -221,6 +221,7 @@ def subject(asked: Question, attempt: Attempt) -> Subject:
     if "refused" in settings:
         kind = {"UnknownName": UnknownName, "TypeError": TypeError}
         raise kind.get(settings["refused"], ValueError)(settings["message"])
+    found = {key: value for key, value in found.items() if key != "nonce"}  # of this attempt
     return Subject(name, path, found, attempt.sources | found["loaded"], tuple(attempt.libraries))
 
 

@@ -150,6 +150,7 @@ def measured() -> dict[str, Any]:
     return {"threads": max(counts, default=1), "gpu": _gpu()}
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

@@ -253,6 +253,7 @@ class Judge:
     show: Say | None = None
     attempt: Attempt | None = None
     splits: dict[int | None, Splits] = field(default_factory=dict)
+    last: Cell | None = None
 
     def __enter__(self) -> Judge:
         return self
@@ -284,14 +285,16 @@ class Judge:
         return self.attempt
 
     def cell(self, seed: int) -> Cell:
-        """The cell of a seed: its data are read once a fold."""
+        """The cell of a seed: its data are read, and digested, once a fold."""
         model = cells.subject(self.asked, self.summon())
         fold = self.asked.fold(seed)
         if fold not in self.splits:
             self.splits.clear()
             with self.stop.breakable():
-                self.splits[fold] = cells.loaded(self.asked, fold)
-        return cells.cell(self.asked, model, self.splits[fold], fold)
+                self.splits[fold], self.last = cells.loaded(self.asked, fold), None
+        if self.last is None or (self.last.model, self.last.fold) != (model, fold):
+            self.last = cells.cell(self.asked, model, self.splits[fold], fold)
+        return self.last
 
     def seed(self, seed: int) -> Done:
         """The record of a seed, found or run now."""

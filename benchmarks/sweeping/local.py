@@ -111,7 +111,7 @@ def sweep(
         of the machine's) and seconds for each cell.
     """
     from benchmarks import registry
-    from benchmarks.running import stages, storing
+    from benchmarks.running import environment, stages, storing
     from benchmarks.sweeping import planning
 
     count = jobs or max((os.cpu_count() or 1) // threads, 1)
@@ -128,6 +128,8 @@ def sweep(
             tasks or registry.names("task"), models, datasets, chosen, common, stop
         )
         plan.make()
+        environment.environment()  # once here, not once in each fork
+        environment.code()
         results = [_skipped(job, done) for job, done in plan.cells if done]
         todo = [job for job, done in plan.cells if not done]
         report(f"{len(plan.cells)} cells, {len(results)} of them done already")

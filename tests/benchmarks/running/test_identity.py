@@ -10,7 +10,8 @@ import pytest
 
 import benchmarks
 from benchmarks import registry, sources
-from benchmarks.running import stages
+from benchmarks.running import guarded, stages
+from physbench.datasets import Splits
 from physbench.leaderboard.record import Record
 
 MODEL = '''"""A number from elsewhere."""
@@ -112,6 +113,17 @@ def test_a_changed_neighbour_of_the_task_is_another_task(
     second = run(toy, toy[1])
     assert first.metrics[0].value != second.metrics[0].value
     assert first.task.source != second.task.source
+
+
+def test_data_are_digested_once_for_all_seeds(
+    toy: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digested: list[Splits] = []
+    whole = guarded.content
+    monkeypatch.setattr(guarded, "content", lambda s: digested.append(s) or whole(s))
+    records = benchmarks.run(toy[0], toy[1], seeds=3)
+    assert len({record.cell for record in records}) == 3
+    assert len(digested) == 1
 
 
 def test_device_and_threads_are_part_of_the_cell(toy: tuple[Path, Path]) -> None:

@@ -1,0 +1,54 @@
+"""The history of the benchmarks: what is kept and what counts as a change."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATH = Path(__file__).with_name("performance") / "history.py"
+
+
+@pytest.fixture
+def history() -> Any:
+    spec = importlib.util.spec_from_file_location("history", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def kept(cpu: str, **numbers: float) -> dict[str, Any]:
+    return {"machine": {"cpu": cpu}, "numbers": {"bench_x: test_y": numbers}}
+
+
+def test_only_changes_beyond_noise_are_told(history: Any) -> None:
+    old, new = kept("A", seconds=1.0, ratio=2.0), kept("A", seconds=1.05, ratio=3.0)
+    assert history.compared(old, new) == ["bench_x: test_y, ratio: 2 -> 3 (1.50)"]
+    assert history.compared(old, old) == []
+
+
+def test_seconds_of_other_processors_are_not_compared(history: Any) -> None:
+    old, new = kept("A", seconds=1.0, ratio=2.0), kept("B", seconds=9.0, ratio=1.0)
+    assert history.compared(old, new) == ["bench_x: test_y, ratio: 2 -> 1 (0.50)"]
+
+
+def test_a_report_is_condensed_to_numbers_machine_and_versions(history: Any) -> None:
+    one = {
+        "fullname": "tests/performance/bench_x.py::test_y",
+        "stats": {"min": 0.123456}, "extra_info": {"ratio": 2.34567, "source": "made"},
+    }  # fmt: skip
+    machine = {
+        "cpu": {"brand_raw": "Z80", "count": 1}, "processor": "", "system": "CP/M",
+        "machine": "z80", "python_version": "3.11",
+    }  # fmt: skip
+    found = history.condensed(
+        {"machine_info": machine, "datetime": "2026-01-01T00:00:00.5", "commit_info": {"id": "a"},
+         "benchmarks": [one]}
+    )  # fmt: skip
+    assert found["numbers"] == {"bench_x: test_y": {"seconds": 0.1235, "ratio": 2.346}}
+    assert found["machine"]["cpu"] == "Z80"
+    assert found["versions"]["numpy"]
