@@ -56,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("what", choices=["model", "task"])
     new.add_argument("name")
     new.add_argument("--task", default="tracking", help="of the model (default tracking)")
-    new.add_argument("--kind", default="numpy", choices=["numpy", "sklearn", "torch", "graph"],
-                     help="what the model is made with (default numpy)")  # fmt: skip
+    new.add_argument("--kind", choices=["numpy", "sklearn", "torch", "graph"],
+                     help="what the model is made with (default: the first there is)")  # fmt: skip
     new.set_defaults(call=new_verb)
     return top
 

@@ -54,12 +54,14 @@ def kinds(task: str) -> list[str]:
     return [kind for kind in KINDS if (STARTERS / f"{task}-{kind}.txt").is_file()]
 
 
-def starter(task: str, kind: str) -> str:
+def starter(task: str, kind: str | None = None) -> str:
     """The starter model of a task, as text with `{title}` where its name goes.
 
-    Raises ValueError where the task has none of this kind; the message names those it has.
+    Without a kind the first that the task has. Raises ValueError where the task has none of this
+    kind; the message names those it has.
     """
     known = kinds(task)
+    kind = kind or next(iter(known), KINDS[0])
     if kind not in known:
         have = f"it has {', '.join(known)}" if known else "it has none yet"
         raise ValueError(
@@ -69,7 +71,7 @@ def starter(task: str, kind: str) -> str:
     return (STARTERS / f"{task}-{kind}.txt").read_text(encoding="utf-8")
 
 
-def write(what: str, name: str, task: str = "tracking", kind: str = "numpy") -> Path:
+def write(what: str, name: str, task: str = "tracking", kind: str | None = None) -> Path:
     """Write a model or task as `<name>.py` in the current folder; never overwrites a file."""
     if not name.isidentifier():
         raise ValueError(f"name must be a Python identifier, for example my_gnn; got '{name}'")

@@ -23,12 +23,16 @@ PAIRS = [(task, kind) for task in registry.names("task") for kind in templates.k
 QUICK = [(t, k) for t, k in PAIRS if k == "numpy" and t not in ("calo_showers", "track_seeds")]
 QUICK += [("dark_jets", "sklearn"), ("jet_flavour", "sklearn"), ("likelihood_ratio", "sklearn")]
 LINES = 40  # that are not blank
+# Joining all neighbours, whatever the network says, makes 0.08; the floor of tracking is 0.
+LEAST = {("tracking", "graph"): 0.15, ("tracking", "torch"): 0.15}
 
 
 def scored(task: Task, split: Split, predictions: Any) -> float:
     """The ranking metric of predictions."""
     metric = task.metrics[0]
-    derived = task.derive(split.targets, task.prepare(split.inputs, predictions))
+    prepared = task.prepare(split.inputs, predictions)
+    kept = task.condense(split.targets, prepared) if task.condense else prepared
+    derived = task.derive(split.targets, kept)
     return float(metric.function(split.targets, derived))
 
 
@@ -62,7 +66,8 @@ def beats_the_floor(name: str, kind: str, folder: Path) -> None:
     fitted = model.fit(splits.train, replace(held, metrics=metrics), seed=0)
     score = scored(task, splits.test, model.predict(fitted, splits.test.inputs))
     best = task.metrics[0].best
-    assert badness(score, best) < badness(floor(name, task, splits), best), score
+    least = LEAST.get((name, kind), floor(name, task, splits))
+    assert badness(score, best) < badness(least, best), score
 
 
 @pytest.mark.parametrize(("task", "kind"), QUICK)
@@ -109,8 +114,8 @@ def test_a_pair_without_a_starter_is_refused_with_those_there_are(
 
 
 def test_every_task_has_a_starter() -> None:
-    without = {task for task in registry.names("task") if not templates.kinds(task)}
-    assert without <= {"track_graphs"}, "write benchmarks/starters/TASK-numpy.txt"
+    for task in registry.names("task"):
+        assert templates.kinds(task), f"write benchmarks/starters/{task}-numpy.txt"
 
 
 def test_every_file_of_starters_is_of_a_task_and_a_kind() -> None:
