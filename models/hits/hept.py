@@ -75,7 +75,8 @@ class HashedTransformer(GatedNetwork):
         phi, eta = graph.place.T
         place = torch.stack([torch.cos(phi), torch.sin(phi), eta / 2, phi / 3], dim=1)
         scaled = graph.place / graph.place.new_tensor(SIZES)
-        for layer, angles in zip(self.attention, self.angles, strict=True):
+        pairs = zip(self.attention, self.angles, strict=True) if len(x) else ()
+        for layer, angles in pairs:
             x = layer(x, place, [hashed(scaled, angle, self.block) for angle in angles])
         return self.answer(x, e, graph), []
 

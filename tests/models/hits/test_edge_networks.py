@@ -34,6 +34,18 @@ def test_siblings_have_about_as_many_parameters_as_the_gated_network(build: type
     assert abs(other / gated - 1) < 0.1
 
 
+@pytest.mark.parametrize("build", SIBLINGS)
+@pytest.mark.parametrize("hits", [0, 1, 5])
+def test_an_event_without_an_edge_has_no_logits(build: type, hits: int) -> None:
+    graph = chain(hits + 2, [(0, 1)])
+    empty = inputs.Graph(
+        graph.nodes[:hits], graph.edges[:0], graph.source[:0], graph.target[:0],
+        graph.place[:hits],
+    )  # fmt: skip
+    logits, _ = build(edge=17)(empty)
+    assert logits.shape == (0, 2)
+
+
 def test_each_kind_has_its_own_encoder() -> None:
     torch.manual_seed(0)
     typed = Typed(3, 4, 5)
