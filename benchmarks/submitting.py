@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmarks import registry
 from benchmarks.reports import boards
 from benchmarks.running import environment, scoring
-from physbench.datasets import Split
+from physbench.datasets import Split, Splits
 from physbench.datasets.common import store
 from physbench.datasets.common.store import DataError
 from physbench.leaderboard import predictions as stored
@@ -95,54 +95,66 @@ def submit(
         raise registry.unknown(f"dataset of task '{entry.name}'", name, list(the_task.named))
     told = read_card(Path(card))
     splits = the_task.load(name, **dict(protocol or {}))
-    values = read(Path(predictions), the_task, splits.test)
-    try:
-        prepared = the_task.prepare(splits.test.inputs, values)
-        arrays = scoring.kept(the_task, splits.test, prepared)
-    except (ValueError, TypeError, FloatingPointError) as error:
-        raise DataError(f"{predictions}: {error}") from error
+    arrays = _kept(the_task, splits.test, Path(predictions))
     digest = stored.digest(arrays)
-    folder = boards.runs_root(runs) / entry.name / name / told.name
-    path = folder / f"{told.seed}-{digest[:12]}.npz"
+    path = (
+        boards.runs_root(runs) / entry.name / name / told.name / f"{told.seed}-{digest[:12]}.npz"
+    )
     stored.write(path, arrays)
     part = FilePart(file=path.name, sha256=digest, bytes=path.stat().st_size)
     split = scoring.split_digest(splits)
     scored = the_task.prepare(splits.test.inputs, stored.unpack(arrays))
-    record = records.sealed(
-        Record(
-            status="ok",
-            cell=records.sha256([entry.name, name, split, told.name, told.settings, digest]),
-            task=TaskPart(
-                name=entry.name,
-                version=the_task.version,
-                source=registry.source_digest(entry.path),
-                protocol=boards.resolved(the_task, protocol or {}) or {},
-                split=split,
-                unit=the_task.unit,
-                units={n: len(getattr(splits, n)) for n in ("train", "validation", "test")},
-            ),
-            dataset=DatasetPart(
-                name=name,
-                version=the_task.named[name].version,
-                digest=records.sha256([f"{n} {d}" for n, d in sorted(splits.files.items())]),
-                files=dict(sorted(splits.files.items())[:32]),
-            ),
-            model=_model(told),
-            seed=told.seed,
-            code=environment.code(),
-            environment=environment.environment(),
-            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            cost={
-                "train": Cost(wall_s=told.train_s, cpu_s=told.train_s, peak_rss_mb=0.0),
-                "predict": Cost(wall_s=0.0, cpu_s=0.0, peak_rss_mb=0.0),
-            },
-            predictions=part,
-            metrics=scoring.evaluate(the_task, splits.test, scored, split),
-            cite=[r for r in (the_task.reference, told.paper) if "@" in r],
-        )
+    record = Record(
+        status="ok",
+        cell=records.sha256([entry.name, name, split, told.name, told.settings, digest]),
+        task=_task(entry, splits, split, boards.resolved(the_task, protocol or {}) or {}),
+        dataset=_dataset(name, the_task.named[name].version, splits),
+        model=_model(told),
+        seed=told.seed,
+        code=environment.code(),
+        environment=environment.environment(),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        cost={
+            "train": Cost(wall_s=told.train_s, cpu_s=told.train_s, peak_rss_mb=0.0),
+            "predict": Cost(wall_s=0.0, cpu_s=0.0, peak_rss_mb=0.0),
+        },
+        predictions=part,
+        metrics=scoring.evaluate(the_task, splits.test, scored, split),
+        cite=[r for r in (the_task.reference, told.paper) if "@" in r],
     )
+    record = records.sealed(record)
     records.write(record, boards.runs_root(runs))
     return record
+
+
+def _kept(task: Task, test: Split, path: Path) -> stored.Arrays:
+    """What the judge keeps of a file of predictions."""
+    values = read(path, task, test)
+    try:
+        return scoring.kept(task, test, task.prepare(test.inputs, values))
+    except (ValueError, TypeError, FloatingPointError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _task(entry: registry.Entry, splits: Splits, split: str, protocol: dict[str, Any]) -> TaskPart:
+    return TaskPart(
+        name=entry.name,
+        version=entry.object.version,
+        source=registry.source_digest(entry.path),
+        protocol=protocol,
+        split=split,
+        unit=entry.object.unit,
+        units={n: len(getattr(splits, n)) for n in ("train", "validation", "test")},
+    )
+
+
+def _dataset(name: str, version: str, splits: Splits) -> DatasetPart:
+    return DatasetPart(
+        name=name,
+        version=version,
+        digest=records.sha256([f"{n} {d}" for n, d in sorted(splits.files.items())]),
+        files=dict(sorted(splits.files.items())[:32]),
+    )
 
 
 def _model(told: Card) -> ModelPart:
