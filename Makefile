@@ -6,8 +6,8 @@ EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,infe
 export OMP_NUM_THREADS ?= 1
 
 demo: $(V)/.ok
-	$(V)/bin/python -m benchmarks run tracking interaction_network --set events=4 --set builder=best_in_out
-	$(V)/bin/python -m benchmarks board tracking
+	$(V)/bin/python -m benchmarks run jet_flavour particle_net --seed 7
+	$(V)/bin/python -m benchmarks board jet_flavour --picture runs/demo.png
 
 test: $(V)/.ok
 	$(V)/bin/python -m pytest -m "not slow" -n auto --dist worksteal

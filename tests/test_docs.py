@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import benchmarks
+
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
 LONG = ("gate", "hits_graph", "jets_sklearn")  # those that train for more than seconds
@@ -67,6 +69,24 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     text = (tmp_path / "html" / "api.html").read_text()
     assert "benchmarks.running.stages.run" in text
     assert all((tmp_path / "html" / "tutorials" / f"{n}.html").is_file() for n in names(False))
+
+
+def demo() -> list[str]:
+    """The commands of `make demo`."""
+    recipe = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n\n")[0]
+    return [line.strip().replace("$(V)/bin/", "") for line in recipe.split("\n")[1:]]
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_the_picture_that_the_readme_names(tmp_path: Path) -> None:
+    run, board = demo()
+    assert board.endswith("--picture runs/demo.png")
+    assert "its board, runs/demo.png" in (ROOT / "README.md").read_text()
+    model = benchmarks.model(run.split()[5])
+    quick = " ".join(f"--set '{name}={value}'" for name, value in model.quick.items())
+    assert "particle_net epochs=1 (yours)" in execute(f"{run} {quick}", tmp_path)
+    assert execute(board, tmp_path).splitlines()[-1] == "runs/demo.png"
+    assert (tmp_path / "runs" / "demo.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def steps_of(kind: str) -> tuple[list[str], dict[str, str]]:

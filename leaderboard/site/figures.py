@@ -91,9 +91,12 @@ def _zoom(axes: Axes, board: Board, rows: Sequence[Row]) -> None:
     for place, row in enumerate(rows):
         if not low <= row.score <= high:
             left = row.score < low
+            # Beside what is to be seen of its interval, not across it.
+            edge, end = (low, row.high) if left else (high, row.low)
+            end = end if low < end < high else edge
             axes.annotate(
                 f"{'← ' if left else ''}{row.score:.3g}{'' if left else ' →'}",
-                (0.01 if left else 0.99, place), xycoords=("axes fraction", "data"),
+                (end, place), xytext=(4 if left else -4, 0), textcoords="offset points",
                 ha="left" if left else "right", va="center", fontsize=9,
             )  # fmt: skip
 
