@@ -150,7 +150,10 @@ def admit(metrics: Mapping[str, float]) -> str | None:
 TASK = Task(
     summary="particle positions -> propensity of each particle",
     reference="""@article{Jung:2023roadmap,
-  author = {Jung, Gerhard and others},
+  author = {Jung, Gerhard and Alkemade, Rinske M. and Bapst, Victor and Coslovich, Daniele and
+    Filion, Laura and Landes, Fran{\\c{c}}ois P. and Liu, Andrea J. and Pezzicoli, Francesco
+    Saverio and Shiba, Hayato and Volpe, Giovanni and Zamponi, Francesco and Berthier, Ludovic and
+    Biroli, Giulio},
   title = {Roadmap on machine learning glassy dynamics},
   journal = {Nature Reviews Physics},
   year = {2025},

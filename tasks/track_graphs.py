@@ -150,7 +150,11 @@ TASK = Task(
     summary="hits of an event to scored edges, ranked by their purity where 98 % are found",
     reference="""@article{exatrkx2021,
   title = {Performance of a geometric deep learning pipeline for {HL-LHC} particle tracking},
-  author = {Ju, Xiangyang and others},
+  author = {Ju, X. and Murnane, D. and Calafiura, P. and Choma, N. and Conlon, S. and Farrell, S.
+    and Xu, Y. and Spiropulu, M. and Vlimant, J.-R. and Aurisano, A. and Hewes, V. and Cerati, G.
+    and Gray, L. and Klijnsma, T. and Kowalkowski, J. and Atkinson, M. and Neubauer, M. and
+    DeZoort, G. and Thais, S. and Chauhan, A. and Schuy, A. and Hsu, S.-C. and Ballow, A. and
+    Lazar, A.},
   journal = {Eur. Phys. J. C},
   volume = {81},
   pages = {876},

@@ -329,7 +329,11 @@ TASK = Task(
     summary="hits of an event to track labels, ranked by double-majority efficiency",
     reference="""@article{trackml2019,
   title = {The Tracking Machine Learning challenge: Accuracy phase},
-  author = {Amrouche, Sabrina and others},
+  author = {Amrouche, S. and Basara, L. and Calafiura, P. and Estrade, V. and Farrell, S. and
+    Ferreira, D. R. and Finnie, L. and Finnie, N. and Germain, C. and Gligorov, V. V. and Golling,
+    T. and Gorbunov, S. and Gray, H. and Guyon, I. and Hushchyn, M. and Innocente, V. and Kiehn, M.
+    and Moyse, E. and Puget, J.-F. and Reina, Y. and Rousseau, D. and Salzburger, A. and
+    Ustyuzhanin, A. and Vlimant, J.-R. and Wind, J. S. and Xylouris, T. and Yilmaz, Y.},
   year = {2019},
   eprint = {1904.06778},
   archivePrefix = {arXiv}

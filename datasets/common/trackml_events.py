@@ -11,7 +11,11 @@ from physbench.datasets.common.trackml_csv import KINDS
 LICENCE = "unconfirmed; see the Kaggle and Zenodo pages of the challenge"
 CITATION = """@article{trackml2019,
   title = {The Tracking Machine Learning challenge: Accuracy phase},
-  author = {Amrouche, Sabrina and others},
+  author = {Amrouche, S. and Basara, L. and Calafiura, P. and Estrade, V. and Farrell, S. and
+    Ferreira, D. R. and Finnie, L. and Finnie, N. and Germain, C. and Gligorov, V. V. and Golling,
+    T. and Gorbunov, S. and Gray, H. and Guyon, I. and Hushchyn, M. and Innocente, V. and Kiehn, M.
+    and Moyse, E. and Puget, J.-F. and Reina, Y. and Rousseau, D. and Salzburger, A. and
+    Ustyuzhanin, A. and Vlimant, J.-R. and Wind, J. S. and Xylouris, T. and Yilmaz, Y.},
   year = {2019},
   eprint = {1904.06778},
   archivePrefix = {arXiv}

@@ -129,7 +129,7 @@ DATASET = Dataset(
     licence="CC-BY-4.0",
     citation="""@misc{colliderml2025,
   title = {ColliderML: Dataset Release 1},
-  author = {Murnane, Daniel and Gessinger, Paul and others},
+  author = {Murnane, Daniel and Gessinger, Paul and {OpenDataDetector community}},
   year = {2025},
   doi = {10.57967/hf/7269}
 }""",

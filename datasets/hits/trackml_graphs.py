@@ -109,7 +109,9 @@ DATASET = Dataset(
     licence="unconfirmed (TrackML challenge data; attributed samples, not redistributed)",
     citation="""@article{qtrkx2021,
   title = {Hybrid Quantum Classical Graph Neural Networks for Particle Track Reconstruction},
-  author = {T{\\"u}ys{\\"u}z, Cenk and others},
+  author = {T{\\"u}ys{\\"u}z, Cenk and Rieger, Carla and Novotny, Kristiane and Demirk{\\"o}z,
+    Bilge and Dobos, Daniel and Potamianos, Karolos and Vallecorsa, Sofia and Vlimant, Jean-Roch
+    and Forster, Richard},
   year = {2021},
   eprint = {2109.12636},
   archivePrefix = {arXiv}

@@ -334,7 +334,10 @@ DATASET = Dataset(
     version="1",
     licence="MIT (generated for this suite with Pythia 8, GPL-2.0-or-later)",
     citation="""@article{Bierlich:2022pfr,
-  author = {Bierlich, Christian and others},
+  author = {Bierlich, Christian and Chakraborty, Smita and Desai, Nishita and Gellersen, Leif and
+    Helenius, Ilkka and Ilten, Philip and L{\\"o}nnblad, Leif and Mrenna, Stephen and Prestel,
+    Stefan and Preuss, Christian T. and Sj{\\"o}strand, Torbj{\\"o}rn and Skands, Peter and Utheim,
+    Marius and Verheyen, Rob},
   title = {A comprehensive guide to the physics and usage of {PYTHIA} 8.3},
   journal = {SciPost Phys. Codebases},
   pages = {8},

@@ -195,7 +195,10 @@ DATASET = Dataset(
     version="1",
     licence="CC-BY-4.0",
     citation="""@article{Jung:2023roadmap,
-  author = {Jung, Gerhard and others},
+  author = {Jung, Gerhard and Alkemade, Rinske M. and Bapst, Victor and Coslovich, Daniele and
+    Filion, Laura and Landes, Fran{\\c{c}}ois P. and Liu, Andrea J. and Pezzicoli, Francesco
+    Saverio and Shiba, Hayato and Volpe, Giovanni and Zamponi, Francesco and Berthier, Ludovic and
+    Biroli, Giulio},
   title = {Roadmap on machine learning glassy dynamics},
   journal = {Nature Reviews Physics},
   year = {2025},

@@ -38,7 +38,12 @@ DATASET = Dataset(
     version="1",
     licence="CC0-1.0",
     citation="""@article{Ai:2021ghi,
-  author = {Ai, Xiaocong and others},
+  author = {Ai, X. and Allaire, C. and Calace, N. and Czirkos, A. and Elsing, M. and Ene, I. and
+    Farkas, R. and Gagnon, L.-G. and Garg, R. and Gessinger, P. and Grasland, H. and Gray, H. M.
+    and Gumpert, C. and Hrdinka, J. and Huth, B. and Kiehn, M. and Klimpel, F. and Kolbinger, B.
+    and Krasznahorkay, A. and Langenberg, R. and Leggett, C. and Mania, G. and Moyse, E. and
+    Niermann, J. and Osborn, J. D. and Rousseau, D. and Salzburger, A. and Schlag, B. and Tompkins,
+    L. and Yamazaki, T. and Yeo, B. and Zhang, J.},
   title = {A Common Tracking Software Project},
   journal = {Comput. Softw. Big Sci.},
   volume = {6},

@@ -247,7 +247,8 @@ MODEL = Model(
     tasks=("tracking",),
     reference="""@article{dezoort2021,
   title = {Charged Particle Tracking via Edge-Classifying Interaction Networks},
-  author = {DeZoort, Gage and others},
+  author = {DeZoort, Gage and Thais, Savannah and Duarte, Javier and Razavimaleki, Vesal and
+    Atkinson, Markus and Ojalvo, Isobel and Neubauer, Mark and Elmer, Peter},
   journal = {Computing and Software for Big Science},
   volume = {5},
   pages = {26},

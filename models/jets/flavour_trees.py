@@ -47,7 +47,11 @@ MODEL = Model(
     tasks=("jet_flavour",),
     role="classical",
     reference="""@article{Hoecker:2007ft,
-  author = {Hoecker, Andreas and others},
+  author = {Hoecker, A. and Speckmayer, P. and Stelzer, J. and Therhaag, J. and von Toerne, E.
+    and Voss, H. and Backes, M. and Carli, T. and Cohen, O. and Christov, A. and Dannheim, D. and
+    Danielowski, K. and Henrot-Versill{\\'e}, S. and Jachowski, M. and Kraszewski, K. and
+    Krasznahorkay, A. and Kruk, M. and Mahalalel, Y. and Ospanov, R. and Prudent, X. and Robert, A.
+    and Schouten, D. and Tegenfeldt, F. and Voigt, A. and Voss, K. and Wolter, M. and Zemla, A.},
   title = {{TMVA} - Toolkit for multivariate data analysis},
   year = {2007},
   eprint = {physics/0703039},

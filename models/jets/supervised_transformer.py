@@ -135,7 +135,8 @@ def _logits(model: Classifier, data: Tensor) -> NDArray[np.float64]:
 MODEL = Model(
     tasks=("dark_jets",),
     reference="""@inproceedings{Vaswani:2017,
-  author = {Vaswani, Ashish and others},
+  author = {Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and Jones,
+    Llion and Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia},
   title = {Attention is all you need},
   booktitle = {Advances in Neural Information Processing Systems 30},
   year = {2017},

@@ -75,7 +75,8 @@ def predict(fitted: Fitted, inputs: Tracks) -> dict[str, Array]:
 MODEL = Model(
     tasks=("track_parameters",),
     reference="""@inproceedings{Ke:2017lightgbm,
-  author = {Ke, Guolin and others},
+  author = {Ke, Guolin and Meng, Qi and Finley, Thomas and Wang, Taifeng and Chen, Wei and Ma,
+    Weidong and Ye, Qiwei and Liu, Tie-Yan},
   title = {{LightGBM}: a highly efficient gradient boosting decision tree},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {30},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -57,3 +58,11 @@ def test_list_of_a_task_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "schnet" not in roles
     assert main(["list", "--task", "trackin"]) == 2
     assert "did you mean 'tracking'" in capsys.readouterr().err
+
+
+def test_references_name_all_authors() -> None:
+    """By surname and initials where there are many; a collaboration where there is one."""
+    for kind in registry.KINDS:
+        for name in registry.names(kind):
+            text = registry.path(kind, name).read_text("utf-8")
+            assert not re.search(r"author = \{[^}]*\band others\b", text), name
