@@ -32,6 +32,7 @@ Space = Mapping[str, Sequence[Any]]
 
 BAD_SETTINGS = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # end a trial, no search
 TITLES = ("Parallel coordinates", "Contours")  # of the figures of a search
+STYLE: Any = {"font.size": 8, "axes.labelsize": 8, "figure.constrained_layout.use": True}
 DIRECTION = {"max": "maximize", "min": "minimize", "zero": "minimize"}
 
 
@@ -295,7 +296,7 @@ def pictures(study: Any) -> dict[str, Any]:
     from optuna.visualization import matplotlib as drawn
 
     names, found = study.user_attrs["varied"], {}
-    with quiet(), plt.rc_context({"font.size": 8}):
+    with quiet(), plt.rc_context(STYLE):
         first, second = TITLES
         chosen = {first: drawn.plot_parallel_coordinate}
         if len(names) > 1:
@@ -304,7 +305,6 @@ def pictures(study: Any) -> dict[str, Any]:
             axes = draw(study, params=names, target_name=study.user_attrs["metric"])
             figure = getattr(axes, "flat", [axes])[0].figure
             figure.set_size_inches(*((9, 5) if len(names) < 3 else (11, 8)))
-            figure.subplots_adjust(left=0.12, bottom=0.16)  # names of settings stand aslant
             plt.close(figure)
             found[title] = figure
     return found

@@ -160,3 +160,13 @@ def test_without_optuna_a_study_says_so_and_goes_on(
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert studying._search(entry, model, None, False, trials=2, runs=None, out=None) == ""
     assert "pip install 'physbench[search]'" in capsys.readouterr().err
+
+
+def test_committed_searches_have_tables_and_pictures() -> None:
+    journals = studying.searches("track_parameters", "generic_tracks", "trackformer")
+    assert len(journals) == 1
+    study = searching.latest(journals[0])
+    assert journals[0].with_suffix(".md").read_text(encoding="utf-8") == searching.table(study)
+    figures = searching.pictures(study)
+    assert tuple(figures) == searching.TITLES
+    assert len(figures["Contours"].axes) == 4 * 4 + 1
