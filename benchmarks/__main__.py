@@ -147,6 +147,10 @@ def _run_parser(verbs: Any) -> None:
     )
     run.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
     run.add_argument(
+        "--precision", choices=["32", "bf16-mixed"], default="32",
+        help="of the training (default 32); another one is a row of its own",
+    )  # fmt: skip
+    run.add_argument(
         "--track", choices=["wandb"], help="log the training to an experiment tracker"
     )
     run.add_argument("--threads", type=int, default=1, help="of all libraries (default 1)")
@@ -346,7 +350,11 @@ def run_verb(options: argparse.Namespace) -> int:
         again=options.again,
         timeout=options.timeout,
         context=stages.asked_context(
-            options.device, options.threads, options.track, options.checkpoints
+            options.device,
+            options.threads,
+            options.track,
+            options.checkpoints,
+            options.precision,
         ),
     )
     print(printed.after_run(found, options.runs))

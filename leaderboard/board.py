@@ -171,13 +171,13 @@ def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list
     """
     variants: dict[str, dict[str, list[Record]]] = {}
     for record in records:
-        key = canonical([record.model.hyper_parameters, record.id in local])
+        key = canonical([record.model.settings, record.id in local])
         variants.setdefault(record.model.name, {}).setdefault(key, []).append(record)
     groups: dict[str, list[Record]] = {}
     for name, by_key in variants.items():
         settings = _compared(list(by_key.values()), local)
         for group in by_key.values():
-            label = name + _difference(group[0].model.hyper_parameters, settings)
+            label = name + _difference(group[0].model.settings, settings)
             if group[0].id in local:
                 label += " (yours)"
             groups[label] = _latest(group)
@@ -189,7 +189,7 @@ def _compared(groups: list[list[Record]], local: frozenset[str]) -> list[Mapping
     committed = [group for group in groups if group[0].id not in local] or groups
     seeds = [len({record.seed for record in group}) for group in committed]
     main = [g for g, count in zip(committed, seeds, strict=True) if count == max(seeds)]
-    return [group[0].model.hyper_parameters for group in (main if len(main) == 1 else groups)]
+    return [group[0].model.settings for group in (main if len(main) == 1 else groups)]
 
 
 def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:

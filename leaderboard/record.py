@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
+import gc
 import hashlib
 import html
 import json
@@ -18,6 +20,7 @@ import math
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,7 +49,7 @@ PERCENTILE = re.compile(r"bootstrap over units, (\d+) resamples, 95% percentile 
 # Fields that came later are left out where they are empty: older records keep their ids.
 LATER = (
     *(("task", "fold"), ("dataset", "counts"), ("dataset", "source"), ("dataset", "content")),
-    *(("model", "role"), ("failure", "traceback")),
+    *(("model", "role"), ("model", "precision"), ("failure", "traceback")),
 )
 
 
@@ -106,6 +109,15 @@ class ModelPart(Closed):
     role: Literal["learned", "classical", "floor", "oracle"] | None = Field(
         None, description="what the model is to the board; absent in the first records"
     )
+    precision: Name | None = Field(
+        None, description="arithmetic of the training, bf16-mixed for example; absent for float32"
+    )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What tells the rows of a model apart: its keywords, and another precision than usual."""
+        other = {"precision": self.precision} if self.precision else {}
+        return self.hyper_parameters | other
 
 
 class CodePart(Closed):
@@ -356,19 +368,33 @@ def read(path: Path) -> Record:
 
 def read_all(root: Path) -> list[Record]:
     """All records below `root`, sorted by path; raises RecordError at the first bad one."""
-    return [read(path) for path in paths(root)]
+    with _uncollected():
+        return [read(path) for path in paths(root)]
 
 
 def read_good(root: Path) -> tuple[list[Record], list[str]]:
     """All good records below `root`, sorted by path, and why each other file is left out."""
     found: list[Record] = []
     problems: list[str] = []
-    for path in paths(root):
-        try:
-            found.append(read(path))
-        except (RecordError, OSError) as error:
-            problems.append(str(error))
+    with _uncollected():
+        for path in paths(root):
+            try:
+                found.append(read(path))
+            except (RecordError, OSError) as error:
+                problems.append(str(error))
     return found, problems
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles, of which records have none: it looks at all of them again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def paths(root: Path) -> list[Path]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +116,13 @@ def resolved(task: Task, protocol: Mapping[str, Any]) -> dict[str, Any] | None:
 
     A keyword that came later has its default: an old record followed it too.
     """
+    return _resolved(task.load, records.canonical(protocol))
+
+
+@functools.lru_cache(maxsize=256)
+def _resolved(load: Callable[..., Any], protocol: str) -> dict[str, Any] | None:
     try:
-        return resolve(task.load, protocol, "protocol", skip=("fold",))
+        return resolve(load, json.loads(protocol), "protocol", skip=("fold",))
     except (registry.UnknownName, TypeError):
         return None
 

@@ -306,7 +306,7 @@ def _record(outcome: Outcome) -> Record:
 
 
 def _model_part(outcome: Outcome) -> ModelPart:
-    model = outcome.cell.model
+    model, context = outcome.cell.model, outcome.cell.context
     return ModelPart(
         name=model.name,
         source=model.source,
@@ -317,6 +317,7 @@ def _model_part(outcome: Outcome) -> ModelPart:
         oracle=model.card["role"] == "oracle",
         deterministic=model.card["deterministic"],
         role=model.card["role"],
+        precision=None if context.precision == "32" else context.precision,
     )
 
 

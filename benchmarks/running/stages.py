@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 Say = Callable[[str], None]
+PRECISIONS = ("32", "bf16-mixed")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def run(
     threads: int = 1,
     track: str = "",
     checkpoints: str | os.PathLike[str] | None = None,
+    precision: str = "32",
 ) -> list[Record]:
     """Run a model on a task, once a seed, and return one record a seed.
 
@@ -105,6 +107,8 @@ def run(
     device, threads, track, checkpoints:
         `auto`, `cpu` or `gpu`; threads of all libraries; `wandb`; a folder from which an
         interrupted training of the same cell goes on. A `fit` that declares `context` gets them.
+    precision:
+        `32`, or `bf16-mixed` for networks of the shared training loop: rows of their own.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def run(
     done = runs_of(
         task, model, dataset=dataset, seeds=seeds, settings=settings, protocol=protocol,
         runs=runs, again=again, timeout=timeout,
-        context=asked_context(device, threads, track, checkpoints),
+        context=asked_context(device, threads, track, checkpoints, precision),
     )  # fmt: skip
     return [one.record for one in done]
 
@@ -124,15 +128,21 @@ def asked_context(
     threads: int = 1,
     track: str | None = "",
     checkpoints: str | os.PathLike[str] | None = None,
+    precision: str = "32",
 ) -> Context:
     """The context of a run; raises ValueError for what no run can have."""
     if device not in ("auto", "cpu", "gpu"):
         raise ValueError(f"device must be auto, cpu or gpu; got '{device}'")
     if threads < 1:
         raise ValueError(f"threads must be at least 1; got {threads}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be {' or '.join(PRECISIONS)}; got {precision!r}")
     tracking_wandb.check(track or "")
     folder = Path(os.path.abspath(checkpoints)) if checkpoints else None
-    return Context(device=device, threads=threads, tracker=track or "", checkpoints=folder)
+    return Context(
+        device=device, threads=threads, tracker=track or "", checkpoints=folder,
+        precision=precision,
+    )  # fmt: skip
 
 
 def runs_of(

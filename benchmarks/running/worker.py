@@ -158,6 +158,7 @@ def _seed(
         _enter("fit", say, stage)
         with measure.measured("train", len(job["train"]), say):
             fitted = model.fit(job["train"], validation, **given)
+        _check_precision(context)
         _enter("predict", say, stage)
         seen = (job["inputs"], *((job["targets"],) if model.oracle else ()))
         with measure.measured("predict", len(job["inputs"]), say):
@@ -171,6 +172,15 @@ def _seed(
         say("parameters", count=_count(model, fitted))
         if not model.oracle:
             say("latency", **measure.latency(model, fitted, job["inputs"]))
+
+
+def _check_precision(context: Context) -> None:
+    """Raise ValueError where a precision was asked for that the model's own loop did not take."""
+    if context.precision != "32" and "lightning.fabric" not in sys.modules:
+        raise ValueError(
+            f"precision {context.precision} is for networks of the shared training loop; this "
+            "model did not use it. Leave --precision away"
+        )
 
 
 def predicted(task: Task, model: Model, fitted: Any, inputs: Any, *truth: Any) -> Any:

@@ -226,7 +226,7 @@ def _own_settings(key: Key, group: list[Record]) -> list[Record]:
     model = registry.load("model", key[2]).object
     preset = dict(model.presets.get(key[1], {}))
     settings = stages.resolve(model.fit, preset, "setting", skip=stages.NO_SETTINGS)
-    return [r for r in group if renamed(r.model.hyper_parameters, settings) == settings]
+    return [r for r in group if renamed(r.model.settings, settings) == settings]
 
 
 def _cost(group: Sequence[Record]) -> float:

@@ -103,7 +103,7 @@ def _records(
     chosen = [side] if isinstance(side, str | os.PathLike) else list(side)
     if all(str(one).endswith(".json") for one in chosen):
         found = [records.read(Path(one)) for one in chosen]
-        rows = {(r.model.name, records.canonical(r.model.hyper_parameters)) for r in found}
+        rows = {(r.model.name, records.canonical(r.model.settings)) for r in found}
         if len(rows) > 1:
             raise ValueError(f"the records of one side are of several rows: {sorted(rows)}")
     else:

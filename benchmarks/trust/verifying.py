@@ -215,6 +215,7 @@ def retrained(original: Original) -> tuple[list[MetricPart], str]:
             protocol=original.protocol,
             runs=scratch,
             splits=original.splits,
+            context=stages.asked_context(precision=record.model.precision or "32"),
         )
         again = stages.run_seed(cell, record.seed)
     if again.status != "ok":

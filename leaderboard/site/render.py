@@ -569,7 +569,7 @@ def command(record: Record) -> str:
     """The `run` command with every setting of the record.
 
     >>> from types import SimpleNamespace as N
-    >>> model = N(name="gnn", origin="zoo", hyper_parameters={"epochs": 3})
+    >>> model = N(name="gnn", origin="zoo", precision=None, hyper_parameters={"epochs": 3})
     >>> command(N(task=N(name="tracking", protocol={}), dataset=N(name="trackml"), model=model,
     ...           seed=1))
     'python -m benchmarks run tracking gnn --dataset trackml --seed 1 --set epochs=3'
@@ -577,6 +577,7 @@ def command(record: Record) -> str:
     model = record.model.name if record.model.origin == "zoo" else f"./{record.model.name}.py"
     words = ["python", "-m", "benchmarks", "run", record.task.name, model]
     words += ["--dataset", record.dataset.name, "--seed", str(record.seed)]
+    words += ["--precision", record.model.precision] if record.model.precision else []
     for option, values in (
         ("--set", record.model.hyper_parameters),
         ("--protocol", record.task.protocol),

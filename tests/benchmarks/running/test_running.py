@@ -18,6 +18,8 @@ import benchmarks
 from benchmarks import registry
 from benchmarks.running import environment, scoring, stages
 from physbench.leaderboard import predictions, record
+from physbench.leaderboard.board import build
+from physbench.leaderboard.site.render import command
 
 # In place of a full disk: nothing can be written where the results should go.
 FILL = """    import pathlib, shutil
@@ -225,3 +227,28 @@ def test_record_kept_in_memory_is_the_one_on_disk(toy: tuple[Path, Path], tmp_pa
     found = run(toy)
     assert record.read_all(tmp_path / "runs") == [found]
     assert found.cell == stages.cell_id(stages.prepare(*toy), 0)
+
+
+def test_a_precision_that_the_model_does_not_take_is_refused(toy: tuple[Path, Path]) -> None:
+    (found,) = benchmarks.run(*toy, precision="bf16-mixed")
+    assert found.status == "failed"
+    assert found.failure is not None
+    assert "this model did not use it" in found.failure.message
+    with pytest.raises(ValueError, match="precision must be 32 or bf16-mixed; got '16'"):
+        benchmarks.run(*toy, precision="16")
+
+
+@pytest.mark.slow
+def test_another_precision_is_recorded_and_a_row_of_its_own() -> None:
+    pytest.importorskip("lightning", reason="needs the extra [devices]")
+    settings = {"epochs": 1}
+    records = [
+        benchmarks.run("track_parameters", "mlp", settings=settings, precision=precision)[0]
+        for precision in ("32", "bf16-mixed")
+    ]
+    assert [record.status for record in records] == ["ok", "ok"]
+    assert [record.model.precision for record in records] == [None, "bf16-mixed"]
+    assert records[0].metrics[0].value != records[1].metrics[0].value
+    board = build(records, local=frozenset())
+    assert [row.model for row in board.rows if "precision=bf16-mixed" in row.model]
+    assert "--precision bf16-mixed" in command(records[1])
