@@ -28,7 +28,7 @@ lint: $(V)/.ok
 
 # Boards and documentation in one tree; warnings are errors.
 docs: $(V)/.ok
-	$(V)/bin/python -m benchmarks board --site site
+	$(V)/bin/python -m benchmarks board --site site --documentation docs/index.html
 	$(V)/bin/python -m sphinx -q -W --keep-going -b html docs site/docs
 
 # Ratios beside peers; then what has changed since the last one in tests/performance/history.

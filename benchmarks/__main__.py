@@ -43,6 +43,11 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("tasks", nargs="*", metavar="TASK")
     board.add_argument("--out", type=Path, help="write Markdown and CSV files into this folder")
     board.add_argument("--site", type=Path, help="write the static site into this folder")
+    board.add_argument(
+        "--documentation",
+        default="",
+        help="where the built documentation lies, seen from the site, to link it",
+    )
     board.add_argument("--hepdata", type=Path, help="write a HEPData submission into this folder")
     board.add_argument("--picture", type=Path, help="draw one board as .png, .svg or .pdf")
     board.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
@@ -581,7 +586,9 @@ def board_verb(options: argparse.Namespace) -> int:
     if options.site:
         from benchmarks.reports import pages
 
-        count = pages.write(options.site, options.tasks, runs=options.runs)
+        count = pages.write(
+            options.site, options.tasks, runs=options.runs, documentation=options.documentation
+        )
         print(f"{options.site / 'index.html'}: {count} pages")
         return 0
     if options.picture:

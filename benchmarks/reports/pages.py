@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ def write(
     tasks: Sequence[str] | None = None,
     *,
     runs: str | os.PathLike[str] | None = None,
+    documentation: str = "",
 ) -> int:
     """Write the site of the tasks' boards (all without a name) and return its number of pages.
 
-    A task may be given by its file. The figures of a board whose data are not on this machine
+    `documentation` is where that of the project lies, seen from the folder, to link it. A task may
+    be given by its file. The figures of a board whose data are not on this machine
     are left out, which is said on stderr.
     """
     # The style of mplhep names fonts that few machines have; the fallback is fine.
@@ -49,7 +52,17 @@ def write(
             paths = {r.id: roots[r.id in local] / r.path for r in shown}
             pages.append(_page(entry, board, shown, paths, local))
     known = [card for kind in registry.KINDS for card in cards_of(kind)]
-    return render.write(pages, known, folder)
+    return render.write(pages, known, folder, claims(), documentation)
+
+
+def claims() -> list[render.Claim]:
+    """The ledger with its committed verdicts; a source with an arXiv number is linked."""
+    found = []
+    for claim in ledger.verdicts():
+        number = re.search(r"arXiv:(\d{4}\.\d{4,5})", claim.source)
+        paper = f"https://arxiv.org/abs/{number[1]}" if number else ""
+        found.append(render.Claim(claim.id, ledger.told(claim), paper))
+    return found
 
 
 def _page(
@@ -67,7 +80,6 @@ def _page(
         metrics=explained(entry.object),
         display=drawn.display(),
         papers=papers(shown),
-        claims=ledger.of_dataset(board.dataset),
         studies=studies(entry, board),
     )
 

@@ -99,11 +99,12 @@ def write(claims: list[Claim], path: Path) -> Path:
     return path
 
 
-def of_dataset(dataset: str) -> list[list[str]]:
-    """Cells of the committed verdicts on one dataset, for its board."""
-    return [
-        _cells(claim)[:1] + _cells(claim)[2:] for claim in verdicts() if claim.dataset == dataset
-    ]
+HEAD = ("claim", "dataset", "quantity", "published", "ours [95 %]", "verdict", "source", "differs")
+
+
+def told(claim: Claim) -> dict[str, str]:
+    """What a claim says, in words, by the headings of the table."""
+    return dict(zip(HEAD, _cells(claim), strict=True))
 
 
 def judged(entry: dict[str, Any]) -> Claim:
@@ -148,17 +149,7 @@ def verdict(entry: dict[str, Any], ours: float, low: float, high: float) -> tupl
 
 def markdown(claims: list[Claim]) -> str:
     """The table for reading."""
-    head = [
-        "claim",
-        "dataset",
-        "quantity",
-        "published",
-        "ours [95 %]",
-        "verdict",
-        "source",
-        "differs",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     lines += ["| " + " | ".join(_cells(claim)) + " |" for claim in claims]
     return "\n".join(lines) + "\n"
 

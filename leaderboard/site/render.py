@@ -94,8 +94,8 @@ class Page:
     """A board with all its records, the meaning of its reference rows, and its task's figures.
 
     `local` are ids of records that are not committed: they lie in `runs/`. `display` shows what
-    the question is about, `papers` are addresses of the models' references, `claims` the rows of
-    the ledger on this dataset and `studies` (title, Markdown) what its variants did.
+    the question is about, `papers` are addresses of the models' references and `studies` (title,
+    Markdown) what its variants did.
     """
 
     board: Board
@@ -107,7 +107,6 @@ class Page:
     metrics: Sequence[Explained] = ()
     display: Picture | None = None
     papers: Mapping[str, str] = field(default_factory=dict)
-    claims: Sequence[Sequence[str]] = ()
     studies: Sequence[tuple[str, str]] = ()
 
     @property
@@ -117,18 +116,38 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A published claim beside our number: what is told of it, by heading, and its paper."""
+
+    id: str
+    told: Mapping[str, str]
+    paper: str = ""
+
+
+@dataclass(frozen=True)
 class Site:
-    """All pages with unique names, and which cards exist (others are not linked)."""
+    """All pages with unique names, and which cards exist (others are not linked).
+
+    `documentation` is where that of the project lies, seen from the site's folder; empty for none.
+    """
 
     pages: Mapping[str, Page]
     cards: Sequence[Card]
+    claims: Sequence[Claim] = ()
+    documentation: str = ""
 
     def has(self, kind: str, name: str) -> bool:
         """Whether a page of this entry exists."""
         return any((card.kind, card.name) == (kind, name) for card in self.cards)
 
 
-def write(pages: Sequence[Page], cards: Sequence[Card], folder: str | os.PathLike[str]) -> int:
+def write(
+    pages: Sequence[Page],
+    cards: Sequence[Card],
+    folder: str | os.PathLike[str],
+    claims: Sequence[Claim] = (),
+    documentation: str = "",
+) -> int:
     """Write the site and return the number of its HTML pages.
 
     Pictures of an earlier site in the folder are kept where nothing that decides them has changed.
@@ -140,7 +159,9 @@ def write(pages: Sequence[Page], cards: Sequence[Card], folder: str | os.PathLik
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         fresh = Path(scratch) / "site"
-        count = _render(Site(_named(pages), cards), fresh, target / "figures")
+        count = _render(
+            Site(_named(pages), cards, claims, documentation), fresh, target / "figures"
+        )
         if target.exists():
             os.replace(target, Path(scratch) / "old")
         os.replace(fresh, target)
@@ -176,7 +197,7 @@ def _render(site: Site, folder: Path, earlier: Path) -> int:
         keep_trailing_newline=True,
     )
     environment.filters |= {"soft": soft, "prose": prose}
-    for name in ("boards", "records", "tasks", "models", "datasets", "figures"):
+    for name in ("boards", "records", "tasks", "models", "datasets", "claims", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("site.css", "site.js"):
         shutil.copyfile(TEMPLATES / name, folder / name)
@@ -191,9 +212,12 @@ def _render(site: Site, folder: Path, earlier: Path) -> int:
         *_board_pages(site, pictures, displays, folder),
         *_record_pages(site, folder),
         *_card_pages(site, displays),
+        *_claim_pages(site),
     ):
         root = "" if "/" not in path else "../"
-        text = environment.get_template(template).render(root=root, **values)
+        text = environment.get_template(template).render(
+            root=root, documentation=site.documentation, **values
+        )
         (folder / path).write_text(text, encoding="utf-8")
         count += 1
     return count
@@ -296,7 +320,13 @@ def _index(site: Site, pictures: Mapping[str, Sequence[Picture]]) -> Rendered:
         for stem, page in site.pages.items()
     ]
     records = sum(len(page.records) for page in site.pages.values())
-    values = {"title": "Boards", "boards": entries, "kinds": cards, "records": records}
+    values = {
+        "title": "Boards",
+        "boards": entries,
+        "kinds": cards,
+        "records": records,
+        "claims": site.claims,
+    }
     yield "index.html", "index.html.j2", values
 
 
@@ -323,6 +353,7 @@ def _board_pages(
                 (kind, name, site.has(kind, name))
                 for kind, name in (("task", board.task), ("dataset", board.dataset))
             ],
+            "claims": [claim for claim in site.claims if claim.told["dataset"] == board.dataset],
             **_tables(site, page),
         }
         yield f"boards/{stem}.html", "board.html.j2", values
@@ -364,6 +395,9 @@ def _tables(site: Site, page: Page) -> dict[str, Any]:
         "gap": all(standing.limits(board)),
         "names": [(name, known.get(name)) for name in (board.metric, *board.columns)],
         "more": [_more(row, board, ids) for row in board.rows if row.seeds],
+        "tiers": [
+            (kind, limit, row.model, boards.shown(row)) for kind, limit, row in scales.tiers(board)
+        ],
         "matrix": [
             (row.model, [(standing.text(cell), _sense(cell)) for cell in line])
             for row, line in zip(rows, cells, strict=True)
@@ -645,6 +679,17 @@ def _card_pages(site: Site, displays: Mapping[str, Picture | None]) -> Rendered:
             "links": [pair for pair in card.links if site.has(*pair)],
         }
         yield f"{card.kind}s/{card.name}.html", "card.html.j2", values
+
+
+def _claim_pages(site: Site) -> Rendered:
+    for claim in site.claims:
+        boards_of = [
+            (stem, page.title)
+            for stem, page in site.pages.items()
+            if page.board.dataset == claim.told["dataset"]
+        ]
+        values = {"title": f"Claim {claim.id}", "claim": claim, "boards": boards_of}
+        yield f"claims/{claim.id}.html", "claim.html.j2", values
 
 
 def _display(site: Site, card: Card, displays: Mapping[str, Picture | None]) -> Picture | None:

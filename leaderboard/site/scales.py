@@ -72,6 +72,38 @@ def costs(board: Board) -> dict[str, Cost]:
     }
 
 
+TIERS = {
+    "parameters": (
+        (1e3, "1 thousand"),
+        (1e4, "10 thousand"),
+        (1e5, "100 thousand"),
+        (1e6, "1 million"),
+    ),
+    "latency": ((0.1, "0.1 ms"), (1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1e3, "1 s")),
+}
+
+
+def tiers(board: Board) -> list[tuple[str, str, Row]]:
+    """The best ranked row that keeps within each budget: its kind, the limit and the row.
+
+    A limit is left out where no row keeps it, or where it lets in no better one than the last.
+    """
+    taken: dict[str, Cost] = {
+        "parameters": lambda row: row.parameters or math.nan,
+        "latency": lambda row: row.latency_ms,
+    }
+    found: list[tuple[str, str, Row]] = []
+    for kind, limits in TIERS.items():
+        last = None
+        for limit, name in limits:
+            rows = (r for r in board.rows if r.role == "ranked" and taken[kind](r) <= limit)
+            best = min(rows, key=lambda row: badness(row.score, board.best), default=None)
+            if best is not None and best is not last:
+                found.append((kind, name, best))
+            last = best
+    return found
+
+
 def _each(row: Row) -> float:
     """Milliseconds a unit when the whole test split is predicted at once."""
     return 1e3 / row.units_per_s if row.units_per_s else math.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shlex
 import shutil
@@ -21,6 +22,7 @@ import benchmarks
 from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.reports import boards, drawings, pages
+from benchmarks.trust import ledger
 from physbench.leaderboard import board, record
 from physbench.leaderboard.record import Record
 from physbench.leaderboard.site import figures, render, scales
@@ -313,6 +315,43 @@ def test_pareto_front_by_hand() -> None:
     assert [r.model for r in by_latency] == ["b", "d"]
 
 
+def test_best_rows_within_budgets_by_hand(runs: Path) -> None:
+    one = page_of(runs).board
+    ranked = [row for row in one.rows if row.role == "ranked"]
+    costs = [(500, 0.05), (5000, 5.0), (7000, math.nan), (None, 0.5)]
+    scores = [0.4, 0.2, 0.3, 0.1]  # the least is best
+    rows = tuple(
+        replace(row, parameters=size, latency_ms=ms, score=score)
+        for row, (size, ms), score in zip(ranked, costs, scores, strict=True)
+    )
+    found = scales.tiers(replace(one, rows=rows))
+    assert [(kind, limit, row.score) for kind, limit, row in found] == [
+        ("parameters", "1 thousand", 0.4),
+        ("parameters", "10 thousand", 0.2),
+        ("latency", "0.1 ms", 0.4),
+        ("latency", "1 ms", 0.1),
+    ]
+
+
+def test_every_claim_has_a_page_with_both_numbers(built: Path) -> None:
+    index = (built / "index.html").read_text()
+    assert ledger.verdicts()
+    for claim in ledger.verdicts():
+        text = unescape((built / "claims" / f"{claim.id}.html").read_text())
+        for words in ledger.told(claim).values():
+            assert words in text, claim.id
+        assert f'href="claims/{claim.id}.html"' in index
+
+
+def test_documentation_is_linked_where_it_is_named(runs: Path, tmp_path: Path) -> None:
+    page = page_of(runs)
+    for named in ("", "docs/index.html"):
+        render.write([page], [], tmp_path / "site", documentation=named)
+        text = (tmp_path / "site" / "boards" / "line-points.html").read_text()
+        assert ("Documentation" in text) == bool(named)
+        assert not named or 'href="../docs/index.html"' in text
+
+
 def test_cost_figure_shows_every_row_that_was_timed(runs: Path) -> None:
     one = page_of(runs).board
     figure = figures.cost(one)
@@ -431,7 +470,9 @@ def kinds(built: Path) -> Sequence[Path]:
     """One page of each kind, and the record of a failure."""
     records = sorted((built / "records").glob("*.html"))
     failed = [p for p in records if 'class="failure"' in p.read_text()]
-    firsts = [sorted((built / n).glob("*.html"))[:1] for n in ("tasks", "models", "datasets")]
+    firsts = [
+        sorted((built / n).glob("*.html"))[:1] for n in ("tasks", "models", "datasets", "claims")
+    ]
     return [built / "index.html", built / "boards" / "line-points.html", records[0], *failed] + [
         path for pages in firsts for path in pages
     ]
