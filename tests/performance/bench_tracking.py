@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 import benchmarks
+from benchmarks.reports import boards
 from benchmarks.running.scoring import replicates, resamples
 from physbench.datasets.common.trackml_csv import COLUMNS, read_csv
 from physbench.datasets.hits import Event, EventTruth
@@ -176,3 +177,55 @@ def test_graph_of_a_full_event_takes_seconds(benchmark: Any, interleaved: Any) -
     )
     benchmark.extra_info.update(edges=len(edges), seconds=ours, over_kd_tree=ours / tree)
     assert ours < 20 * tree
+
+
+def chain() -> Any:
+    """The committed chain of `gated_network`, from the weights beside its record."""
+    from physbench.models.hits import gated_network
+
+    folder = boards.committed_root() / "tracking" / "generic_detector" / "gated_network"
+    weights = sorted(folder.glob("*.weights"))
+    if not weights:
+        pytest.skip("the weights of gated_network are not committed")
+    return gated_network.MODEL.load(weights[0])
+
+
+def test_the_chain_costs_at_most_twice_the_kalman_filter(benchmark: Any, interleaved: Any) -> None:
+    """One event at 60 pile-up, hits to tracks; the filter with its second pass in the strips."""
+    pytest.importorskip("acts", reason="needs the extra [acts]")
+    from physbench.models.hits import _edge_networks as networks
+    from physbench.models.hits import acts_ckf
+    from physbench.models.hits._edge_pipeline import Choice
+
+    fitted = chain()
+    kalman = acts_ckf.Setting(2, 3, True, Choice("kalman", 0.0))
+    event = benchmarks.task("tracking").splits("generic_detector").test.inputs[:1]
+    ours, peer = interleaved(
+        lambda: networks.predict(fitted, event),
+        lambda: acts_ckf.predict(kalman, event),
+        rounds=2,
+    )
+    benchmark.extra_info.update(hits=len(event[0]), seconds=ours, over_kalman=ours / peer)
+    benchmark.pedantic(lambda: None, rounds=1)
+    assert ours < 2 * peer
+
+
+def test_the_chain_grows_no_faster_than_the_hits(
+    benchmark: Any, interleaved: Any, tmp_path: Path
+) -> None:
+    """One event each at 20, 60 and 200 pile-up: CPU seconds a hit, and in all."""
+    pytest.importorskip("acts", reason="needs the extra [acts]")
+    pytest.importorskip("pythia8mc", reason="needs the extra [pythia]")
+    from physbench.datasets.hits import generic_detector
+    from physbench.models.hits import _edge_networks as networks
+
+    fitted, rates = chain(), {}
+    for pileup in (20, 60, 200):
+        sizes = {"train": 1, "validation": 1, "test": 1}
+        path = generic_detector.make(tmp_path, seed=5, pileup=pileup, **sizes)
+        event = [generic_detector.load(file=path)[0]["test"][0][0]]
+        (spent,) = interleaved(lambda e=event: networks.predict(fitted, e), rounds=1)
+        rates[pileup] = spent / len(event[0])
+        benchmark.extra_info[f"pile-up {pileup}"] = {"hits": len(event[0]), "seconds": spent}
+    benchmark.pedantic(lambda: None, rounds=1)
+    assert rates[200] < 1.5 * rates[20]
