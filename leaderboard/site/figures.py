@@ -188,7 +188,11 @@ def _panel(
         )  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: abbreviated(value))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    narrow = 0 < scales.decades([taken(row) for row in shown]) < 1  # has few ticks, or none
+    axes.xaxis.set_minor_formatter(
+        (lambda value, _: abbreviated(value) if f"{value:e}"[0] in "23457" else "")
+        if narrow else NullFormatter()
+    )  # fmt: skip
     axes.margins(0.08, 0.12)
 
 

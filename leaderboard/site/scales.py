@@ -68,7 +68,7 @@ def costs(board: Board) -> dict[str, Cost]:
         "training, one run (s)": _time,
         "parameters": lambda row: row.parameters or math.nan,
         f"one {board.unit} alone (ms)": lambda row: row.latency_ms,
-        f"a {board.unit} among the test split (ms)": _each,
+        f"each {board.unit} of the test split (ms)": _each,
     }
 
 
@@ -84,7 +84,7 @@ TIERS = {
 
 
 def tiers(board: Board) -> list[tuple[str, str, Row]]:
-    """The best ranked row that keeps within each budget: its kind, the limit and the row.
+    """The best ranked row, no floor, within each budget: its kind, the limit and the row.
 
     A limit is left out where no row keeps it, or where it lets in no better one than the last.
     """
@@ -92,11 +92,12 @@ def tiers(board: Board) -> list[tuple[str, str, Row]]:
         "parameters": lambda row: row.parameters or math.nan,
         "latency": lambda row: row.latency_ms,
     }
+    real = [row for row in board.rows if row.role == "ranked" and row.kind != "floor"]
     found: list[tuple[str, str, Row]] = []
     for kind, limits in TIERS.items():
         last = None
         for limit, name in limits:
-            rows = (r for r in board.rows if r.role == "ranked" and taken[kind](r) <= limit)
+            rows = (r for r in real if taken[kind](r) <= limit)
             best = min(rows, key=lambda row: badness(row.score, board.best), default=None)
             if best is not None and best is not last:
                 found.append((kind, name, best))

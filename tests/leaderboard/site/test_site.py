@@ -317,7 +317,7 @@ def test_pareto_front_by_hand() -> None:
 
 def test_best_rows_within_budgets_by_hand(runs: Path) -> None:
     one = page_of(runs).board
-    ranked = [row for row in one.rows if row.role == "ranked"]
+    ranked = [replace(row, kind="learned") for row in one.rows if row.role == "ranked"]
     costs = [(500, 0.05), (5000, 5.0), (7000, math.nan), (None, 0.5)]
     scores = [0.4, 0.2, 0.3, 0.1]  # the least is best
     rows = tuple(
