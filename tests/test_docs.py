@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import benchmarks
+from benchmarks.reports import boards
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -69,6 +70,14 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     text = (tmp_path / "html" / "api.html").read_text()
     assert "benchmarks.running.stages.run" in text
     assert all((tmp_path / "html" / "tutorials" / f"{n}.html").is_file() for n in names(False))
+
+
+def test_records_that_are_named_are_there() -> None:
+    ids = {path.stem.rpartition("-")[2][:8] for path in boards.committed_root().rglob("*.json")}
+    pages = [ROOT / "README.md", ROOT / "GUIDE.md", *(ROOT / "docs").rglob("*.md")]
+    named = re.findall(r"\bverify ([0-9a-f]{8})\b", "".join(p.read_text() for p in pages))
+    assert named
+    assert set(named) <= ids
 
 
 def demo() -> list[str]:
