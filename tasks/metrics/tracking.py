@@ -153,7 +153,10 @@ class Matches:
 
     def found(self, truth: EventTruth, chosen: Bools, good: Bools) -> Bools:
         """`chosen` particles that are the majority of a valid track among `good` ones."""
-        return chosen & np.isin(truth.particles, self.majority[good & self.valid])
+        place, known = place_of(truth, self.majority)
+        hit = np.zeros(len(truth.particles), dtype=bool)
+        hit[place[known & good & self.valid]] = True
+        return chosen & hit
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,17 +169,21 @@ class Matched:
         As they were given: `labels` and perhaps `edges` and `scores`.
     matches:
         The tracks against the particles.
-    chosen:
-        Which particles are selected, shape (particles,).
-    counts:
-        What the metrics sum over events, by name.
     """
 
     truth: EventTruth
     prediction: Prediction
     matches: Matches
-    chosen: Bools
-    counts: Mapping[str, float]
+
+    @functools.cached_property
+    def chosen(self) -> Bools:
+        """Which particles are selected, shape (particles,)."""
+        return selected(self.truth)
+
+    @functools.cached_property
+    def counts(self) -> Mapping[str, float]:
+        """What the metrics sum over events, by name."""
+        return count(self.truth, self.chosen, self.matches)
 
     @property
     def score(self) -> float:
@@ -232,8 +239,7 @@ def summed(truth: EventTruth, prediction: Prediction) -> Summed:
 
 
 def _matched(truth: EventTruth, prediction: Prediction) -> Matched:
-    matches, chosen = match(truth, prediction["labels"]), selected(truth)
-    return Matched(truth, prediction, matches, chosen, count(truth, chosen, matches))
+    return Matched(truth, prediction, match(truth, prediction["labels"]))
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
@@ -299,9 +305,19 @@ def _sums(values: NDArray[Any], starts: Integers) -> NDArray[Any]:
     return np.add.reduceat(values, starts) if len(starts) else values[:0]
 
 
+def place_of(truth: EventTruth, ids: Integers) -> tuple[Integers, Bools]:
+    """Where ids stand in `truth.particles`, and whether they do (noise does not)."""
+    place = np.searchsorted(truth.particles, ids).clip(max=max(len(truth.particles) - 1, 0))
+    if not len(truth.particles):
+        return place, np.zeros(len(ids), dtype=bool)
+    return place, np.asarray(truth.particles[place] == ids)
+
+
 def count(truth: EventTruth, chosen: Bools, m: Matches) -> Mapping[str, float]:
     """What the metrics sum over events, by name; `chosen` are the selected particles."""
-    clean = m.valid & np.isin(m.majority, truth.particles[chosen])
+    place, known = place_of(truth, m.majority)
+    clean = m.valid & known
+    clean[clean] = chosen[place[clean]]
     pure = m.valid & m.pure
     masks = {
         "selected": chosen,
@@ -318,7 +334,8 @@ def count(truth: EventTruth, chosen: Bools, m: Matches) -> Mapping[str, float]:
         "pure": pure,
     }
     counts = {name: int(mask.sum()) for name, mask in masks.items()}
-    return counts | {"pure_particles": len(np.unique(m.majority[pure]))}
+    majority = np.sort(m.majority[pure])
+    return counts | {"pure_particles": int((np.diff(majority) != 0).sum() + (len(majority) > 0))}
 
 
 def event_score(m: Matches) -> float:

@@ -1,6 +1,6 @@
 """Speed of the dark-jets parts: ranking metric, views, training step, energy flow, transport.
 
-Run: python -m pytest benchmarks/performance_dark_jets.py --benchmark-enable --benchmark-only
+Run: python -m pytest tests/performance/bench_dark_jets.py --benchmark-enable --benchmark-only
 """
 
 from __future__ import annotations
@@ -36,6 +36,31 @@ def test_ranking_metric(benchmark: Benchmark, splits: Splits) -> None:
     ranks = dark_jets.prepare(splits.test.inputs, scores)
     value = benchmark(anomaly.log_rejection, splits.test.targets, ranks)
     assert value == pytest.approx(np.log(5), abs=0.2)
+
+
+def test_rejections_of_resamples_beside_their_curves(
+    benchmark: Benchmark, splits: Splits, interleaved: Any
+) -> None:
+    """The bootstrap at a working point against one ROC a resample, with the same digits."""
+    targets = splits.test.targets
+    ranks = dark_jets.prepare(
+        splits.test.inputs, np.random.default_rng(0).normal(size=len(targets))
+    )
+    counts = np.random.default_rng(1).poisson(1.0, (20, len(targets)))
+    fixed = dict(anomaly.comparisons(targets, ranks))
+
+    def fast() -> Any:
+        return [anomaly.log_rejection_of.many(c, counts) for c in fixed.values()]
+
+    def curves() -> Any:
+        rows = [anomaly._measured(fixed, anomaly.log_rejection_of, one) for one in counts]
+        return np.array([list(row.values()) for row in rows]).T
+
+    assert np.array_equal(fast(), curves())
+    own, slow = interleaved(fast, curves, rounds=3)
+    benchmark.extra_info["ratio"] = slow / own  # type: ignore[attr-defined]
+    benchmark(fast)
+    assert slow >= 1.5 * own
 
 
 def test_dark_drop(benchmark: Benchmark, splits: Splits) -> None:
