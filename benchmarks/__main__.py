@@ -103,6 +103,13 @@ def _trust_parsers(verbs: Any) -> None:
     compare.add_argument("--task")
     compare.add_argument("--dataset")
     compare.add_argument("--runs", type=Path, help="folder of your own records (default: runs)")
+    compare.add_argument(
+        "--units",
+        type=int,
+        metavar="N",
+        default=0,
+        help="also the N test units that change the difference most",
+    )
     compare.set_defaults(call=compare_verb)
     check = verbs.add_parser("check", help="the gate: has a score regressed? status 0, 1 or 2")
     check.add_argument("tasks", nargs="*", metavar="TASK", help="names or files; default: all")
@@ -488,7 +495,12 @@ def compare_verb(options: argparse.Namespace) -> int:
         [str(naming.record(n, options.runs)) if naming.is_id(n) else n for n in side.split(",")]
         for side in (options.first, options.second)
     ]
-    print(comparing.compare(*sides, task=options.task, dataset=options.dataset, runs=options.runs))
+    where = {"task": options.task, "dataset": options.dataset, "runs": options.runs}
+    print(comparing.compare(*sides, **where))
+    if options.units:
+        from benchmarks.trust import units
+
+        print(units.differing(*sides, most=options.units, **where))
     return 0
 
 

@@ -51,7 +51,7 @@ def compare(
 
     Raises ValueError when the rows are not of one board: other units, other metric, other split.
     """
-    groups = [_records(side, task, dataset, runs) for side in (first, second)]
+    groups = [records_of(side, task, dataset, runs) for side in (first, second)]
     identities = {tables.identity(record) for group in groups for record in group}
     if len(identities) > 1:
         one, two = groups[0][0], groups[1][0]
@@ -93,7 +93,7 @@ def _verdict(
     )
 
 
-def _records(
+def records_of(
     side: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     task: str | None,
     dataset: str | None,
