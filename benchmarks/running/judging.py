@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from benchmarks.running.stages import Stop
 
 FULL_DIGESTS = 32  # datasets with more files list 16 digits of each digest, to bound the record
-LISTED = 80  # datasets with more files have one digest of them all
+LISTED = 48  # datasets with more files have one digest of them all
 MARGIN = 0.8  # of the largest size: a record is indented when it is written
 SHORT = 300  # characters of a message in a record that is too large
 STAGES = ("load", "fit", "predict", "prepare", "score", "write")
