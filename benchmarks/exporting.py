@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import registry
+from benchmarks.running.settings import resolve
 from physbench.datasets import Dataset, Split, Splits, description
 from physbench.datasets.common import store
 from physbench.leaderboard import record as records
@@ -46,7 +48,7 @@ def export(
     entry = registry.load("task", task)
     the_task: Task = entry.object
     name = dataset or next(iter(the_task.named))
-    splits = the_task.load(name, **dict(protocol or {}))
+    splits = the_task.load(name, **asked_protocol(the_task, entry.name, protocol))
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     if any(place.iterdir()):
@@ -64,6 +66,16 @@ def export(
     words = schema(entry.name, the_task, name, splits, dict(protocol or {})) | {"files": shapes}
     records.atomic(paths[-1], json.dumps(words, indent=1, ensure_ascii=False) + "\n")
     return paths
+
+
+def asked_protocol(task: Task, name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The keywords of `load` that were given, of the right names and types.
+
+    Raises UnknownName or TypeError.
+    """
+    skip = ("fold",) if task.folds and "fold" not in (given or {}) else ()
+    whole = resolve(task.load, given or {}, f"protocol of {name}", skip)
+    return {key: whole[key] for key in given or {}}
 
 
 def flattened(values: Any) -> Arrays:
@@ -126,6 +138,10 @@ def _tables(place: Path, part: str, split: Split) -> list[Path]:
     return paths
 
 
+def _options(protocol: Mapping[str, Any]) -> str:
+    return "".join(f" --protocol {shlex.quote(f'{k}={v}')}" for k, v in protocol.items())
+
+
 def schema(
     name: str, task: Task, dataset: str, splits: Splits, protocol: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -152,7 +168,8 @@ def schema(
         "predictions": [field._asdict() for field in task.predicts],
         "hand_in": (
             f"python -m benchmarks submit {name} predictions.csv --card card.toml --dataset "
-            f"{dataset}: one row a unit in the order of test.ids.csv, with the columns above; if "
-            "a unit has many rows (hits, particles) a first column `unit` holds its id"
+            f"{dataset}{_options(protocol)}: one row a unit in the order of "
+            "test.ids.csv, with the columns above; if a unit has many rows (hits, particles) "
+            "a first column `unit` holds its id"
         ),
     }

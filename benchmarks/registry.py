@@ -153,7 +153,7 @@ def load(kind: str, name: str | os.PathLike[str]) -> Entry:
     """Import one entry: a registered name, or the path of a user's own file or package folder.
 
     Raises UnknownName with suggestions, FileNotFoundError for a missing file, and TypeError when
-    the file does not define `TASK`, `MODEL` or `DATASET`.
+    the file is not Python's or does not define `TASK`, `MODEL` or `DATASET`.
     """
     text = os.fspath(name)
     if is_path(text):
@@ -170,6 +170,8 @@ def _load_file(kind: str, path: Path) -> Entry:
     if not file.is_file():
         raise FileNotFoundError(f"no such {kind} file: {file} (looked in {Path.cwd()})")
     root, file = root.resolve(), file.resolve()
+    if b"\0" in sources.read(file):
+        raise TypeError(f"{file} is no Python file, so it holds no {kind}")
     sources.install()
     _forget_changed(root)
     if str(root.parent) not in sys.path:

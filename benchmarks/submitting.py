@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks import registry
+from benchmarks.exporting import asked_protocol
 from benchmarks.reports import boards
 from benchmarks.running import environment, scoring
 from physbench.datasets import Split, Splits
@@ -41,7 +42,7 @@ class Card(BaseModel):
     authors: str = Field(min_length=1, max_length=500)
     paper: str = Field(min_length=1, max_length=4000, description="BibTeX, a DOI or a sentence")
     training_data: str = Field(min_length=1, max_length=500)
-    seed: int = Field(0, ge=0, description="which of the trainings this is")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="which of the trainings this is")
     parameters: int | None = Field(None, ge=0, description="trained parameters")
     deterministic: bool = False
     train_s: float = Field(0.0, ge=0, description="seconds of training, as the author states")
@@ -94,7 +95,7 @@ def submit(
     if name not in the_task.named:
         raise registry.unknown(f"dataset of task '{entry.name}'", name, list(the_task.named))
     told = read_card(Path(card))
-    splits = the_task.load(name, **dict(protocol or {}))
+    splits = the_task.load(name, **asked_protocol(the_task, entry.name, protocol))
     arrays = _kept(the_task, splits.test, Path(predictions))
     digest = stored.digest(arrays)
     path = (
@@ -179,16 +180,21 @@ def read(path: Path, task: Task, test: Split) -> Any:
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST:,} are read")
     if path.suffix == ".npz":
-        return _arrays(store.load_arrays(path))
+        return _arrays(path, store.load_arrays(path))
     if path.suffix == ".csv":
         return _table(path, task, test)
     raise DataError(f"{path}: predictions are read from .csv and .npz; got '{path.suffix}'")
 
 
-def _arrays(arrays: Mapping[str, NDArray[Any]]) -> Any:
+def _arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Any:
     names = set(arrays)
+    if not names:
+        raise DataError(f"{path} holds no array; give predictions as the export's schema says")
     if names == {"values"} or any("." in name for name in names) or "flat" in names:
-        return stored.unpack(arrays)
+        try:
+            return stored.unpack(arrays)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise DataError(f"{path}: {error}") from error
     return dict(arrays) if len(names) > 1 else next(iter(arrays.values()))
 
 
@@ -210,6 +216,8 @@ def _table(path: Path, task: Task, test: Split) -> Any:
         )
     if "unit" not in table:
         return _units(table, columns, known)
+    if len(table) == len(test.ids) and set(table["unit"]) == set(test.ids):
+        return _units(table.set_index("unit").loc[list(test.ids)], columns, known)
     return _grouped(path, table, columns, test.ids)
 
 

@@ -71,9 +71,14 @@ def explain(
     validation split; naming a layer looks at the neurons all the same. A model with `ablations`
     is scored on validation without each of its stages.
 
-    Raises ValueError for a neuron that is not there or a record without weights, and
+    Raises ValueError for no units or permutations, a neuron that is not there or a record without
+    weights, and
     FileNotFoundError when the weights are gone.
     """
+    numbers = {"units": units, "permutations": permutations}
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1; got {number}")
     _, task = opening.task_of(records.read(path))
     if task.explain is not None and layer is None:
         return _by_the_task(task, path, permutations, out)

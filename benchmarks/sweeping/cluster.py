@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 
 from benchmarks.sweeping.local import Job, Result
 
+ADDRESS = re.compile(r"dask://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})/?")
 TAIL = 2000  # characters of what a judge that died had printed
 SUFFIXES = (".npz", ".weights", ".json")  # of the files of a cell, in the order of writing
 
@@ -28,12 +30,25 @@ def client(on: Any) -> Iterator[Any]:
     if not isinstance(on, str):
         yield on
         return
-    if not on.startswith("dask://"):
-        raise ValueError(f"on must be 'dask://HOST:PORT' or a distributed.Client; got '{on}'")
+    where = address(on)
     import distributed
 
-    with distributed.Client(on.replace("dask://", "tcp://")) as found:
+    with distributed.Client(where) as found:
         yield found
+
+
+def address(on: str) -> str:
+    """Where the scheduler of `dask://HOST:PORT` listens, as Dask writes it.
+
+    Raises ValueError without a host, or without a port from 1 to 65535.
+
+    >>> address("dask://localhost:8786")
+    'tcp://localhost:8786'
+    """
+    found = ADDRESS.fullmatch(on)
+    if not found or not 0 < int(found[2]) < 2**16:
+        raise ValueError(f"on must be 'dask://HOST:PORT' or a distributed.Client; got '{on}'")
+    return f"tcp://{found[1]}:{found[2]}"
 
 
 class Dask:
@@ -47,7 +62,7 @@ class Dask:
 
         self._distributed = distributed
         self._own = isinstance(on, str)
-        self._client = distributed.Client(on.replace("dask://", "tcp://")) if self._own else on
+        self._client = distributed.Client(address(on)) if self._own else on
         self._futures: dict[Any, Job] = {}
 
     def __enter__(self) -> Dask:

@@ -30,7 +30,13 @@ from physbench.tasks import Task
 
 Space = Mapping[str, Sequence[Any]]
 
-BAD_SETTINGS = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # end a trial, no search
+BAD_SETTINGS = (
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)  # end a trial, no search
 TITLES = ("Parallel coordinates", "Contours")  # of the figures of a search
 STYLE: Any = {"font.size": 8, "axes.labelsize": 8, "figure.constrained_layout.use": True}
 DIRECTION = {"max": "maximize", "min": "minimize", "zero": "minimize"}
@@ -117,6 +123,8 @@ def search(
     ModuleNotFoundError
         Optuna is not installed.
     """
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1; got {trials}")
     asked = cells.question(
         task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
         context=context,
@@ -162,10 +170,12 @@ def check(space: Space, model: Model) -> None:
                 f"space of '{name}' must be a list of choices or a range (low, high) or "
                 f"(low, high, 'log'); got {values!r}"
             )
-        resolve(model.fit, {name: values[0]}, "space of", skip=NO_SETTINGS)
+        for value in values[:2] if isinstance(values, tuple) else values:
+            resolve(model.fit, {name: value}, "space of", skip=NO_SETTINGS)
         if isinstance(values, tuple) and not _is_range(values):
             raise ValueError(
-                f"range of '{name}' must be (low, high) with low < high; got {values}"
+                f"range of '{name}' must be (low, high) with low < high, or (low, high, 'log') "
+                f"with 0 < low < high; got {values}"
             )
     if not varied(space):
         raise ValueError(
@@ -177,7 +187,8 @@ def check(space: Space, model: Model) -> None:
 def _is_range(values: tuple[Any, ...]) -> bool:
     low_high, rest = values[:2], values[2:]
     numbers = len(low_high) == 2 and all(type(v) in (int, float) for v in low_high)
-    return numbers and low_high[0] < low_high[1] and rest in ((), ("log",))
+    ordered = numbers and low_high[0] < low_high[1]
+    return ordered and (rest == () or (rest == ("log",) and low_high[0] > 0))
 
 
 def varied(space: Space) -> list[str]:

@@ -122,12 +122,15 @@ def _of_row(
     below = [Path(registry.load("task", name).name) for name in names] if task else None
     everything, local = boards.gather(runs, below)
     by_id = {record.id[:12]: record for record in everything}
-    found, labels = {}, set()
+    found, labels, datasets = {}, set(), set()
     for board in (b for name in names for b in boards.of_task(name, everything, local)):
+        datasets.add(board.dataset)
         for row in board.rows:
             labels.add(row.model)
             if row.model == label and dataset in (None, board.dataset):
                 found[board.task, board.dataset, board.split] = [by_id[i] for i in row.records]
+    if dataset and dataset not in datasets:
+        raise registry.unknown("dataset of a board", dataset, sorted(datasets))
     if not found:
         raise registry.unknown("row", label, sorted(labels))
     if len(found) > 1:

@@ -85,6 +85,7 @@ def test_the_truth_of_the_test_split_is_not_handed_out(
         (("card.toml", CARD.replace("authors", "writers")), "authors: Field required"),
         (("card.toml", CARD.replace("awk_square", "../../x")), "name: String should match"),
         (("card.toml", "name = "), "not a TOML file"),
+        (("card.toml", CARD + f"seed = {2**63}"), "seed: Input should be less than"),
         (("card.toml", CARD + "\n" + "#" * 30_000), "larger than 20000 bytes"),
     ],
 )
@@ -96,6 +97,41 @@ def test_what_does_not_fit_is_refused_in_words(
     with pytest.raises(DataError, match=message):
         benchmarks.submit(task, predictions, card=card, runs=tmp_path / "runs")
     assert not list((tmp_path / "runs").rglob("*.json"))
+
+
+def test_an_archive_that_holds_nothing_of_use_is_refused_in_words(
+    handed_in: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    task, _, card = handed_in
+    archive = tmp_path / "predictions.npz"
+    broken = {"values.flat": np.zeros(40), "values.offsets": np.array([5, 3, -1])}
+    for arrays, message in (({}, "holds no array"), (broken, "npz: 'values.flat' needs growing")):
+        np.savez(archive, **arrays)
+        with pytest.raises(DataError, match=message):
+            benchmarks.submit(task, archive, card=card, runs=tmp_path / "runs")
+
+
+def test_rows_with_ids_are_put_into_the_order_of_the_test_split(
+    handed_in: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    task, predictions, card = handed_in
+    plain = benchmarks.submit(task, predictions, card=card, runs=tmp_path / "runs")
+    table = pd.read_csv(predictions)
+    table.insert(0, "unit", pd.read_csv(tmp_path / "files" / "test.ids.csv")["unit"])
+    table[::-1].to_csv(predictions, index=False)
+    named = benchmarks.submit(task, predictions, card=card, runs=tmp_path / "runs")
+    assert named.metrics[0].value == plain.metrics[0].value
+
+
+def test_the_protocol_of_an_export_is_checked_and_told_to_who_hands_in(
+    toy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for wrong, message in (({"nois": 0.3}, "did you mean 'noise'"), ({"noise": "x"}, "float")):
+        with pytest.raises((TypeError, registry.UnknownName), match=message):
+            benchmarks.export(toy[0], tmp_path / "files", protocol=wrong)
+    benchmarks.export(toy[0], tmp_path / "files", protocol={"noise": 0.3})
+    words = json.loads((tmp_path / "files" / "schema.json").read_text())
+    assert "--dataset points --protocol noise=0.3: " in words["hand_in"]
 
 
 def test_units_of_different_lengths_are_flat_with_offsets_and_come_back_by_name(

@@ -59,3 +59,10 @@ MODEL = Model(tasks=("tracking",), reference="one", fit=lambda t, v, *, seed: 0,
         os.utime(path, (1_700_000_000, 1_700_000_000))
         assert registry.load("model", path).object.reference == word
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_file_of_bytes_is_no_task(tmp_path: Path) -> None:
+    path = tmp_path / "network.weights"
+    path.write_bytes(b"\0\1\2")
+    with pytest.raises(TypeError, match=r"network.weights is no Python file"):
+        registry.load("task", path)

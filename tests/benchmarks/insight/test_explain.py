@@ -176,6 +176,13 @@ def test_formulas_without_gplearn_are_refused_before_anything_is_computed(
         explaining.explain(path)
 
 
+def test_no_units_and_no_permutations_are_refused() -> None:
+    path = sorted(COMMITTED.glob("track_parameters/generic_tracks/deep_sets/0-*.json"))[0]
+    for name in ("units", "permutations"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+            explaining.explain(path, **{name: 0})
+
+
 @pytest.mark.slow
 def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
     (record,) = benchmarks.run(

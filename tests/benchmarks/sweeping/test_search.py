@@ -108,6 +108,8 @@ def test_the_verb_writes_table_journal_and_pictures(
         ({"degree": 3}, "list of choices"),
         ({"jitter": (1.0, 0.1)}, "low < high"),
         ({"jitter": (0.1, 1.0, "lin")}, "low < high"),
+        ({"jitter": (0.0, 1.0, "log")}, "0 < low < high"),
+        ({"degree": [1, "two"]}, "must be int"),
         ({"degree": ["two", "three"]}, "must be int"),
     ],
 )
@@ -117,6 +119,16 @@ def test_a_space_that_cannot_be_searched_is_refused(
     with pytest.raises((ValueError, TypeError, LookupError), match=message):
         searching.search(*counted[:2], space=space)
     assert not counted[2].exists()
+
+
+def test_no_trials_are_refused_and_a_setting_of_no_use_ends_its_trial_alone(
+    counted: tuple[str, str, Path],
+) -> None:
+    task, model, _ = counted
+    with pytest.raises(ValueError, match="trials must be at least 1; got 0"):
+        searching.search(task, model, trials=0)
+    text = searching.search(task, model, trials=4, space={"degree": [2, None]})
+    assert "| failed | None |" in text
 
 
 def test_an_oracle_is_refused(toy: tuple[Path, Path]) -> None:

@@ -13,6 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.reports import boards
 from benchmarks.running import scoring
 from benchmarks.sweeping import sharding
+from benchmarks.sweeping.cluster import address
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import RecordError
 
@@ -47,6 +48,10 @@ def test_a_task_that_is_not_summed_by_unit_says_so() -> None:
 
 def test_another_scheduler_than_dask_is_refused() -> None:
     path = first("tracking", "generic_detector", "one_track_per_hit")
+    for malformed in ("dask://", "dask://here", "dask://here:port", "dask://:1", "dask://a:99999"):
+        with pytest.raises(ValueError, match=f"on must be 'dask://HOST:PORT'.*'{malformed}'"):
+            address(malformed)
+    assert address("dask://[::1]:8786") == "tcp://[::1]:8786"
     with pytest.raises(ValueError, match="on must be 'dask://HOST:PORT'"):
         scoring.score(path, on="slurm://head")
 

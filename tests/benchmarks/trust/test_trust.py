@@ -54,6 +54,8 @@ def test_compare_a_row_with_itself_and_with_nothing(toy: tuple[Path, Path]) -> N
         comparing.compare(path, _written(other))
     with pytest.raises(registry.UnknownName, match="did you mean 'boosted_edges'"):
         comparing.compare("boosted_edge", "truth")
+    with pytest.raises(registry.UnknownName, match="unknown dataset of a board 'nowhere'"):
+        comparing.compare("truth", "acts_ckf", dataset="nowhere")
 
 
 def _written(record: records.Record) -> Path:
