@@ -72,8 +72,7 @@ def explain(
     is scored on validation without each of its stages.
 
     Raises ValueError for no units or permutations, a neuron that is not there or a record without
-    weights, and
-    FileNotFoundError when the weights are gone.
+    weights, and FileNotFoundError when the weights are gone.
     """
     numbers = {"units": units, "permutations": permutations}
     for name, number in numbers.items():
