@@ -67,14 +67,14 @@ def _seeds(board: Board, row: Row, linked: bool) -> str:
 def duration(seconds: float) -> str:
     """A time for reading.
 
-    >>> duration(0.0000123), duration(0.0123), duration(104.4), duration(600.0), duration(9000.0)
-    ('0.012 ms', '12 ms', '104 s', '10 min', '2.5 h')
+    >>> duration(0.0000123), duration(0.0123), duration(99.6), duration(600.0), duration(9000.0)
+    ('0.012 ms', '12 ms', '99.6 s', '10 min', '2.5 h')
     """
     if math.isnan(seconds):
         return "–"
     for limit, unit, divisor in ((0.1, "ms", 1e-3), (120, "s", 1), (7200, "min", 60)):
         if 0 < seconds < limit:
-            return f"{seconds / divisor:.{3 if seconds >= 100 * divisor else 2}g} {unit}"
+            return f"{seconds / divisor:.{3 if seconds >= 99.5 * divisor else 2}g} {unit}"
     return f"{seconds / 3600:.3g} h" if seconds else "0 s"
 
 
