@@ -58,7 +58,9 @@ def test_the_wheel_is_the_whole_product(installed: Path, tmp_path: Path) -> None
     shown = call(installed, tmp_path, "board", "tracking", "--runs", "none")
     for row in ("gated_network", "one_track_per_hit", "truth_edges"):
         assert row in shown
-    text = call(installed, tmp_path, "compare", "truth", "acts_ckf")
+    text = call(
+        installed, tmp_path, "compare", "truth", "acts_ckf", "--dataset", "generic_detector"
+    )
     assert "paired by unit" in text
     gate = call(installed, tmp_path, "check", "tracking", "--models", "one_track_per_hit")
     assert "PASS" in gate

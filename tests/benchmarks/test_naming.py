@@ -59,7 +59,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_alone(
 def test_boards_and_records_are_short_words_frames_and_html() -> None:
     board, *_ = benchmarks.board("tracking")
     assert len(repr(board)) < 200
-    assert "first acts_ckf" in repr(board)
+    assert "first gated_network" in repr(board)
     frame = board.to_frame()
     assert len(frame) == len(board.rows)
     assert frame["efficiency_dm"].max() == 1.0

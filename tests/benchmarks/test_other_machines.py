@@ -62,7 +62,7 @@ POSIX = ("resource", "fcntl", "termios")
 
 @pytest.mark.parametrize(
     "verb", [("list",), ("info", "tracking"), ("board", "tracking"), ("cite", "tracking"),
-             ("compare", "truth", "acts_ckf"), ("data", "list")]
+             ("compare", "truth", "acts_ckf", "--dataset", "generic_detector"), ("data", "list")]
 )  # fmt: skip
 def test_verbs_that_need_no_processes_work_without_posix(
     verb: tuple[str, ...], tmp_path: Path

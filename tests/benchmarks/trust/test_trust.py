@@ -35,11 +35,11 @@ def first(task: str, model: str) -> Path:
 
 
 def test_compare_rows_of_a_board(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "truth", "acts_ckf"]) == 0
+    assert main(["compare", "truth", "acts_ckf", "--dataset", "generic_detector"]) == 0
     out = capsys.readouterr().out
     assert "truth is better than acts_ckf (paired by unit" in out
-    swapped = comparing.compare("acts_ckf", "truth")
-    straight = comparing.compare("truth", "acts_ckf")
+    swapped = comparing.compare("acts_ckf", "truth", dataset="generic_detector")
+    straight = comparing.compare("truth", "acts_ckf", dataset="generic_detector")
     assert straight.estimate.value == pytest.approx(-swapped.estimate.value)
     assert "truth is better" in swapped.verdict
 
