@@ -204,9 +204,15 @@ def _references(
 
 
 def _affordable(groups: Groups) -> list[Key]:
-    """Cells of the fast profile: what the records say of their cost decides, nothing is loaded."""
+    """Cells of the fast profile: what the records say of their cost decides, nothing is loaded.
+
+    Cells on data that do not come with the project are none of them: not every machine has them.
+    """
     wanted: list[tuple[int, float, Key]] = []
     for key, group in groups.items():
+        dataset = registry.load("task", key[0]).object.named.get(key[1])
+        if dataset is not None and not dataset.embedded:
+            continue
         exact = group[0].model.deterministic
         costs = [r.cost[k] for r in group for k in ("train", "predict") if k in r.cost]
         if max(cost.peak_rss_mb for cost in costs) > MEMORY:
