@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import SPLITS, Dataset, Split, Splits
+from physbench.datasets.common import acts_chain
 from physbench.datasets.common.arrays import whole
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
@@ -155,20 +156,7 @@ def _metric(function: Any, unit: str, best: Any, **more: Any) -> Metric:
 
 TASK = Task(
     summary="pixel hits of an event to seeds of three hits, ranked by particles with a true seed",
-    reference="""@article{acts,
-  title = {A Common Tracking Software Project},
-  author = {Ai, X. and Allaire, C. and Calace, N. and Czirkos, A. and Elsing, M. and Ene, I. and
-    Farkas, R. and Gagnon, L.-G. and Garg, R. and Gessinger, P. and Grasland, H. and Gray, H. M.
-    and Gumpert, C. and Hrdinka, J. and Huth, B. and Kiehn, M. and Klimpel, F. and Kolbinger, B.
-    and Krasznahorkay, A. and Langenberg, R. and Leggett, C. and Mania, G. and Moyse, E. and
-    Niermann, J. and Osborn, J. D. and Rousseau, D. and Salzburger, A. and Schlag, B. and Tompkins,
-    L. and Yamazaki, T. and Yeo, B. and Zhang, J.},
-  journal = {Computing and Software for Big Science},
-  volume = {6},
-  pages = {8},
-  year = {2022},
-  doi = {10.1007/s41781-021-00078-8}
-}""",
+    reference=acts_chain.CITATION,
     inputs=Event,
     predicts=(
         Field("seeds", "(k, 3) an event", "int", "1", "positions of three hits, in any order"),

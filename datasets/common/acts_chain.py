@@ -18,6 +18,21 @@ from physbench.datasets.common.particle_mix import Particles
 
 Array = NDArray[np.float64]
 
+CITATION = """@article{acts,
+  title = {A Common Tracking Software Project},
+  author = {Ai, X. and Allaire, C. and Calace, N. and Czirkos, A. and Elsing, M. and Ene, I. and
+    Farkas, R. and Gagnon, L.-G. and Garg, R. and Gessinger, P. and Grasland, H. and Gray, H. M.
+    and Gumpert, C. and Hrdinka, J. and Huth, B. and Kiehn, M. and Klimpel, F. and Kolbinger, B.
+    and Krasznahorkay, A. and Langenberg, R. and Leggett, C. and Mania, G. and Moyse, E. and
+    Niermann, J. and Osborn, J. D. and Rousseau, D. and Salzburger, A. and Schlag, B. and Tompkins,
+    L. and Yamazaki, T. and Yeo, B. and Zhang, J.},
+  journal = {Computing and Software for Big Science},
+  volume = {6},
+  pages = {8},
+  year = {2022},
+  doi = {10.1007/s41781-021-00078-8}
+}"""
+
 EVENT = 400  # tracks that a live fit puts into one event
 NEIGHBOURS = 24  # modules tried for a hit
 THICKNESS = 0.02  # mm: largest distance of a digitised hit from its module's plane

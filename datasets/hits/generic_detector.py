@@ -35,7 +35,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import acts_chain, store
 from physbench.datasets.hits import _generic_format as form
 from physbench.datasets.hits import _generic_sample as sample
 from physbench.datasets.hits._generic_format import SPLITS, Events
@@ -89,7 +89,7 @@ DATASET = Dataset(
     summary="ttbar with 60 pile-up collisions on the ACTS generic detector, noise included",
     version="2",
     licence="CC0-1.0",
-    citation=form.CITATION,
+    citation=acts_chain.CITATION,
     source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seed 20261130",
     load=load,
     files=(

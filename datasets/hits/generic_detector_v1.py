@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import reading, store
+from physbench.datasets.common import acts_chain, reading, store
 from physbench.datasets.hits import Event, EventTruth, module_key
-from physbench.datasets.hits._generic_format import CITATION
 from physbench.datasets.hits._trackml_format import scoring_weights
 
 SPLITS = ("train", "validation", "test")
@@ -83,7 +82,7 @@ DATASET = Dataset(
     summary="superseded: ttbar with 20 pile-up collisions, particles below 0.5 GeV missing",
     version="1",
     licence="CC0-1.0",
-    citation=CITATION,
+    citation=acts_chain.CITATION,
     source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seed 20261126",
     load=load,
     files=(

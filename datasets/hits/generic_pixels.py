@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from physbench.datasets import Dataset, File
-from physbench.datasets.common import store
+from physbench.datasets.common import acts_chain, store
 from physbench.datasets.hits import PIXEL_VOLUMES, restrict
 from physbench.datasets.hits import _generic_format as form
 from physbench.datasets.hits import _generic_sample as sample
@@ -54,7 +54,7 @@ DATASET = Dataset(
     summary="pixel hits of generic_detector at 60 pile-up, and of four events at 200",
     version="1",
     licence="CC0-1.0",
-    citation=form.CITATION,
+    citation=acts_chain.CITATION,
     source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seeds 20261130, 20261201",
     load=load,
     files=(
