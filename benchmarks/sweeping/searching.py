@@ -30,13 +30,8 @@ from physbench.tasks import Task
 
 Space = Mapping[str, Sequence[Any]]
 
-BAD_SETTINGS = (
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)  # end a trial, no search
+# They end a trial, and no search.
+BAD_SETTINGS = (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError)
 TITLES = ("Parallel coordinates", "Contours")  # of the figures of a search
 STYLE: Any = {"font.size": 8, "axes.labelsize": 8, "figure.constrained_layout.use": True}
 DIRECTION = {"max": "maximize", "min": "minimize", "zero": "minimize"}

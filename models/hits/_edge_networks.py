@@ -44,6 +44,8 @@ CHAIN = """@article{exatrkx2021,
   eprint = {2103.06995},
   archivePrefix = {arXiv}
 }"""
+PRESETS = {"generic_detector": {"epochs": 12}, "trackml_graphs": {"sectors": 1, "epochs": 20}}
+QUICK = {"width": 8, "layers": 2, "epochs": 2, "sectors": 1, "merge": 1}
 SEQUENTIAL, GATES = 0.5, 0.3  # weights of the losses beside that of "same particle"
 
 

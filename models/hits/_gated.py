@@ -45,27 +45,39 @@ class Step(nn.Module):
         return x, e, gate.squeeze(1)
 
 
-class GatedNetwork(nn.Module):
-    """Encoders, `layers` rounds that share no weights, and a head of two logits an edge."""
+class Rounds(nn.Module):
+    """Encoders of hits and edges, and `layers` rounds that share no weights."""
 
-    def __init__(self, *, edge: int, width: int = 32, layers: int = 6) -> None:
+    def __init__(self, edge: int, width: int, layers: int) -> None:
         super().__init__()
         self.encode_node: nn.Module = perceptron(inputs.NODES, width, width)
         self.encode_edge: nn.Module = perceptron(edge, width, width)
         self.steps = nn.ModuleList(Step(width) for _ in range(layers))
-        self.head = perceptron(3 * width, width, 2, norm=False)
 
     def encoded(self, graph: inputs.Graph) -> tuple[Tensor, Tensor]:
         """Nodes (n, w) and edges (m, w) before the first round."""
         return self.encode_node(graph.nodes), self.encode_edge(graph.edges)
 
-    def forward(self, graph: inputs.Graph) -> Answer:
-        """Logits (m, 2) of same particle and of consecutive hits; logits (m,) of each gate."""
+    def rounds(self, graph: inputs.Graph) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Nodes (n, w) and edges (m, w) after all rounds; logits (m,) of each gate."""
         x, e = self.encoded(graph)
         gates = []
         for step in self.steps:
             x, e, gate = step(x, e, graph.source, graph.target)
             gates.append(gate)
+        return x, e, gates
+
+
+class GatedNetwork(Rounds):
+    """Rounds, and a head of two logits an edge."""
+
+    def __init__(self, *, edge: int, width: int = 32, layers: int = 6) -> None:
+        super().__init__(edge, width, layers)
+        self.head = perceptron(3 * width, width, 2, norm=False)
+
+    def forward(self, graph: inputs.Graph) -> Answer:
+        """Logits (m, 2) of same particle and of consecutive hits; logits (m,) of each gate."""
+        x, e, gates = self.rounds(graph)
         return self.answer(x, e, graph), gates
 
     def answer(self, x: Tensor, e: Tensor, graph: inputs.Graph) -> Tensor:

@@ -17,11 +17,8 @@ MODEL = Model(
     reference=networks.CHAIN,
     fit=networks.fits(GatedNetwork),
     predict=networks.predict,
-    presets={
-        "generic_detector": {"epochs": 12},
-        "trackml_graphs": {"sectors": 1, "epochs": 20},
-    },
-    quick={"width": 8, "layers": 2, "epochs": 2, "sectors": 1, "merge": 1},
+    presets=networks.PRESETS,
+    quick=networks.QUICK,
     save=networks.save,
     load=partial(networks.load, GatedNetwork),
     parameters=networks.parameters,

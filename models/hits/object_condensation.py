@@ -27,24 +27,21 @@ from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _gated_inputs as inputs
 from physbench.models.hits import _track_building as track_building
 from physbench.models.hits import _window_filter as window_filter
-from physbench.models.hits._gated import Step, perceptron
+from physbench.models.hits._gated import Rounds
 
 CUT = -3.0  # smallest logit of the filter
 # Of confidence (in log-odds) and radius: where the search begins, and its steps.
 START, STEPS = (-1.0, 0.5), (0.75, 0.1)
 
 
-class Condenser(nn.Module):
+class Condenser(Rounds):
     """Rounds of the gated network, then confidence and point of each hit.
 
     A point starts at the hit's direction, where the hits of a hard track lie together already.
     """
 
     def __init__(self, edge: int, width: int, layers: int, dimensions: int) -> None:
-        super().__init__()
-        self.encode_node = perceptron(inputs.NODES, width, width)
-        self.encode_edge = perceptron(edge, width, width)
-        self.steps = nn.ModuleList(Step(width) for _ in range(layers))
+        super().__init__(edge, width, layers)
         self.norm = nn.LayerNorm(width)
         self.place = nn.Sequential(
             nn.Linear(width + 3, width), nn.ReLU(), nn.Linear(width, dimensions)
@@ -53,9 +50,7 @@ class Condenser(nn.Module):
 
     def forward(self, graph: inputs.Graph) -> tuple[Tensor, Tensor]:
         """Confidences (n,) and points (n, d)."""
-        x, e = self.encode_node(graph.nodes), self.encode_edge(graph.edges)
-        for step in self.steps:
-            x, e, _ = step(x, e, graph.source, graph.target)
+        x, _, _ = self.rounds(graph)
         phi, eta = graph.place.T
         start = torch.stack([10 * torch.cos(phi), 10 * torch.sin(phi), 4 * eta], dim=1)
         x = self.norm(x)
