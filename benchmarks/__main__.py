@@ -61,8 +61,11 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("what", choices=["model", "task"])
     new.add_argument("name")
     new.add_argument("--task", default="tracking", help="of the model (default tracking)")
-    new.add_argument("--kind", choices=["numpy", "sklearn", "torch", "graph"],
-                     help="what the model is made with (default: the first there is)")  # fmt: skip
+    new.add_argument(
+        "--kind",
+        choices=["numpy", "sklearn", "torch", "graph"],
+        help="what the model is made with (default: the first there is)",
+    )
     new.set_defaults(call=new_verb)
     return top
 
@@ -159,9 +162,11 @@ def _run_parser(verbs: Any) -> None:
     )
     run.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
     run.add_argument(
-        "--precision", choices=["32", "bf16-mixed"], default="32",
+        "--precision",
+        choices=["32", "bf16-mixed"],
+        default="32",
         help="of the training (default 32); another one is a row of its own",
-    )  # fmt: skip
+    )
     run.add_argument(
         "--track", choices=["wandb"], help="log the training to an experiment tracker"
     )
@@ -210,9 +215,12 @@ def _search_parser(verbs: Any) -> None:
     search.add_argument("--dataset", help="default: the task's first")
     search.add_argument("--trials", type=int, default=20, help="in all, old ones counted (20)")
     search.add_argument(
-        "--space", action="append", default=[], metavar="K=CHOICES",
+        "--space",
+        action="append",
+        default=[],
+        metavar="K=CHOICES",
         help="[16, 32], (1, 8) or (1e-4, 1e-2, 'log'), beside what the model's file declares",
-    )  # fmt: skip
+    )
     search.add_argument("--set", action="append", default=[], metavar="K=V", help="for all fits")
     search.add_argument(
         "--protocol", action="append", default=[], metavar="K=V", help="a keyword of the task"
@@ -233,8 +241,14 @@ def _explain_parser(verbs: Any) -> None:
     )
     explain.add_argument("--permutations", type=int, default=10, help="a neuron (default 10)")
     explain.add_argument("--symbolic", type=int, default=1, help="neurons to write as formulas")
-    explain.add_argument("--neurons", type=int, nargs="+", default=[], dest="chosen",
-                         help="those to draw and write; default: the most important")  # fmt: skip
+    explain.add_argument(
+        "--neurons",
+        type=int,
+        nargs="+",
+        default=[],
+        dest="chosen",
+        help="those to draw and write; default: the most important",
+    )
     explain.add_argument("--out", type=Path, help="folder; default: beside the record")
     explain.set_defaults(call=explain_verb)
 

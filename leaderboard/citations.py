@@ -78,8 +78,9 @@ def _caption(board: Board, units: int) -> str:
     limits = [("Best classical row", classical), ("Limit, which sees the truth", ceiling)]
     named = [
         f"{what}: {escaped(row.model)}, {interval(row.score, row.low, row.high)}."
-        for what, row in limits if row is not None
-    ]  # fmt: skip
+        for what, row in limits
+        if row is not None
+    ]
     return (
         f"{escaped(board.task)} on {escaped(board.dataset)}: {escaped(board.metric)} "
         f"({words[board.best]}) with 95\\,\\% intervals over {units} {escaped(board.unit)}s and "

@@ -155,8 +155,9 @@ def read(path: Path, expected: str) -> Arrays:
             total = sum(member.file_size for member in archive.infolist())
             if total > min(MOST, max(FREE, RATIO * len(packed))):
                 raise ValueError(f"{len(packed)} bytes that unpack to {total}")
-            arrays = {m.filename.removesuffix(".npy"): _member(archive, m)
-                      for m in archive.infolist()}  # fmt: skip
+            arrays = {
+                m.filename.removesuffix(".npy"): _member(archive, m) for m in archive.infolist()
+            }
     except FileNotFoundError:
         raise FileNotFoundError(
             f"predictions {path} are missing; they belong beside the record"
@@ -176,8 +177,10 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     """One array of numbers; its header may not promise other bytes than there are."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0,
-                  (2, 0): np.lib.format.read_array_header_2_0}[version]  # fmt: skip
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
         shape, _, dtype = reader(stream)
         size = math.prod(shape) * dtype.itemsize
         if dtype.kind not in "biufcSU" or stream.tell() + size != member.file_size:

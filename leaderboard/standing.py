@@ -40,11 +40,12 @@ def of(board: Board) -> list[Standing]:
     floor, ceiling = limits(board)
     return [
         Standing(
-            _difference(row, best, board), _difference(row, classical, board),
+            _difference(row, best, board),
+            _difference(row, classical, board),
             share(row, floor, ceiling, board.best),
         )
         for row in board.rows
-    ]  # fmt: skip
+    ]
 
 
 def leader(board: Board, kind: str = "") -> Row | None:

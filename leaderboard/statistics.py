@@ -155,9 +155,13 @@ def _estimate(terms: Sequence[tuple[float, Scores]]) -> Estimate:
     skew = float(_skewness(finite) * (variance / error**2) ** 1.5)
     down, up = (half * float(arm) for arm in arms(skew))
     return Estimate(
-        value, error, half / error, round(value - down, 12), round(value + up, 12),
+        value,
+        error,
+        half / error,
+        round(value - down, 12),
+        round(value + up, 12),
         float(_chance(value, half, skew)),
-    )  # fmt: skip
+    )
 
 
 def _of_seeds(terms: Sequence[tuple[float, Scores]], units: Floats) -> list[tuple[float, float]]:

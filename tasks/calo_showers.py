@@ -154,7 +154,7 @@ TASK = Task(
 }""",
     inputs=Conditions,
     predicts=(
-        Field('showers', '(n, voxels)', 'float', 'MeV', 'energies of one shower a condition'),
+        Field("showers", "(n, voxels)", "float", "MeV", "energies of one shower a condition"),
     ),
     unit="shower",
     datasets=(
@@ -166,7 +166,10 @@ TASK = Task(
     load=load,
     metrics=(
         Metric(
-            showers.judge_jsd, "bit", "min", replicates=resampled(showers.judge_jsd),
+            showers.judge_jsd,
+            "bit",
+            "min",
+            replicates=resampled(showers.judge_jsd),
             bounds=(-np.inf, 1.0),
         ),
         Metric(showers.judge_auc, "1", "min", replicates=showers.judge_auc_replicates),
@@ -174,9 +177,7 @@ TASK = Task(
         Metric(showers.judge_jsd_low, "bit", "min", replicates=resampled(showers.judge_jsd_low)),
         Metric(showers.fpd, "1", "min", interval=recentred(showers.fpd)),
         Metric(showers.kpd, "1", "zero", interval=showers.kpd_interval),
-        Metric(
-            showers.separation_total, "1", "min", interval=recentred(showers.separation_total)
-        ),
+        Metric(showers.separation_total, "1", "min", interval=recentred(showers.separation_total)),
         Metric(
             showers.separation_layers, "1", "min", interval=recentred(showers.separation_layers)
         ),
@@ -184,20 +185,26 @@ TASK = Task(
             showers.separation_radial, "1", "min", interval=recentred(showers.separation_radial)
         ),
         Metric(
-            showers.separation_occupancy, "1", "min",
+            showers.separation_occupancy,
+            "1",
+            "min",
             interval=recentred(showers.separation_occupancy),
         ),
         Metric(
-            showers.response_bias, "1", "zero", slices=showers.response_bias_slices,
+            showers.response_bias,
+            "1",
+            "zero",
+            slices=showers.response_bias_slices,
             replicates=resampled(showers.response_bias),
         ),
         Metric(
-            showers.resolution_bias, "1", "zero", slices=showers.resolution_bias_slices,
+            showers.resolution_bias,
+            "1",
+            "zero",
+            slices=showers.resolution_bias_slices,
             replicates=resampled(showers.resolution_bias),
         ),
-        Metric(
-            showers.copied_fraction, "1", "min", replicates=resampled(showers.copied_fraction)
-        ),
+        Metric(showers.copied_fraction, "1", "min", replicates=resampled(showers.copied_fraction)),
         Metric(challenge.cc_separation, "1", "min", interval=False),
         Metric(challenge.cc_fpd, "1", "min", interval=False),
         Metric(challenge.cc_kpd, "1", "zero", interval=False),
@@ -218,4 +225,4 @@ TASK = Task(
         "Correlations of layers": shower_figures.correlation_figure,
         "Verdict of the judge": shower_figures.judge_figure,
     },
-)  # fmt: skip
+)

@@ -189,9 +189,15 @@ def _metric(
     """A metric of the signals' ROCs with its fast bootstrap: not negative, larger is better."""
     fast = anomaly.resampled(measure, combine, matched=matched)
     return Metric(
-        function, unit, "max", version=2, slices=slices, replicates=fast, label=label,
+        function,
+        unit,
+        "max",
+        version=2,
+        slices=slices,
+        replicates=fast,
+        label=label,
         bounds=(0.0, np.inf),
-    )  # fmt: skip
+    )
 
 
 def _correlation(function: Callable[[JetTruth, Any], float]) -> Metric:

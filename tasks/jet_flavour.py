@@ -176,17 +176,21 @@ TASK = Task(
     load=load,
     metrics=(
         Metric(
-            flavour.log_rejection, "nats", "max",
-            slices=flavour.log_rejection_slices, replicates=flavour.log_rejection_replicates,
+            flavour.log_rejection,
+            "nats",
+            "max",
+            slices=flavour.log_rejection_slices,
+            replicates=flavour.log_rejection_replicates,
             bounds=(0.0, np.inf),
         ),
-        Metric(
-            flavour.cross_entropy, "nats", "min", replicates=flavour.cross_entropy_replicates
-        ),
+        Metric(flavour.cross_entropy, "nats", "min", replicates=flavour.cross_entropy_replicates),
         Metric(flavour.accuracy, "1", "max", replicates=flavour.accuracy_replicates),
         Metric(
-            flavour.macro_auc, "1", "max",
-            slices=flavour.macro_auc_slices, replicates=flavour.macro_auc_replicates,
+            flavour.macro_auc,
+            "1",
+            "max",
+            slices=flavour.macro_auc_slices,
+            replicates=flavour.macro_auc_replicates,
         ),
         _rejection(flavour.rejection_c_70, "c", 0.70),
         _rejection(flavour.rejection_c_77, "c", 0.77),
@@ -195,7 +199,9 @@ TASK = Task(
         _rejection(flavour.rejection_g_70, "g", 0.70),
         _rejection(flavour.rejection_g_77, "g", 0.77),
         Metric(
-            flavour.db_rejection_uds_77, "1", "max",
+            flavour.db_rejection_uds_77,
+            "1",
+            "max",
             replicates=flavour.db_rejection_replicates,
         ),
         Metric(flavour.ovo_sklearn, "1", "max", interval=False),
@@ -224,4 +230,4 @@ TASK = Task(
         "Distribution of the b discriminant": flavour_figures.discriminant_figure,
         "Calibration": flavour_figures.calibration_figure,
     },
-)  # fmt: skip
+)

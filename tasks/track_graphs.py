@@ -177,11 +177,15 @@ TASK = Task(
     metrics=(
         _metric(construction.masked_purity, "max", bounds=(0.0, 1.0), label="masked purity"),
         _metric(
-            construction.efficiency, "max", slices=construction.efficiency_slices,
+            construction.efficiency,
+            "max",
+            slices=construction.efficiency_slices,
             bounds=(0.0, 1.0),
         ),
         _metric(
-            construction.reach, "max", bounds=(0.0, 1.0),
+            construction.reach,
+            "max",
+            bounds=(0.0, 1.0),
             replicates=construction.resampled_reach,
         ),
         _metric(construction.target_purity, "max", bounds=(0.0, 1.0)),
@@ -197,4 +201,4 @@ TASK = Task(
     neurons=Neurons(
         construction_rows.loss, (construction_rows.hits,), ("edges_per_hit",), units=1
     ),
-)  # fmt: skip
+)

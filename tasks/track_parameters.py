@@ -78,8 +78,9 @@ def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     for hits in HITS:
         for cut in CUTS[1:]:
             found[f"chord, {hits} hits, scattering cut {cut}"] = (
-                {"hits": hits, "scattering_cut": cut}, chord | {"epochs": 4},
-            )  # fmt: skip
+                {"hits": hits, "scattering_cut": cut},
+                chord | {"epochs": 4},
+            )
     for tracks, epochs in LEARNING:
         for name, emphasis in LEARNT.items():
             settings = chord | {"epochs": epochs} | emphasis

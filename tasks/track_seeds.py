@@ -172,8 +172,12 @@ TASK = Task(
     admit=admit,
     metrics=(
         _metric(
-            seeding.seed_efficiency, "1", "max", slices=seeding.efficiency_slices,
-            bounds=(0.0, 1.0), label="efficiency",
+            seeding.seed_efficiency,
+            "1",
+            "max",
+            slices=seeding.efficiency_slices,
+            bounds=(0.0, 1.0),
+            label="efficiency",
         ),
         _metric(seeding.seed_purity, "1", "max", bounds=(0.0, 1.0), label="purity"),
         _metric(seeding.seeds_per_event, "1", "min"),
@@ -191,4 +195,4 @@ TASK = Task(
         "efficiency against seeds": seeding_figures.against_seeds,
     },
     curves={"efficiency against seeds": 24},
-)  # fmt: skip
+)

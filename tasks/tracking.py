@@ -229,8 +229,9 @@ def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
 def _with_ranks(prepared: list[dict[str, NDArray[Any]]]) -> list[dict[str, NDArray[Any]]]:
     """The scores of all events as ranks among them all: edge metrics pool the events."""
     sizes = [len(one["scores"]) for one in prepared]
-    parts = np.split(ranked(np.concatenate([one["scores"] for one in prepared])),
-                     np.cumsum(sizes)[:-1])  # fmt: skip
+    parts = np.split(
+        ranked(np.concatenate([one["scores"] for one in prepared])), np.cumsum(sizes)[:-1]
+    )
     return [one | {"scores": part} for one, part in zip(prepared, parts, strict=True)]
 
 

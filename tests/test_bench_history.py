@@ -39,16 +39,24 @@ def test_seconds_of_other_processors_are_not_compared(history: Any) -> None:
 def test_a_report_is_condensed_to_numbers_machine_and_versions(history: Any) -> None:
     one = {
         "fullname": "tests/performance/bench_x.py::test_y",
-        "stats": {"min": 0.123456}, "extra_info": {"ratio": 2.34567, "source": "made"},
-    }  # fmt: skip
+        "stats": {"min": 0.123456},
+        "extra_info": {"ratio": 2.34567, "source": "made"},
+    }
     machine = {
-        "cpu": {"brand_raw": "Z80", "count": 1}, "processor": "", "system": "CP/M",
-        "machine": "z80", "python_version": "3.11",
-    }  # fmt: skip
+        "cpu": {"brand_raw": "Z80", "count": 1},
+        "processor": "",
+        "system": "CP/M",
+        "machine": "z80",
+        "python_version": "3.11",
+    }
     found = history.condensed(
-        {"machine_info": machine, "datetime": "2026-01-01T00:00:00.5", "commit_info": {"id": "a"},
-         "benchmarks": [one]}
-    )  # fmt: skip
+        {
+            "machine_info": machine,
+            "datetime": "2026-01-01T00:00:00.5",
+            "commit_info": {"id": "a"},
+            "benchmarks": [one],
+        }
+    )
     assert found["numbers"] == {"bench_x: test_y": {"seconds": 0.1235, "ratio": 2.346}}
     assert found["machine"]["cpu"] == "Z80"
     assert found["versions"]["numpy"]

@@ -133,9 +133,11 @@ def frozen(folder: Path) -> Subject:
     file = folder / "frozen.npz"
     store.save_arrays(file, {"x": np.arange(200.0)})
     card = Dataset(
-        summary="", load=dict, embedded=True,
+        summary="",
+        load=dict,
+        embedded=True,
         files=(File(file.name, store.digest(file), file.stat().st_size),),
-    )  # fmt: skip
+    )
 
     def read() -> Any:
         store.check(file, card.files[0], store.mend("frozen", card))
@@ -201,8 +203,13 @@ def bench(folder: Path) -> Subject:
         (place / part).mkdir(parents=True, exist_ok=True)
         start = random.uniform(0, 32.9, (1290, 2))
         ends = start + random.normal(0, 0.1, (4, 1290, 2))
-        np.savez(place / part / f"N1290T0.30_{number}_tc05.npz", box=32.9, types=types,
-                 initial_positions=start, positions=ends)  # fmt: skip
+        np.savez(
+            place / part / f"N1290T0.30_{number}_tc05.npz",
+            box=32.9,
+            types=types,
+            initial_positions=start,
+            positions=ends,
+        )
     return Subject(
         place / "test" / "N1290T0.30_3_tc05.npz",
         lambda: glassbench.load(temperature=0.30, folder=str(folder)),

@@ -30,9 +30,14 @@ def execute(command: str, folder: Path, **more: str) -> str:
     environment = os.environ | {"PATH": path} | more
     environment.pop("PHYSBENCH_RUNS", None)
     done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900,
-    )  # fmt: skip
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=900,
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout}"
     return done.stdout
 

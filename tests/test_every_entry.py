@@ -199,9 +199,12 @@ def scored(task: Task, test: Split, found: stored.Arrays) -> None:
     predictions = task.prepare(test.inputs, stored.unpack(found))
     first = scoring.evaluate(task, test, predictions, "0" * 64, intervals=False)
     again = scoring.evaluate(
-        task, test, task.prepare(test.inputs, stored.unpack(stored.pack(predictions))), "0" * 64,
+        task,
+        test,
+        task.prepare(test.inputs, stored.unpack(stored.pack(predictions))),
+        "0" * 64,
         intervals=False,
-    )  # fmt: skip
+    )
     assert [m.value for m in first] == [m.value for m in again]
 
 

@@ -49,9 +49,14 @@ def execute(command: list[str], folder: Path) -> str:
     for name in ("PHYSBENCH_RUNS", "WANDB_DIR"):
         del environment[name]
     done = subprocess.run(
-        command, cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+    )
     assert done.returncode == 0, f"{command[-1]}\n{done.stdout}"
     return done.stdout
 

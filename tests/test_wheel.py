@@ -43,8 +43,14 @@ def call(installed: Path, folder: Path, *arguments: str) -> str:
 def test_the_wheel_is_the_whole_product(installed: Path, tmp_path: Path) -> None:
     place = "import benchmarks, physbench.leaderboard as l; print(benchmarks.__file__, l.__file__)"
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    where = subprocess.run([sys.executable, "-c", place], cwd=tmp_path, env=environment,
-                           capture_output=True, text=True, check=True)  # fmt: skip
+    where = subprocess.run(
+        [sys.executable, "-c", place],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert where.stdout.count(str(installed)) == 2
     packed = installed / "physbench" / "leaderboard" / "records"
     committed = ROOT / "leaderboard" / "records"

@@ -91,9 +91,12 @@ def explain(
         raise ValueError(f"neurons go from 0 to {latent.shape[1] - 1} here; got {outside[0]}")
     rows = rows_of(task, split, run()[0], len(latent))
     reference, change = neurons.importance(
-        module, run, measures(task, split), permutations=permutations,
+        module,
+        run,
+        measures(task, split),
+        permutations=permutations,
         rows=None if rows is None else rows.real,
-    )  # fmt: skip
+    )
     change = {name: values for name, values in change.items() if math.isfinite(reference[name])}
     for metric in task.metrics:
         if metric.best == "max" and metric.name in change:
@@ -293,9 +296,13 @@ def prediction_bound(x: Array, label: NDArray[np.int64]) -> float:
 
     half = len(x) // 2
     model = HistGradientBoostingClassifier(
-        max_iter=80, max_leaf_nodes=8, early_stopping=True, validation_fraction=0.2,
-        n_iter_no_change=5, random_state=0,
-    )  # fmt: skip
+        max_iter=80,
+        max_leaf_nodes=8,
+        early_stopping=True,
+        validation_fraction=0.2,
+        n_iter_no_change=5,
+        random_state=0,
+    )
     model.fit(x[:half], label[:half])
     seen = np.isin(label[half:], model.classes_)
     probability = model.predict_proba(x[half:][seen])
@@ -327,10 +334,16 @@ def formulas(
         with neurons.changed(layer, neuron, values):
             after = ranking(run())
         left[f"neuron {neuron} - formula"] = latent[:, neuron] - values
-        table.append({
-            "neuron": neuron, "formula": formula, "nodes": nodes, "R2 held out": _round(r2),
-            f"{task.metrics[0].name} before": _round(before), "after replacing": _round(after),
-        })  # fmt: skip
+        table.append(
+            {
+                "neuron": neuron,
+                "formula": formula,
+                "nodes": nodes,
+                "R2 held out": _round(r2),
+                f"{task.metrics[0].name} before": _round(before),
+                "after replacing": _round(after),
+            }
+        )
     return table, left
 
 
@@ -343,10 +356,15 @@ def symbolic(
     LARGEST_FIT of the even rows; the odd ones are held out. Raises as `_regressor`.
     """
     model = _regressor()(
-        population_size=population, generations=generations, random_state=0, metric="pearson",
+        population_size=population,
+        generations=generations,
+        random_state=0,
+        metric="pearson",
         function_set=("mul", "sqrt", "sin", "cos", "add", "sub", "div"),
-        parsimony_coefficient=1e-3, feature_names=list(names), stopping_criteria=0.99999,
-    )  # fmt: skip
+        parsimony_coefficient=1e-3,
+        feature_names=list(names),
+        stopping_criteria=0.99999,
+    )
     few = slice(0, None, 2 * max(1, len(x) // (2 * LARGEST_FIT)))
     model.fit(x[few], y[few])
     raw = np.asarray(model.predict(x))
@@ -377,9 +395,12 @@ def maps(drawn: dict[str, Array], rows: Rows, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
     figure, grid = plt.subplots(
-        len(drawn), len(rows.planes), squeeze=False, layout="constrained",
+        len(drawn),
+        len(rows.planes),
+        squeeze=False,
+        layout="constrained",
         figsize=(4 * len(rows.planes), 2.6 * len(drawn)),
-    )  # fmt: skip
+    )
     columns, shown = rows.columns, np.flatnonzero(rows.real)
     shown = shown[:: max(1, len(shown) // LARGEST_SAMPLE)]
     for line, (title, values) in zip(grid, drawn.items(), strict=True):
@@ -424,9 +445,12 @@ def lines(panels: dict[str, dict[str, Any]], path: Path) -> Path:
 
     columns = min(len(panels), 4)
     figure, grid = plt.subplots(
-        -(-len(panels) // columns), columns, squeeze=False, layout="constrained",
+        -(-len(panels) // columns),
+        columns,
+        squeeze=False,
+        layout="constrained",
         figsize=(max(2.6 * columns, 5), 2.2 * -(-len(panels) // columns)),
-    )  # fmt: skip
+    )
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
@@ -445,9 +469,13 @@ def bars(change: dict[str, Array], path: Path) -> Path:
     import matplotlib.pyplot as plt
 
     figure, grid = plt.subplots(
-        len(change), 1, squeeze=False, sharex=True, figsize=(8, 1.6 * len(change)),
+        len(change),
+        1,
+        squeeze=False,
+        sharex=True,
+        figsize=(8, 1.6 * len(change)),
         layout="constrained",
-    )  # fmt: skip
+    )
     for axes, (name, values) in zip(grid[:, 0], change.items(), strict=True):
         finite = np.where(np.isfinite(values), values, 0.0)
         axes.bar(np.arange(len(values)), finite.mean(1), yerr=finite.std(1))

@@ -19,8 +19,9 @@ def network_of(fitted: Any) -> Any:
     """
     from torch import nn
 
-    found = [v for v in [fitted, *getattr(fitted, "__dict__", {}).values()]
-             if isinstance(v, nn.Module)]  # fmt: skip
+    found = [
+        v for v in [fitted, *getattr(fitted, "__dict__", {}).values()] if isinstance(v, nn.Module)
+    ]
     if not found:
         raise ValueError("this model has no network to look into")
     return found[0]

@@ -155,9 +155,14 @@ def of_studies(entry: Entry, board: Board) -> list[Picture]:
     if len(names) > 1:
         caption = f"Studies of {', '.join(names)}: {studying.comparison.__doc__}"
         found.append(
-            Picture(f"{stem}-studies", caption, caption, key(entry, ids),
-                    lambda: studying.comparison(task, read()))
-        )  # fmt: skip
+            Picture(
+                f"{stem}-studies",
+                caption,
+                caption,
+                key(entry, ids),
+                lambda: studying.comparison(task, read()),
+            )
+        )
     for name in names if task.study_figures else ():
         drawn = functools.cache(functools.partial(_of_study, task, read, name))
         for title, function in task.study_figures.items():

@@ -66,9 +66,12 @@ def claims() -> list[render.Claim]:
 
 
 def _page(
-    entry: Entry, board: Board, shown: Sequence[Record], paths: Mapping[str, Path],
+    entry: Entry,
+    board: Board,
+    shown: Sequence[Record],
+    paths: Mapping[str, Path],
     local: frozenset[str],
-) -> Page:  # fmt: skip
+) -> Page:
     drawn = Drawings(entry, board, shown, paths)
     return Page(
         board=board,
@@ -144,20 +147,28 @@ def _task_card(name: str) -> Card:
     roles = {model: registry.role(model) for model in registry.models_of(name)}
     marks = {model: role for model, role in roles.items() if role != "learned"}
     return Card(
-        "task", name, summary, text,
+        "task",
+        name,
+        summary,
+        text,
         use=f"python -m benchmarks run {name} MODEL\npython -m benchmarks board {name}",
         cite=task.reference if "@" in task.reference else "",
         facts=[
             ("version", str(task.version)),
             ("independent unit", task.unit),
-            *((kind, ", ".join(m for m in marks if marks[m] == kind))
-              for kind in dict.fromkeys(marks.values())),
+            *(
+                (kind, ", ".join(m for m in marks if marks[m] == kind))
+                for kind in dict.fromkeys(marks.values())
+            ),
         ],
-        tables=[*_data_tables(name),
-                Table("Metrics; the first one ranks", METRIC_HEAD,
-                      [_metric_row(m) for m in task.metrics])],
+        tables=[
+            *_data_tables(name),
+            Table(
+                "Metrics; the first one ranks", METRIC_HEAD, [_metric_row(m) for m in task.metrics]
+            ),
+        ],
         links=[*(("dataset", d) for d in task.named), *(("model", m) for m in marks)],
-    )  # fmt: skip
+    )
 
 
 def _data_tables(name: str) -> list[Table]:
@@ -186,11 +197,17 @@ def _model_card(name: str) -> Card:
     card = declared(registry.path("model", name), "MODEL")
     tasks = tuple(card.get("tasks", ()))
     rows = [[k, _shown(v)] for k, v in _keywords("model", name, "fit").items()]
-    presets = [[f"{k} ({d})", _shown(v)] for d, values in dict(card.get("presets", {})).items()
-               for k, v in values.items()]  # fmt: skip
+    presets = [
+        [f"{k} ({d})", _shown(v)]
+        for d, values in dict(card.get("presets", {})).items()
+        for k, v in values.items()
+    ]
     reference = str(card.get("reference", ""))
     return Card(
-        "model", name, summary, text,
+        "model",
+        name,
+        summary,
+        text,
         use="\n".join(f"python -m benchmarks run {task} {name}" for task in tasks)
         or f"python -m benchmarks info {name}",
         cite=reference if "@" in reference else "",
@@ -201,7 +218,7 @@ def _model_card(name: str) -> Card:
         ],
         tables=[Table("Hyper-parameters", ["name", "value"], [*rows, *presets])] if rows else [],
         links=[("task", task) for task in tasks],
-    )  # fmt: skip
+    )
 
 
 def _dataset_card(name: str) -> Card:
@@ -212,7 +229,10 @@ def _dataset_card(name: str) -> Card:
     get = [f"python -m benchmarks data get {name}", f"python -m benchmarks data verify {name}"]
     made = [f"python -m benchmarks data make {name}"] if dataset.make else []
     return Card(
-        "dataset", name, summary, text,
+        "dataset",
+        name,
+        summary,
+        text,
         use="\n".join([*get, *made]),
         cite=dataset.citation,
         facts=[
@@ -223,7 +243,7 @@ def _dataset_card(name: str) -> Card:
         ],
         tables=[Table("Files", ["name", "bytes", "sha256"], files)] if files else [],
         links=[("task", task) for task in tasks],
-    )  # fmt: skip
+    )
 
 
 def _shown(value: Any) -> str:
@@ -263,6 +283,7 @@ def _keywords(kind: str, name: str, function: str) -> dict[str, str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            return {a.arg: ast.unparse(d) if d else "required" for a, d in pairs
-                    if a.arg != "seed"}  # fmt: skip
+            return {
+                a.arg: ast.unparse(d) if d else "required" for a, d in pairs if a.arg != "seed"
+            }
     return {}

@@ -65,9 +65,14 @@ def study(
         own = committed.get(variant, [])
         if len(own) < seeds:
             done = stages.runs_of(
-                task, model, seeds=seeds, settings={**(settings or {}), **options},
-                protocol=protocol, runs=runs, again=again,
-            )  # fmt: skip
+                task,
+                model,
+                seeds=seeds,
+                settings={**(settings or {}), **options},
+                protocol=protocol,
+                runs=runs,
+                again=again,
+            )
             own = [Kept(one.record, one.path or Path()) for one in done]
         found[variant] = own[:seeds]
     text = table({name: [kept.record for kept in own] for name, own in found.items()})
@@ -114,8 +119,13 @@ def committed_of(entry: Entry, model: Entry, settings: Mapping[str, Any] | None 
     root = boards.committed_root()
     known = records.read_all(root / entry.name / dataset / model.name)
     versions = {metric.name: metric.version for metric in task.metrics}
-    good = [r for r in known if r.status == "ok" and r.task.version == task.version
-            and {m.name: m.version for m in r.metrics} == versions]  # fmt: skip
+    good = [
+        r
+        for r in known
+        if r.status == "ok"
+        and r.task.version == task.version
+        and {m.name: m.version for m in r.metrics} == versions
+    ]
     preset = dict(model.object.presets.get(dataset, {})) | dict(settings or {})
     found: Found = {}
     for variant, (protocol, options) in task.study.items():

@@ -258,9 +258,17 @@ def cell(asked: Question, model: Subject, splits: Splits, fold: int | None = Non
         )
     known = asked.task.object.named
     return Cell(
-        asked.task, asked.dataset, known[asked.dataset], model, settings, asked.protocol,
-        bound(asked.task.object, splits), asked.runs, asked.context, fold,
-    )  # fmt: skip
+        asked.task,
+        asked.dataset,
+        known[asked.dataset],
+        model,
+        settings,
+        asked.protocol,
+        bound(asked.task.object, splits),
+        asked.runs,
+        asked.context,
+        fold,
+    )
 
 
 def request(asked: Question, memory: int | None = None) -> dict[str, Any]:

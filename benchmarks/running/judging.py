@@ -82,8 +82,12 @@ class Outcome:
             try:
                 _TAKEN.get(line["event"], _nothing)(self, line)
             except (KeyError, TypeError, ValueError) as error:
-                self.fail("failed", attempt.stage, type(error).__name__, f"an answer of the "
-                          f"model's process makes no sense: {error}")  # fmt: skip
+                self.fail(
+                    "failed",
+                    attempt.stage,
+                    type(error).__name__,
+                    f"an answer of the model's process makes no sense: {error}",
+                )
         _ending(self, attempt, ended)
 
 
@@ -148,13 +152,23 @@ def _ending(outcome: Outcome, attempt: Attempt, ended: str) -> None:
     if ended == "timeout":
         outcome.failure = None
         where = _dump(attempt.tail)
-        outcome.fail("timeout", attempt.stage, "TimeoutError",
-                     f"gave up in {attempt.stage}{_innermost(where)}", where)  # fmt: skip
+        outcome.fail(
+            "timeout",
+            attempt.stage,
+            "TimeoutError",
+            f"gave up in {attempt.stage}{_innermost(where)}",
+            where,
+        )
     elif ended == "interrupted":
         told = (outcome.failure and outcome.failure.traceback) or ""
         outcome.failure = None
-        outcome.fail("interrupted", attempt.stage, "KeyboardInterrupt",
-                     f"interrupted in {attempt.stage}", told)  # fmt: skip
+        outcome.fail(
+            "interrupted",
+            attempt.stage,
+            "KeyboardInterrupt",
+            f"interrupted in {attempt.stage}",
+            told,
+        )
     elif attempt.find("end") is None and outcome.failure is None:
         status = "killed" if (attempt.exit or 0) < 0 else "failed"
         outcome.fail(

@@ -116,10 +116,17 @@ def run(
         Before anything is run. What goes wrong later is in the record's `status`.
     """
     done = runs_of(
-        task, model, dataset=dataset, seeds=seeds, settings=settings, protocol=protocol,
-        runs=runs, again=again, timeout=timeout,
+        task,
+        model,
+        dataset=dataset,
+        seeds=seeds,
+        settings=settings,
+        protocol=protocol,
+        runs=runs,
+        again=again,
+        timeout=timeout,
         context=asked_context(device, threads, track, checkpoints, precision),
-    )  # fmt: skip
+    )
     return [one.record for one in done]
 
 
@@ -140,9 +147,12 @@ def asked_context(
     tracking_wandb.check(track or "")
     folder = Path(os.path.abspath(checkpoints)) if checkpoints else None
     return Context(
-        device=device, threads=threads, tracker=track or "", checkpoints=folder,
+        device=device,
+        threads=threads,
+        tracker=track or "",
+        checkpoints=folder,
         precision=precision,
-    )  # fmt: skip
+    )
 
 
 def runs_of(
@@ -168,9 +178,14 @@ def runs_of(
     found = Found()
     with stoppable() as stop:
         asked = cells.question(
-            task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
+            task,
+            model,
+            dataset=dataset,
+            settings=settings,
+            protocol=protocol,
+            runs=runs,
             context=context,
-        )  # fmt: skip
+        )
         judge = Judge(asked, again, timeout, stop, say, memory)
         with judge:
             begin = time.perf_counter()
@@ -491,9 +506,14 @@ def prepare(
     `splits` are what the task's load gave for this dataset and protocol, where it is known.
     """
     asked = cells.question(
-        task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
+        task,
+        model,
+        dataset=dataset,
+        settings=settings,
+        protocol=protocol,
+        runs=runs,
         context=context,
-    )  # fmt: skip
+    )
     known = {asked.fold(seed): guarded.guarded(splits)} if splits is not None else {}
     with stoppable() as stop, Judge(asked, True, None, stop, _to_stderr, splits=known) as judge:
         return judge.cell(seed)
@@ -502,9 +522,14 @@ def prepare(
 def run_seed(cell: Cell, seed: int, *, timeout: float | None = None) -> Record:
     """One seed of a cell: always returns a record, which has been written."""
     asked = Question(
-        cell.task, cell.dataset, _where(cell), cell.settings, cell.protocol, cell.runs,
+        cell.task,
+        cell.dataset,
+        _where(cell),
+        cell.settings,
+        cell.protocol,
+        cell.runs,
         cell.context,
-    )  # fmt: skip
+    )
     with stoppable() as stop:
         known = {asked.fold(seed): cell.splits}
         with Judge(asked, True, timeout, stop, _to_stderr, splits=known) as judge:

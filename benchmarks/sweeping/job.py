@@ -37,10 +37,18 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     from physbench.models import Context
 
     (done,) = stages.runs_of(
-        job["task"], job["model"], dataset=job["dataset"], seeds=[job["seed"]],
-        settings=job["settings"], runs=job["runs"], again=job["again"], timeout=job["timeout"],
-        memory=job["memory"], context=Context(threads=job["threads"]), say=lambda text: None,
-    )  # fmt: skip
+        job["task"],
+        job["model"],
+        dataset=job["dataset"],
+        seeds=[job["seed"]],
+        settings=job["settings"],
+        runs=job["runs"],
+        again=job["again"],
+        timeout=job["timeout"],
+        memory=job["memory"],
+        context=Context(threads=job["threads"]),
+        say=lambda text: None,
+    )
     return described(done)
 
 

@@ -119,9 +119,13 @@ def sweep(
     if not chosen:
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
     common = {
-        "runs": str(storing.runs_root(runs)), "settings": dict(settings or {}), "again": again,
-        "timeout": timeout, "memory": memory or _share(count), "threads": threads,
-    }  # fmt: skip
+        "runs": str(storing.runs_root(runs)),
+        "settings": dict(settings or {}),
+        "again": again,
+        "timeout": timeout,
+        "memory": memory or _share(count),
+        "threads": threads,
+    }
     report = _quiet_pipe(report)
     with stages.stoppable() as stop, engine(on, count) as cells_of:
         plan = planning.Plan(

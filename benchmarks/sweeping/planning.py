@@ -68,9 +68,13 @@ class Plan:
     def _cells(self, key: Key) -> None:
         task, dataset, model = key
         asked = cells.question(
-            task, model, dataset=dataset, settings=self.common["settings"],
-            runs=self.common["runs"], context=Context(threads=self.common["threads"]),
-        )  # fmt: skip
+            task,
+            model,
+            dataset=dataset,
+            settings=self.common["settings"],
+            runs=self.common["runs"],
+            context=Context(threads=self.common["threads"]),
+        )
         with Judge(asked, True, self.common["timeout"], self.stop, _nothing) as judge:
             subject = cells.subject(asked, judge.summon())
         self.questions[key], self.subjects[key] = asked, subject
@@ -105,9 +109,15 @@ class Plan:
         asked = self.questions[key]
         fold = asked.fold(job.seed)
         return Judge(
-            asked, job.again, job.timeout, self.stop, _nothing, job.memory,
-            splits={fold: self.splits(key, fold)}, show=_nothing,
-        )  # fmt: skip
+            asked,
+            job.again,
+            job.timeout,
+            self.stop,
+            _nothing,
+            job.memory,
+            splits={fold: self.splits(key, fold)},
+            show=_nothing,
+        )
 
     def lost(self, child: Child, status: int) -> dict[str, Any]:
         """The record of a cell whose judge died."""

@@ -56,10 +56,14 @@ class Search:
         path = Path(question.model)
         path = path if registry.is_path(question.model) else registry.path("model", path.name)
         whole = [
-            registry.source_digest(question.task.path), registry.source_digest(path),
-            question.dataset, dict(question.protocol), dict(self.settings), self.seed,
+            registry.source_digest(question.task.path),
+            registry.source_digest(path),
+            question.dataset,
+            dict(question.protocol),
+            dict(self.settings),
+            self.seed,
             {name: list(values) for name, values in self.space.items()},
-        ]  # fmt: skip
+        ]
         digest = hashlib.sha256(records.canonical(whole).encode()).hexdigest()
         return f"{stem(question)} {digest[:12]}"
 
@@ -121,9 +125,14 @@ def search(
     if trials < 1:
         raise ValueError(f"trials must be at least 1; got {trials}")
     asked = cells.question(
-        task, model, dataset=dataset, settings=settings, protocol=protocol, runs=runs,
+        task,
+        model,
+        dataset=dataset,
+        settings=settings,
+        protocol=protocol,
+        runs=runs,
         context=context,
-    )  # fmt: skip
+    )
     wanted = searched(asked, space or {}, seed)
     journal = asked.runs / "searches" / f"{stem(asked)}-search.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -213,9 +222,11 @@ def tried(wanted: Search, journal: Path, trials: int) -> Any:
     task: Task = wanted.asked.task.object
     with quiet():
         study = optuna.create_study(
-            storage=stored(journal), study_name=wanted.name, load_if_exists=True,
+            storage=stored(journal),
+            study_name=wanted.name,
+            load_if_exists=True,
             direction=DIRECTION[task.metrics[0].best],
-        )  # fmt: skip
+        )
         done = len(ended(study))
         # A sampler draws from its seed anew in each process: it must not repeat what is there.
         study.sampler = optuna.samplers.TPESampler(seed=wanted.seed * 100_003 + done)

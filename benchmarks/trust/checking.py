@@ -161,9 +161,15 @@ def check(
         if (task, dataset) not in splits:
             splits = {(task, dataset): registry.load("task", task).object.splits(dataset)}
         report = check_cell(
-            task, dataset, model, group, root,
-            margin=margin, cells=len(groups), splits=splits[task, dataset],
-        )  # fmt: skip
+            task,
+            dataset,
+            model,
+            group,
+            root,
+            margin=margin,
+            cells=len(groups),
+            splits=splits[task, dataset],
+        )
         if older is not None:
             report.results.append(_cost_gate(task, dataset, model, Path(older)))
         report.seconds = round(time.perf_counter() - begin, 1)
@@ -259,9 +265,12 @@ def check_cell(
     best = group[0].metrics[0].best
     values = [r.metrics[0].value for r in group if r.metrics[0].value is not None]
     report = CellReport(
-        registry.load("task", task).name, dataset, registry.load("model", model).name,
-        len(values), float(np.mean(values)),
-    )  # fmt: skip
+        registry.load("task", task).name,
+        dataset,
+        registry.load("model", model).name,
+        len(values),
+        float(np.mean(values)),
+    )
     cell = stages.prepare(task, model, dataset=dataset, runs=_scratch(), splits=splits)
     if cell.split != group[0].task.split:
         reason = "the data at hand make another split than the references were made on"

@@ -161,6 +161,12 @@ def _cells(claim: Claim) -> list[str]:
         ours += f" [{claim.low:.5g}, {claim.high:.5g}]"
     verdict = f"{claim.verdict}: {claim.reason}" if claim.reason else claim.verdict
     return [
-        claim.method, claim.dataset, claim.quantity, published, ours, verdict, claim.source,
+        claim.method,
+        claim.dataset,
+        claim.quantity,
+        published,
+        ours,
+        verdict,
+        claim.source,
         claim.differs,
-    ]  # fmt: skip
+    ]

@@ -136,8 +136,10 @@ def _noise(layer: NDArray[np.int64], exact: bool) -> Array:
     """Standard deviations of r-phi, then of z, of hits in these layers (mm)."""
     if exact:
         return np.full((*layer.shape[:-1], 2 * layer.shape[-1]), ROUNDED)
-    rphi, along_z = (np.array([getattr(surface, name) for surface in barrel.LAYERS])
-                     for name in ("sigma_rphi", "sigma_z"))  # fmt: skip
+    rphi, along_z = (
+        np.array([getattr(surface, name) for surface in barrel.LAYERS])
+        for name in ("sigma_rphi", "sigma_z")
+    )
     return np.concatenate([rphi[layer], along_z[layer]], -1)
 
 

@@ -107,8 +107,10 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
 def header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Shape, type and length of the header of an `.npy` stream; plain types alone are admitted."""
     version = np.lib.format.read_magic(stream)
-    known = {(1, 0): np.lib.format.read_array_header_1_0,
-             (2, 0): np.lib.format.read_array_header_2_0}  # fmt: skip
+    known = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     if version not in known:
         raise ValueError(f"version {version} of the .npy format")
     shape, _, dtype = known[version](stream)

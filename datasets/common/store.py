@@ -172,8 +172,11 @@ def unchanged(base: Path, paths: Iterable[Path]) -> dict[str, str]:
 def pin(base: Path, digests: Mapping[str, str]) -> None:
     """Note the digests of files below `base` that have none yet in the user's table."""
     known = _table(pins(base))
-    fresh = {name: ((base / name).stat().st_size, sha) for name, sha in digests.items()
-             if name not in known}  # fmt: skip
+    fresh = {
+        name: ((base / name).stat().st_size, sha)
+        for name, sha in digests.items()
+        if name not in known
+    }
     if fresh:
         _write_table(pins(base), base, known | fresh)
 

@@ -106,9 +106,16 @@ def _truth(event: Event, found: dict[str, Any], tracks: Integers, label: Any) ->
     weight = (particle != 0) / max(int((particle != 0).sum()), 1)
     path = np.hypot(event.r, event.z)
     return EventTruth(
-        particle, weight, path, particles, unknown, unknown, event.layer_id,
-        np.arange(len(event)), label,
-    )  # fmt: skip
+        particle,
+        weight,
+        path,
+        particles,
+        unknown,
+        unknown,
+        event.layer_id,
+        np.arange(len(event)),
+        label,
+    )
 
 
 DATASET = Dataset(

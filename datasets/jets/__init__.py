@@ -255,20 +255,25 @@ class FlavourJets(_Columns, Described):
     """
 
     tracks: Floats = described(
-        "(n, slots, 6)", "GeV, 1, rad, e, mm, mm",
+        "(n, slots, 6)",
+        "GeV, 1, rad, e, mm, mm",
         "pT, eta - eta_jet, phi - phi_jet, charge, d0 with lifetime sign, z0 to the primary "
         "vertex; falling in pT, empty slots zero",
-    )  # fmt: skip
+    )
     pt: Floats = described("(n,)", "GeV", "transverse momentum of the jet")
     eta: Floats = described("(n,)", "1", "pseudorapidity of the jet")
     sigma: Floats | None = described(
-        "(n, slots, 2)", "mm, mm", "resolution of d0 and z0 where the data report one; else see "
-        "`errors`", default=None,
-    )  # fmt: skip
+        "(n, slots, 2)",
+        "mm, mm",
+        "resolution of d0 and z0 where the data report one; else see `errors`",
+        default=None,
+    )
     extra: Floats | None = described(
-        "(n, slots, any)", "1", "further inputs of each track that a dataset has, such as "
-        "particle types", default=None,
-    )  # fmt: skip
+        "(n, slots, any)",
+        "1",
+        "further inputs of each track that a dataset has, such as particle types",
+        default=None,
+    )
     classes: tuple[str, ...] = described(
         "(classes,)", "", "what a jet may be", default=("b", "c", "uds", "g")
     )
@@ -337,13 +342,17 @@ class Flavours(_Columns, Described):
 
     label: NDArray[np.int8] = described("(n,)", "1", "index into `classes`")
     origin: NDArray[np.int8] = described(
-        "(n, slots)", "1", "of a track: 0 pile-up, 1 primary, 2 from b, 3 from b to c, 4 from c, "
+        "(n, slots)",
+        "1",
+        "of a track: 0 pile-up, 1 primary, 2 from b, 3 from b to c, 4 from c, "
         "5 from a strange hadron; -1 for an empty slot, or where the data do not say",
-    )  # fmt: skip
+    )
     hadron: NDArray[np.int8] = described(
-        "(n, slots)", "1", "which decayed hadron of its jet a track comes from, counted from 1; "
+        "(n, slots)",
+        "1",
+        "which decayed hadron of its jet a track comes from, counted from 1; "
         "0 none, -1 for an empty slot, or where the data do not say",
-    )  # fmt: skip
+    )
     event: NDArray[np.int64] = described("(n,)", "1", "generator event, unique over flavours")
     pt: Floats = described("(n,)", "GeV", "jet pT, for slices and the leakage diagnostic")
     eta: Floats = described("(n,)", "1", "jet eta, for slices")

@@ -95,8 +95,10 @@ def _check_units(jets: Jets, where: str) -> None:
 def _check_copies(jets: Jets, split: NDArray[np.int8], where: str) -> None:
     """No jet of the test split may also be in train or validation, or in what is held for them."""
     rows = {
-        name: [hashlib.blake2b(row.tobytes(), digest_size=12).digest()
-               for row in jets.constituents[chosen]]
+        name: [
+            hashlib.blake2b(row.tobytes(), digest_size=12).digest()
+            for row in jets.constituents[chosen]
+        ]
         for name, chosen in (("the test split", split == TEST), ("the others", split != TEST))
-    }  # fmt: skip
+    }
     reading.check_disjoint(rows, "jets", where)

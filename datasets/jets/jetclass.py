@@ -32,10 +32,18 @@ CLASSES = ("Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl", "QCD
 KINDS = ("ChargedHadron", "NeutralHadron", "Photon", "Electron", "Muon")
 JET = ("jet_pt", "jet_eta")
 PARTICLE = (
-    "part_px", "part_py", "part_energy", "part_deta", "part_dphi", "part_charge",
-    "part_d0val", "part_d0err", "part_dzval", "part_dzerr",
+    "part_px",
+    "part_py",
+    "part_energy",
+    "part_deta",
+    "part_dphi",
+    "part_charge",
+    "part_d0val",
+    "part_d0err",
+    "part_dzval",
+    "part_dzerr",
     *(f"part_is{kind}" for kind in KINDS),
-)  # fmt: skip
+)
 SLOTS = 128
 
 
@@ -66,9 +74,16 @@ def _read(path: Path, split: int, jets: int, name: str) -> FlavourSample:
     full = _root_files.padded(columns, "pt", SLOTS, path)
     deta = full["part_deta"] * np.sign(eta)[:, None]
     tracks = np.stack(
-        [full["pt"], deta, full["part_dphi"], full["part_charge"], full["part_d0val"],
-         full["part_dzval"]], axis=2,
-    )  # fmt: skip
+        [
+            full["pt"],
+            deta,
+            full["part_dphi"],
+            full["part_charge"],
+            full["part_d0val"],
+            full["part_dzval"],
+        ],
+        axis=2,
+    )
     # A neutral particle has no impact parameter and reports an error of 0.
     sigma = np.stack([full["part_d0err"], full["part_dzerr"]], axis=2)
     sigma = np.where(sigma > 0, sigma, 1.0)

@@ -40,9 +40,16 @@ from physbench.datasets.liquids._published import (
 GRID_2D = {
     0.30: {1: 0.11, 2: 1.25, 3: 14.14, 4: 158.74, 5: 1781.79, 6: 20000.0},
     0.23: {
-        5: 0.1, 10: 1.1, 15: 11.64, 20: 122.47, 25: 1288.41, 30: 13554.0, 35: 142587.0, 40: 1.5e6,
+        5: 0.1,
+        10: 1.1,
+        15: 11.64,
+        20: 122.47,
+        25: 1288.41,
+        30: 13554.0,
+        35: 142587.0,
+        40: 1.5e6,
     },
-}  # fmt: skip
+}
 # The suffix nearest to the published tau_alpha, 2200 and 918306.
 ALPHA_2D = {0.30: 5, 0.23: 40}
 SHARES_2D = (600 / 1290, 330 / 1290, 360 / 1290)  # of A, B and C
@@ -134,9 +141,13 @@ def _solid(files: dict[int, Path], temperature: float) -> Unit:
         )
     alpha = int(np.flatnonzero(times == TAU_ALPHA[temperature])[0])
     mobility = Mobility(
-        types.copy(), times, alpha, values.astype(np.float32),
-        positions=configuration.thermal.copy(), box=box.copy(),
-    )  # fmt: skip
+        types.copy(),
+        times,
+        alpha,
+        values.astype(np.float32),
+        positions=configuration.thermal.copy(),
+        box=box.copy(),
+    )
     return configuration, mobility
 
 

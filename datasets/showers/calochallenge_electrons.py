@@ -31,9 +31,13 @@ def grid(part: str) -> Grid:
     edges = tuple(round(CELL[part] * k, 4) for k in range(RINGS[part] + 1))
     layers = tuple(Layer(k, DEPTH * (k + 0.5), edges, ANGLES[part]) for k in range(LAYERS))
     return Grid(
-        f"CaloChallenge electrons, set {part}", layers, threshold=0.01515, largest=2e5,
-        steps=65_000, challenge=part,
-    )  # fmt: skip
+        f"CaloChallenge electrons, set {part}",
+        layers,
+        threshold=0.01515,
+        largest=2e5,
+        steps=65_000,
+        challenge=part,
+    )
 
 
 def load(*, part: str = "2", folder: str = "", showers: int = 0) -> Sample:

@@ -29,9 +29,14 @@ def load(*, tracks: int = 50_000, seed: int = 1) -> Sample:
     particles = draw(tracks, generator, vertices=max(tracks // 25, 1))
     true, measured = simulate(particles, generator)
     return sample(
-        "toy_barrel", true, measured, particles.vertex, particles.momentum, particles.q,
+        "toy_barrel",
+        true,
+        measured,
+        particles.vertex,
+        particles.momentum,
+        particles.q,
         particles.mass,
-    )  # fmt: skip
+    )
 
 
 def simulate(particles: Particles, generator: np.random.Generator) -> tuple[Tracks, Tracks]:

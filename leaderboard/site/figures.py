@@ -96,20 +96,36 @@ def _zoom(axes: Axes, board: Board, rows: Sequence[Row]) -> None:
             end = end if low < end < high else edge
             axes.annotate(
                 f"{'← ' if left else ''}{row.score:.3g}{'' if left else ' →'}",
-                (end, place), xytext=(4 if left else -4, 0), textcoords="offset points",
-                ha="left" if left else "right", va="center", fontsize=9,
-            )  # fmt: skip
+                (end, place),
+                xytext=(4 if left else -4, 0),
+                textcoords="offset points",
+                ha="left" if left else "right",
+                va="center",
+                fontsize=9,
+            )
 
 
 def _legend(figure: Figure, kinds: set[str]) -> None:
     """What the colours mean, below the axes."""
-    words = {"ceiling": "ceiling (sees the truth)", "ranked": "learned", "classical": "classical",
-             "floor": "floor", "unranked": "not ranked"}  # fmt: skip
+    words = {
+        "ceiling": "ceiling (sees the truth)",
+        "ranked": "learned",
+        "classical": "classical",
+        "floor": "floor",
+        "unranked": "not ranked",
+    }
     handles = [
-        Line2D([], [], marker="o", color=COLOURS[kind], label=words[kind],
-               markerfacecolor="#ffffff" if kind == "unranked" else COLOURS[kind])
-        for kind in words if kind in kinds
-    ]  # fmt: skip
+        Line2D(
+            [],
+            [],
+            marker="o",
+            color=COLOURS[kind],
+            label=words[kind],
+            markerfacecolor="#ffffff" if kind == "unranked" else COLOURS[kind],
+        )
+        for kind in words
+        if kind in kinds
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 
 
@@ -183,16 +199,20 @@ def _panel(
         filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
         axes.plot(taken(row), row.score, "o", color=colour, markerfacecolor=filled)
         axes.annotate(
-            str(place), (taken(row), row.score), (3, 4 + 8 * (place % 2)), fontsize=8,
+            str(place),
+            (taken(row), row.score),
+            (3, 4 + 8 * (place % 2)),
+            fontsize=8,
             textcoords="offset points",
-        )  # fmt: skip
+        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: abbreviated(value))
     narrow = 0 < scales.decades([taken(row) for row in shown]) < 1  # has few ticks, or none
     axes.xaxis.set_minor_formatter(
         (lambda value, _: abbreviated(value) if f"{value:e}"[0] in "23457" else "")
-        if narrow else NullFormatter()
-    )  # fmt: skip
+        if narrow
+        else NullFormatter()
+    )
     axes.margins(0.08, 0.12)
 
 

@@ -283,18 +283,25 @@ def _pictures(stem: str, page: Page) -> list[Picture]:
     costs = [(r.model, r.kind, r.latency_ms) for r in board.rows]
     key = scales.key(boards.table(board), sorted(marks.items()), costs)
     found = [
-        Picture(f"{stem}-scores",
-                "Scores with 95 % intervals; open circles are rows that are not ranked.",
-                scales.described(board), key, lambda: _figures().intervals(board, marks))
-    ]  # fmt: skip
+        Picture(
+            f"{stem}-scores",
+            "Scores with 95 % intervals; open circles are rows that are not ranked.",
+            scales.described(board),
+            key,
+            lambda: _figures().intervals(board, marks),
+        )
+    ]
     if any(row.role == "ranked" for row in board.rows):
         front = ", ".join(r.model for r in scales.front(board))
         found.append(
-            Picture(f"{stem}-cost",
-                    "Score against training, size and prediction time; lines are Pareto fronts.",
-                    f"{board.metric} against cost; on the front of training time: {front}",
-                    key, lambda: _figures().cost(board, marks))
-        )  # fmt: skip
+            Picture(
+                f"{stem}-cost",
+                "Score against training, size and prediction time; lines are Pareto fronts.",
+                f"{board.metric} against cost; on the front of training time: {front}",
+                key,
+                lambda: _figures().cost(board, marks),
+            )
+        )
     return [*found, *page.pictures]
 
 
@@ -563,8 +570,9 @@ def _metric_text(metric: MetricPart) -> tuple[str, str]:
 
 def _metric(metric: MetricPart) -> dict[str, Any]:
     value, interval = _metric_text(metric)
-    slices = [(s.name, "undefined" if s.value is None else f"{s.value:.6g}")
-              for s in metric.slices]  # fmt: skip
+    slices = [
+        (s.name, "undefined" if s.value is None else f"{s.value:.6g}") for s in metric.slices
+    ]
     return {
         **{name: getattr(metric, name) for name in ("name", "unit", "best", "version", "method")},
         "value": value,
@@ -575,10 +583,14 @@ def _metric(metric: MetricPart) -> dict[str, Any]:
 
 def _cost(cost: Cost) -> list[tuple[str, str]]:
     names = {
-        "wall_s": "wall (s)", "cpu_s": "CPU (s)", "peak_rss_mb": "peak memory (MB)",
-        "peak_gpu_mb": "peak GPU memory (MB)", "units_per_s": "units/s",
-        "median_ms": "median latency (ms)", "p95_ms": "95 % latency (ms)",
-    }  # fmt: skip
+        "wall_s": "wall (s)",
+        "cpu_s": "CPU (s)",
+        "peak_rss_mb": "peak memory (MB)",
+        "peak_gpu_mb": "peak GPU memory (MB)",
+        "units_per_s": "units/s",
+        "median_ms": "median latency (ms)",
+        "p95_ms": "95 % latency (ms)",
+    }
     values = cost.model_dump()
     return [(text, "–" if values[n] is None else f"{values[n]:g}") for n, text in names.items()]
 
@@ -592,9 +604,11 @@ def reproduction(record: Record, local: bool = False) -> list[tuple[str, str]]:
     path = f"{'runs' if local else 'leaderboard/records'}/{record.path}"
     if record.predictions:
         steps.append(
-            ("Every metric again from the stored predictions:",
-             f"python -m benchmarks score {path}")
-        )  # fmt: skip
+            (
+                "Every metric again from the stored predictions:",
+                f"python -m benchmarks score {path}",
+            )
+        )
     steps.append(("The whole run again, training included:", command(record)))
     return steps
 
@@ -617,8 +631,10 @@ def command(record: Record) -> str:
         ("--protocol", record.task.protocol),
     ):
         for name, value in values.items():
-            words += [option, f"{name}={value!r}" if not isinstance(value, str) else
-                      f"{name}={value}"]  # fmt: skip
+            words += [
+                option,
+                f"{name}={value!r}" if not isinstance(value, str) else f"{name}={value}",
+            ]
     return " ".join(shlex.quote(word) for word in words)
 
 

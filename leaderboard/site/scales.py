@@ -51,8 +51,11 @@ def window(board: Board) -> tuple[float, float]:
     scored = [row for row in board.rows if math.isfinite(row.score)]
     ranked = [row for row in scored if row.role == "ranked" and row.kind != "floor"]
     first = ranked[: max(3, (len(ranked) + 1) // 2)] or scored
-    best = min((r for r in scored if r.kind == "oracle"), default=None,
-               key=lambda row: badness(row.score, board.best))  # fmt: skip
+    best = min(
+        (r for r in scored if r.kind == "oracle"),
+        default=None,
+        key=lambda row: badness(row.score, board.best),
+    )
     chosen = [*first, *([best] if best else [])]
     ends = [v for row in chosen for v in (row.low, row.high, row.score) if math.isfinite(v)]
     if decades([row.score for row in chosen]) > 2:  # a ceiling at zero has no place on this scale

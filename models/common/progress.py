@@ -34,8 +34,12 @@ class Progress:
         if self.shown and (epoch + 1 == self.epochs or gone - self.said >= pause):
             left = gone / self.done * (self.epochs - epoch - 1)
             text = line(epoch + 1, self.epochs, row, gone, left)
-            print(f"\r{text}\x1b[K" if self.terminal else text, file=sys.stderr,
-                  end="" if self.terminal else "\n", flush=True)  # fmt: skip
+            print(
+                f"\r{text}\x1b[K" if self.terminal else text,
+                file=sys.stderr,
+                end="" if self.terminal else "\n",
+                flush=True,
+            )
             self.said = gone
         if self.tracked:
             self.tracked = _log({"epoch": epoch, **row})

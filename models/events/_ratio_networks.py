@@ -167,9 +167,16 @@ def fit(
         return loss(Estimate(value, value), part)
 
     trained: Network = run(
-        network, step, events, held_out, seed=seed, context=context,
-        learning_rate=learning_rate, batch=batch, steps=steps,
-    )  # fmt: skip
+        network,
+        step,
+        events,
+        held_out,
+        seed=seed,
+        context=context,
+        learning_rate=learning_rate,
+        batch=batch,
+        steps=steps,
+    )
     return trained
 
 

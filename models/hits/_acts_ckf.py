@@ -84,20 +84,27 @@ def tracks(
 
     with tempfile.TemporaryDirectory() as scratch:
         job = examples.Sequencer(
-            events=len(events), numThreads=1, logLevel=acts.logging.ERROR, trackFpes=False,
+            events=len(events),
+            numThreads=1,
+            logLevel=acts.logging.ERROR,
+            trackFpes=False,
             outputDir=scratch,
-        )  # fmt: skip
+        )
         _add_measurements(job, events)
         field = acts.ConstantBField(acts.Vector3(0.0, 0.0, FIELD * acts.UnitConstants.T))
         seeds = _add_seeding(job, found, seeding, Path(scratch))
         _add_finding(job, found, field, seeds, hits_min)
         job.addWriter(
             examples.CsvTrackWriter(
-                level=acts.logging.ERROR, inputTracks="resolved", outputDir=scratch,
-                inputMeasurementParticlesMap="measurement_particles_map", fileName="tracks.csv",
-                ptMin=0, nMeasurementsMin=0,
+                level=acts.logging.ERROR,
+                inputTracks="resolved",
+                outputDir=scratch,
+                inputMeasurementParticlesMap="measurement_particles_map",
+                fileName="tracks.csv",
+                ptMin=0,
+                nMeasurementsMin=0,
             )
-        )  # fmt: skip
+        )
         job.run()
         names = [f"event{number:09d}-tracks.csv" for number in range(len(events))]
         return [_read(Path(scratch) / name) for name in names]

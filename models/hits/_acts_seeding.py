@@ -64,9 +64,12 @@ def seeds(event: Event, buckets: Sequence[Integers], cuts: Cuts) -> list[Integer
         return found
     with tempfile.TemporaryDirectory() as scratch:
         sequencer = acts.examples.Sequencer(
-            events=len(filled), numThreads=1, logLevel=acts.logging.ERROR, trackFpes=False,
+            events=len(filled),
+            numThreads=1,
+            logLevel=acts.logging.ERROR,
+            trackFpes=False,
             outputDir=scratch,
-        )  # fmt: skip
+        )
         _add_source(sequencer, [points[buckets[number]] for number in filled])
         _add_seeding(sequencer, cuts)
         answers: list[Integers] = []
@@ -132,10 +135,15 @@ def _add_seeding(sequencer: Any, cuts: Cuts) -> None:
         rMaxMiddle=middle[1],
     )
     chain.addGridTripletSeeding(
-        sequencer, "points", chain.SeedingAlgorithmConfigArg(), finder,
-        chain.SeedFinderOptionsArg(bFieldInZ=FIELD * unit.T), chain.SeedFilterConfigArg(),
-        chain.SpacePointGridConfigArg(), acts.logging.ERROR,
-    )  # fmt: skip
+        sequencer,
+        "points",
+        chain.SeedingAlgorithmConfigArg(),
+        finder,
+        chain.SeedFinderOptionsArg(bFieldInZ=FIELD * unit.T),
+        chain.SeedFilterConfigArg(),
+        chain.SpacePointGridConfigArg(),
+        acts.logging.ERROR,
+    )
 
 
 def _add_sink(sequencer: Any, answers: list[NDArray[np.int64]]) -> None:

@@ -154,9 +154,12 @@ class Network(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(inputs, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
             nn.Linear(width, 1),
-        )  # fmt: skip
+        )
 
     def forward(self, rows: Tensor) -> Tensor:
         """(m,) logits."""
@@ -198,9 +201,17 @@ def fit(
         for event, truth, edges in validation
     ]
     training.train(
-        network, _loss, batches, held, seed=seed, epochs=epochs, learning_rate=learning_rate,
-        schedule="onecycle", context=run, name=name,
-    )  # fmt: skip
+        network,
+        _loss,
+        batches,
+        held,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        schedule="onecycle",
+        context=run,
+        name=name,
+    )
     return made
 
 

@@ -113,9 +113,17 @@ def fit(
     network = Embedding(width, layers, dimensions)
     batches = [sample(event, truth, pt_min) for event, truth in train]
     training.train(
-        network, _turned_loss, batches, [], seed=seed, epochs=epochs,
-        learning_rate=learning_rate, schedule="onecycle", context=run, name="embedding",
-    )  # fmt: skip
+        network,
+        _turned_loss,
+        batches,
+        [],
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        schedule="onecycle",
+        context=run,
+        name="embedding",
+    )
     return network
 
 

@@ -200,9 +200,17 @@ def train(
     parts = [torch.split(column[order], BATCH) for column in (x, y)]
     batches = list(zip(*parts, strict=True))
     training.train(
-        network, loss, batches, [], seed=seed, epochs=epochs, learning_rate=0.005,
-        schedule="onecycle", context=context, name="merger",
-    )  # fmt: skip
+        network,
+        loss,
+        batches,
+        [],
+        seed=seed,
+        epochs=epochs,
+        learning_rate=0.005,
+        schedule="onecycle",
+        context=context,
+        name="merger",
+    )
     return network
 
 

@@ -144,9 +144,17 @@ def train(
         parts = [torch.split(torch.from_numpy(column[order]), BATCH) for column in rows]
         batches += list(zip(*parts, strict=True))
     training.train(
-        network, loss, batches, [], seed=seed, epochs=epochs, learning_rate=learning_rate,
-        schedule="onecycle", context=context, name="filter",
-    )  # fmt: skip
+        network,
+        loss,
+        batches,
+        [],
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        schedule="onecycle",
+        context=context,
+        name="filter",
+    )
     return Builder(candidates, network, cut)
 
 

@@ -72,16 +72,27 @@ def fit(
         raise ValueError(f"size must be at least 1; got {size}")
     pairs = list(zip(train.inputs, train.targets, strict=True))[:events]
     network = embedding.fit(
-        pairs, seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
-        epochs=epochs, learning_rate=learning_rate, run=context,
-    )  # fmt: skip
+        pairs,
+        seed=seed,
+        pt_min=pt_min,
+        width=width,
+        layers=layers,
+        dimensions=dimensions,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        run=context,
+    )
     sizes = (width, layers, dimensions)
     if finder == "acts":
         return Fitted(network, sizes, size, acts_seeding.cuts(per_middle, wide))
     limits = triplets.learn(
-        train.inputs[:events], train.targets[:events], pt_min=0.7, outside=0.003, rare=0.002,
+        train.inputs[:events],
+        train.targets[:events],
+        pt_min=0.7,
+        outside=0.003,
+        rare=0.002,
         keep=per_middle,
-    )  # fmt: skip
+    )
     return Fitted(network, sizes, size, limits)
 
 

@@ -78,18 +78,30 @@ def fit(
         list(zip(part.inputs, part.targets, strict=True))[:events] for part in (train, validation)
     ]
     network = embedding.fit(
-        sides[0], seed=seed, pt_min=pt_min, width=width, layers=layers, dimensions=dimensions,
-        epochs=epochs, learning_rate=learning_rate, run=context,
-    )  # fmt: skip
+        sides[0],
+        seed=seed,
+        pt_min=pt_min,
+        width=width,
+        layers=layers,
+        dimensions=dimensions,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        run=context,
+    )
     reach = embedding.reach_of(network, sides[1], search, share)
     found = Fitted(network, (width, layers, dimensions), search, reach, None)
     if filter == "none":
         return found
     graphs = [[(e, t, found.edges(e)[0]) for e, t in side[:filter_events]] for side in sides]
     made = edge_filter.fit(
-        *graphs, seed=seed, width=48, epochs=filter_epochs, learning_rate=5e-3,
-        context=filter == "context", run=context,
-    )  # fmt: skip
+        *graphs,
+        seed=seed,
+        width=48,
+        epochs=filter_epochs,
+        learning_rate=5e-3,
+        context=filter == "context",
+        run=context,
+    )
     return Fitted(network, found.sizes, search, reach, made)
 
 

@@ -63,9 +63,14 @@ def fit(
         for part in (train, validation)
     ]
     found = edge_filter.fit(
-        *sides, seed=seed, width=width, epochs=epochs, learning_rate=learning_rate,
-        context=neighbours, run=context,
-    )  # fmt: skip
+        *sides,
+        seed=seed,
+        width=width,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=neighbours,
+        run=context,
+    )
     return Fitted(windows, found)
 
 
@@ -107,4 +112,4 @@ MODEL = Model(
     save=save,
     load=load,
     parameters=lambda fitted: training.parameters(fitted.filter.network),
-)  # fmt: skip
+)

@@ -59,9 +59,13 @@ def fit(
     if finder != "numpy":
         raise ValueError(f"finder must be 'acts' or 'numpy'; got '{finder}'")
     limits = triplets.learn(
-        train.inputs[:EVENTS], train.targets[:EVENTS], pt_min=0.7, outside=0.003, rare=0.002,
+        train.inputs[:EVENTS],
+        train.targets[:EVENTS],
+        pt_min=0.7,
+        outside=0.003,
+        rare=0.002,
         keep=per_middle,
-    )  # fmt: skip
+    )
     return Fitted(hashing, limits)
 
 

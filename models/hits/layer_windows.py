@@ -35,11 +35,14 @@ def fit(
     """
     found = [
         graphs.learn(
-            train.inputs[:events], train.targets[:events], pt_min=pt_min, outside=share,
+            train.inputs[:events],
+            train.targets[:events],
+            pt_min=pt_min,
+            outside=share,
             rare=share / 1.5,
         )
         for share in ([outside] if outside else OUTSIDE)
-    ]  # fmt: skip
+    ]
     if len(found) == 1:
         return found[0]
     return max(found, key=lambda windows: _quality(windows, validation, reach))

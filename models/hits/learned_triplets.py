@@ -49,11 +49,15 @@ def fit(
         raise ValueError(f"keep must be at least 1; got {keep}")
     found = [
         triplets.learn(
-            train.inputs[:events], train.targets[:events], pt_min=pt_min, outside=share,
-            rare=rare, keep=keep,
+            train.inputs[:events],
+            train.targets[:events],
+            pt_min=pt_min,
+            outside=share,
+            rare=rare,
+            keep=keep,
         )
         for share in ([outside] if outside else OUTSIDE)
-    ]  # fmt: skip
+    ]
     if len(found) == 1:
         return found[0]
     return max(found, key=lambda limits: _quality(validation, limits, purity))

@@ -32,9 +32,16 @@ def candidates(
     pairs = list(zip(train.inputs, train.targets, strict=True))
     width, layers, dimensions = SIZES
     network = embedding.fit(
-        pairs[:POINTS], seed=seed, pt_min=0.4, width=width, layers=layers, dimensions=dimensions,
-        epochs=EPOCHS, learning_rate=3e-3, run=context,
-    )  # fmt: skip
+        pairs[:POINTS],
+        seed=seed,
+        pt_min=0.4,
+        width=width,
+        layers=layers,
+        dimensions=dimensions,
+        epochs=EPOCHS,
+        learning_rate=3e-3,
+        run=context,
+    )
     held = pairs[POINTS : POINTS + RADIUS] or pairs[-1:]
     near = embedding.Near(network, SIZES, embedding.reach_of(network, held, "radius", SHARE))
     events, truths = zip(*pairs[:FILTERED], strict=True)

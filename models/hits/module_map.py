@@ -84,9 +84,11 @@ def find_rings(events: Sequence[Event]) -> Rings:
     ]
     volume, layer, module, *place = columns
     key, first, where, count = np.unique(
-        module_key(volume, layer, module), return_index=True, return_inverse=True,
+        module_key(volume, layer, module),
+        return_index=True,
+        return_inverse=True,
         return_counts=True,
-    )  # fmt: skip
+    )
     x, y, z = (np.bincount(where, weights=values) / count for values in place)
     one = volume[first] * 100 + layer[first]
     along = np.where(np.isin(volume[first], BARRELS), z, np.hypot(x, y))

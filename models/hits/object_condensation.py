@@ -111,10 +111,17 @@ def fit(
     torch.manual_seed(seed)
     network = Condenser(*sizes)
     training.train(
-        network, loss, _batches(train, graph, sectors), _batches(validation, graph, sectors),
-        seed=seed, epochs=epochs, learning_rate=learning_rate, schedule="onecycle", clip=1.0,
+        network,
+        loss,
+        _batches(train, graph, sectors),
+        _batches(validation, graph, sectors),
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        schedule="onecycle",
+        clip=1.0,
         context=context,
-    )  # fmt: skip
+    )
     start = Fitted(network, sizes, graph, *_place(START), edge_pipeline.Choice("balls", 0.0))
     return _chosen(start, validation)
 

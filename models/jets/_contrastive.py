@@ -58,11 +58,15 @@ class JetEncoder(nn.Module):
         self.embed = nn.Linear(FEATURES[features], width)
         self.blocks = nn.ModuleList(
             Block(
-                width, heads, feed_forward, dropout=dropout, attention_dropout=dropout,
+                width,
+                heads,
+                feed_forward,
+                dropout=dropout,
+                attention_dropout=dropout,
                 activation="relu",
             )
             for _ in range(layers)
-        )  # fmt: skip
+        )
         self.head = nn.Sequential(nn.Linear(width, head), nn.ReLU(), nn.Linear(head, head))
 
     def forward(self, jets: Tensor) -> tuple[Tensor, Tensor]:

@@ -160,10 +160,16 @@ def pretrain(
 
     held_batches = Batches(how.batch, seed, held)
     training.train(
-        encoder, step, Batches(how.batch, seed, data), held_batches, seed=seed, epochs=how.epochs,
-        learning_rate=how.learning_rate, context=context,
+        encoder,
+        step,
+        Batches(how.batch, seed, data),
+        held_batches,
+        seed=seed,
+        epochs=how.epochs,
+        learning_rate=how.learning_rate,
+        context=context,
         optimiser=lambda p: training.Adam(p, how.learning_rate, eps=how.adam_epsilon),
-    )  # fmt: skip
+    )
     _check_bound(encoder, held_batches, make_views, loss, seed, how.bound)
 
 

@@ -70,13 +70,20 @@ def observables(jets: FlavourJets) -> Array:
 
     return np.column_stack(
         [
-            jets.pt, jets.eta, jets.mask.sum(axis=1),
-            ranked(significance, 5), ranked(share, 4),
-            ranked(np.abs(jets.tracks[..., 4].astype(np.float64)), 3), near,
+            jets.pt,
+            jets.eta,
+            jets.mask.sum(axis=1),
+            ranked(significance, 5),
+            ranked(share, 4),
+            ranked(np.abs(jets.tracks[..., 4].astype(np.float64)), 3),
+            near,
             *(displaced(jets, significance > cut, share, away) for cut in CUTS),
-            (share * away).sum(axis=1) / total, share.max(axis=1), share.sum(axis=1), negative,
+            (share * away).sum(axis=1) / total,
+            share.max(axis=1),
+            share.sum(axis=1),
+            negative,
         ]
-    )  # fmt: skip
+    )
 
 
 def displaced(jets: FlavourJets, chosen: NDArray[np.bool_], share: Array, away: Array) -> Array:
@@ -90,12 +97,19 @@ def observable_names() -> list[str]:
     """Names of the columns of `observables`."""
     each = ("tracks", "mass", "pT share", "mean dR^2")
     return [
-        "jet pT", "jet eta", "tracks",
-        *(f"S {k}" for k in range(1, 6)), *(f"pT share of S {k}" for k in range(1, 5)),
-        *(f"|d0| of S {k}" for k in range(1, 4)), *(f"|z0|/sigma {k}" for k in range(1, 4)),
+        "jet pT",
+        "jet eta",
+        "tracks",
+        *(f"S {k}" for k in range(1, 6)),
+        *(f"pT share of S {k}" for k in range(1, 5)),
+        *(f"|d0| of S {k}" for k in range(1, 4)),
+        *(f"|z0|/sigma {k}" for k in range(1, 4)),
         *(f"{name}, S > {cut:g}" for cut in CUTS for name in each),
-        "width", "largest pT share", "sum of pT shares", "smallest S",
-    ]  # fmt: skip
+        "width",
+        "largest pT share",
+        "sum of pT shares",
+        "smallest S",
+    ]
 
 
 def input_names() -> list[str]:

@@ -50,7 +50,13 @@ def trained(data: NDArray[np.float64], seed: int, *, epochs: int = 20, batch: in
     held = torch.arange(len(values)) % HELD == 0
     model = Flow(data.shape[1])
     training.train(
-        model, lambda module, x: module(x).mean(), torch.split(values[~held], batch),
-        torch.split(values[held], batch), seed=seed, epochs=epochs, learning_rate=1e-3, patience=3,
-    )  # fmt: skip
+        model,
+        lambda module, x: module(x).mean(),
+        torch.split(values[~held], batch),
+        torch.split(values[held], batch),
+        seed=seed,
+        epochs=epochs,
+        learning_rate=1e-3,
+        patience=3,
+    )
     return model.eval()

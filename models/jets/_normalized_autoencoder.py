@@ -120,8 +120,11 @@ class NormalizedAutoencoder(nn.Module):
             raise ValueError(f"output must be 'linear' or 'softmax'; got '{output}'")
         self.output, self.amplitude, self.latent = output, amplitude, latent
         self.options = {
-            "hidden": tuple(hidden), "latent": latent, "output": output, "amplitude": amplitude
-        }  # fmt: skip
+            "hidden": tuple(hidden),
+            "latent": latent,
+            "output": output,
+            "amplitude": amplitude,
+        }
         self.encoder = _dense((size, *hidden, latent))
         self.decoder = _dense((latent, *reversed(hidden), size))
         self.register_buffer("mean", torch.zeros(size))
@@ -176,10 +179,16 @@ class NormalizedAutoencoder(nn.Module):
     ) -> None:
         """Plain autoencoder training on the mean energy; the best weights on `held` are kept."""
         training.train(
-            self, lambda module, x: module.energy(x).mean(), Batches(batch, seed, data),
-            Batches(batch, seed, held), seed=seed, epochs=epochs, learning_rate=learning_rate,
-            clip=clip, context=context,
-        )  # fmt: skip
+            self,
+            lambda module, x: module.energy(x).mean(),
+            Batches(batch, seed, data),
+            Batches(batch, seed, held),
+            seed=seed,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            clip=clip,
+            context=context,
+        )
 
     def normalize(self, data: Tensor, how: Normalization, seed: int) -> None:
         """The second phase; `gaps` keeps mean E(x) - E(x') of each epoch: near 0 is good."""
@@ -273,9 +282,15 @@ def trained_on_images(
         data.shape[1], hidden=tuple(hidden), latent=latent, output="softmax", amplitude=pixels
     ).standardise(data)
     network.reconstruct(
-        network.standardised(data), network.standardised(held), epochs=epochs,
-        learning_rate=learning_rate, batch=batch, clip=clip, seed=seed, context=context,
-    )  # fmt: skip
+        network.standardised(data),
+        network.standardised(held),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch=batch,
+        clip=clip,
+        seed=seed,
+        context=context,
+    )
     return Imaged(network.eval(), pixels, blur)
 
 

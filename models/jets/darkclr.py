@@ -94,17 +94,25 @@ def fit(
         validation,
         shape,
         partial(
-            views.three_views, drop=drop, probability=chance, resolved=resolved,
+            views.three_views,
+            drop=drop,
+            probability=chance,
+            resolved=resolved,
             moved=moved,
         ),
         partial(anomaly_contrastive_plus, temperature=temperature, both=both),
         training.Training(
-            learning_rate, adam_epsilon, batch, epochs, norm_weight, spread_weight,
+            learning_rate,
+            adam_epsilon,
+            batch,
+            epochs,
+            norm_weight,
+            spread_weight,
             bound=-2 / temperature,
         ),
         training.Scoring(score, representation, slots, chance, seed),
         context,
-    )  # fmt: skip
+    )
 
 
 def predict(fitted: training.Contrastive, inputs: Jets) -> NDArray[np.float64]:

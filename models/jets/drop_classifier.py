@@ -45,9 +45,12 @@ class Network(nn.Module):
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Linear(_features.SIZE, width), nn.GELU(), nn.Linear(width, width), nn.GELU(),
+            nn.Linear(_features.SIZE, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
             nn.Linear(width, inner),
-        )  # fmt: skip
+        )
         self.head = nn.Sequential(nn.Linear(inner, 64), nn.ReLU(), nn.Linear(64, 1))
         self.register_buffer("mean", torch.zeros(_features.SIZE))
         self.register_buffer("scale", torch.ones(_features.SIZE))
@@ -181,9 +184,16 @@ def _member(
         for part in (rows, held)
     )
     training.train(
-        network, _step, batches, held_batches, seed=seed, epochs=epochs,
-        learning_rate=learning_rate, context=context, name=f"member {seed}",
-    )  # fmt: skip
+        network,
+        _step,
+        batches,
+        held_batches,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=context,
+        name=f"member {seed}",
+    )
     h = _inside(network, own)
     background = Background.of(h)
     flow = _flow.trained(background.whitened(h), seed) if score == "flow" else None

@@ -83,9 +83,12 @@ def save(fitted: Fitted, path: Path) -> None:
     weights, angles = (list(part) for part in zip(*fitted.medoids, strict=True))
     sizes = [len(part) for part in weights]
     _arrays.write(
-        path, weights=np.concatenate(weights), angles=np.concatenate(angles), sizes=sizes,
+        path,
+        weights=np.concatenate(weights),
+        angles=np.concatenate(angles),
+        sizes=sizes,
         hardest=fitted.hardest,
-    )  # fmt: skip
+    )
 
 
 def load(path: Path) -> Fitted:

@@ -65,10 +65,19 @@ def fit(
         Latent start points kept, and the share of those drawn anew.
     """
     base = networks.trained_on_images(
-        train, validation, seed=seed, pixels=pixels, blur=blur, hidden=hidden, latent=latent,
-        learning_rate=pretraining_rate, batch=batch, epochs=pretraining_epochs,
-        clip=pretraining_clip, context=context,
-    )  # fmt: skip
+        train,
+        validation,
+        seed=seed,
+        pixels=pixels,
+        blur=blur,
+        hidden=hidden,
+        latent=latent,
+        learning_rate=pretraining_rate,
+        batch=batch,
+        epochs=pretraining_epochs,
+        clip=pretraining_clip,
+        context=context,
+    )
     how = Normalization(
         epochs=epochs,
         latent_chain=Chain(

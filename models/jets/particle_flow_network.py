@@ -133,9 +133,15 @@ def fit(
         return F.binary_cross_entropy_with_logits(logits, label)
 
     training.train(
-        network, step, Batches(batch, seed, data), Batches(batch, seed, held), seed=seed,
-        epochs=epochs, learning_rate=learning_rate, context=context,
-    )  # fmt: skip
+        network,
+        step,
+        Batches(batch, seed, data),
+        Batches(batch, seed, held),
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=context,
+    )
     return Fitted(network.eval(), tuple(inner), tuple(outer), slots)
 
 

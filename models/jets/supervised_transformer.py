@@ -114,10 +114,17 @@ def _trained(fitted: Fitted, data: Tensor, truth: JetTruth, number: int) -> Clas
         for rows in (rest, held)
     )
     training.train(
-        model, _step, batches, held_batches, seed=fitted.seed, epochs=fitted.epochs,
-        learning_rate=fitted.learning_rate, schedule="cosine", context=fitted.context,
+        model,
+        _step,
+        batches,
+        held_batches,
+        seed=fitted.seed,
+        epochs=fitted.epochs,
+        learning_rate=fitted.learning_rate,
+        schedule="cosine",
+        context=fitted.context,
         name=f"fold {number}",
-    )  # fmt: skip
+    )
     return model.eval()
 
 

@@ -33,14 +33,21 @@ def truth_table(jets: FlavourJets, truth: Flavours) -> NDArray[np.float64]:
     decayed = ((truth.hadron[..., None] == hadrons) & heavy[..., None]).any(axis=1).sum(axis=1)
     return np.column_stack(
         [
-            jets.pt, jets.eta, jets.mask.sum(axis=1),
-            heavy.sum(axis=1), decayed, mass(jets, heavy), (share * heavy).sum(axis=1),
-            primary.sum(axis=1), (truth.origin == STRANGE).sum(axis=1),
+            jets.pt,
+            jets.eta,
+            jets.mask.sum(axis=1),
+            heavy.sum(axis=1),
+            decayed,
+            mass(jets, heavy),
+            (share * heavy).sum(axis=1),
+            primary.sum(axis=1),
+            (truth.origin == STRANGE).sum(axis=1),
             (truth.origin == PILE_UP).sum(axis=1),
             np.where(heavy, np.abs(jets.significance()), 0.0).max(axis=1),
-            (share * primary).sum(axis=1), (share * primary).max(axis=1),
+            (share * primary).sum(axis=1),
+            (share * primary).max(axis=1),
         ]
-    )  # fmt: skip
+    )
 
 
 def fit(

@@ -138,6 +138,10 @@ def fitted(
         raise ValueError(f"columns must be one of {', '.join(COLUMNS)}; got '{columns}'")
     blocks = base if columns == "base" else Rich(Locals.of(train.inputs))
     return _linear_row.fit(
-        train.inputs, train.targets, blocks, SCALES[columns], penalties,
+        train.inputs,
+        train.targets,
+        blocks,
+        SCALES[columns],
+        penalties,
         generalised=columns == "rich",
-    )  # fmt: skip
+    )

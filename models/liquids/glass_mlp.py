@@ -39,11 +39,16 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.columns = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(inputs, 2), nn.ELU(), nn.Linear(2, 10), nn.ELU(),
-                nn.Linear(10, 10), nn.ELU(), nn.Linear(10, 1),
+                nn.Linear(inputs, 2),
+                nn.ELU(),
+                nn.Linear(2, 10),
+                nn.ELU(),
+                nn.Linear(10, 10),
+                nn.ELU(),
+                nn.Linear(10, 1),
             )
             for _ in range(outputs)
-        )  # fmt: skip
+        )
 
     def forward(self, table: Tensor) -> Tensor:
         """(n, outputs)."""

@@ -91,9 +91,12 @@ class Network(nn.Module):
         self.large, self.other = encoder(), encoder()
         size = width * len(SNAPSHOTS)
         self.head = nn.Sequential(
-            nn.LayerNorm(size), nn.Dropout(dropout), nn.Linear(size, 32), nn.SiLU(),
+            nn.LayerNorm(size),
+            nn.Dropout(dropout),
+            nn.Linear(size, 32),
+            nn.SiLU(),
             nn.Linear(32, outputs),
-        )  # fmt: skip
+        )
 
     def forward(self, cloud: Cloud) -> Tensor:
         """(n_A, outputs)."""
@@ -155,9 +158,12 @@ def cloud(
     table = locals_(configuration).astype(np.float32)
     known = np.zeros((0, 0), np.float32) if target is None else whitening(configuration, A)
     return Cloud(
-        torch.from_numpy(table), large, smoothing(configuration),
-        torch.from_numpy(wanted.astype(np.float32)), torch.from_numpy(known),
-    )  # fmt: skip
+        torch.from_numpy(table),
+        large,
+        smoothing(configuration),
+        torch.from_numpy(wanted.astype(np.float32)),
+        torch.from_numpy(known),
+    )
 
 
 def standardised(mobility: Mobility) -> NDArray[np.float64]:
@@ -211,10 +217,19 @@ def fit(
     torch.manual_seed(seed)
     network = Network(clouds[0].local.shape[1], width, dropout, wanted[0].shape[1])
     trained = training.train(
-        network, loss, clouds, (), seed=seed, epochs=epochs, learning_rate=learning_rate,
-        optimiser="adamw", weight_decay=weight_decay, schedule="onecycle", clip=1.0,
+        network,
+        loss,
+        clouds,
+        (),
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        optimiser="adamw",
+        weight_decay=weight_decay,
+        schedule="onecycle",
+        clip=1.0,
         context=context,
-    )  # fmt: skip
+    )
     assert isinstance(trained, Network)
     if linear == "none":
         return Fitted(row, linear, locals_, trained, 1.0)

@@ -89,9 +89,17 @@ def trained(
 ) -> nn.Module:
     """Adam with a cosine schedule; the weights of the best epoch on validation."""
     return training.train(
-        network, loss, data.train, data.validation, seed=seed, epochs=epochs,
-        learning_rate=learning_rate, schedule="cosine", context=context, **options,
-    )  # fmt: skip
+        network,
+        loss,
+        data.train,
+        data.validation,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        schedule="cosine",
+        context=context,
+        **options,
+    )
 
 
 def perceptron(inputs: int, outputs: int, width: int, layers: int) -> nn.Sequential:

@@ -57,9 +57,13 @@ def fit(
     data = networks.prepare(train, validation, seed=seed, sums=sums, batch=batch)
     torch.manual_seed(seed)
     settings = {
-        "size": data.size, "transforms": transforms, "bins": bins, "width": width,
-        "layers": layers, "passes": passes,
-    }  # fmt: skip
+        "size": data.size,
+        "transforms": transforms,
+        "bins": bins,
+        "width": width,
+        "layers": layers,
+        "passes": passes,
+    }
     network = networks.trained(
         build(**settings),
         loss,

@@ -106,9 +106,12 @@ def fit(
     )
     torch.manual_seed(seed)
     settings: dict[str, Any] = {
-        "size": data.size, "latent": latent, "width": width, "layers": layers,
+        "size": data.size,
+        "latent": latent,
+        "width": width,
+        "layers": layers,
         "constraint": constraint,
-    }  # fmt: skip
+    }
     network = Adversaries(**settings)
     critic = adam(network.critic.parameters(), learning_rate)
     weight = penalty if constraint == "gradient" else 0.0
@@ -117,10 +120,16 @@ def fit(
         return played(players, group, critic, critic_steps, weight)
 
     trained = networks.trained(
-        network, step, data, seed=seed, epochs=epochs, learning_rate=learning_rate,
-        context=context, optimiser=lambda p: adam(p, learning_rate),
+        network,
+        step,
+        data,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        context=context,
+        optimiser=lambda p: adam(p, learning_rate),
         validation_step=energy_distance,
-    )  # fmt: skip
+    )
     return Fitted(trained, data.scores, seed, settings)
 
 

@@ -250,9 +250,14 @@ def load(build: type[nn.Module], path: Path) -> Regressor:
     network.load_state_dict(state)
     centre, spread = tuple(extra["centre"]), tuple(extra["spread"])
     return Regressor(
-        network.eval(), extra["target"], centre, spread, extra["scaled"],
-        extra["configuration"], features,
-    )  # fmt: skip
+        network.eval(),
+        extra["target"],
+        centre,
+        spread,
+        extra["scaled"],
+        extra["configuration"],
+        features,
+    )
 
 
 def parameters(fitted: Regressor) -> int:

@@ -31,9 +31,14 @@ CYLINDERS = 12  # pipe, tube and supports: kicks before those of the modules
 
 
 def fit(
-    train: Split, validation: Split, *, seed: int, mass: float = matrix_tracks.PION,
-    sweeps: int = 160, burn: int = 30,
-) -> tuple[float, int, int]:  # fmt: skip
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    mass: float = matrix_tracks.PION,
+    sweeps: int = 160,
+    burn: int = 30,
+) -> tuple[float, int, int]:
     """Nothing is learned; the first `burn` of the `sweeps` are not averaged."""
     if not mass > 0:
         raise ValueError(f"mass must be positive (GeV); got {mass}")

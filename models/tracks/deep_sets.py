@@ -17,9 +17,12 @@ class Network(nn.Module):
     def __init__(self, features: int = 3, outputs: int = 2, *, width: int = 64) -> None:
         super().__init__()
         self.phi = nn.Sequential(
-            nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(features, width),
+            nn.SiLU(),
             nn.Linear(width, width),
-        )  # fmt: skip
+            nn.SiLU(),
+            nn.Linear(width, width),
+        )
         self.rho = nn.Sequential(
             nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )

@@ -12,9 +12,13 @@ from physbench.models.tracks import _matrix_tracks as matrix_tracks
 
 
 def fit(
-    train: Split, validation: Split, *, seed: int, mass: float = matrix_tracks.PION,
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    mass: float = matrix_tracks.PION,
     iterations: int = 2,
-) -> tuple[float, int]:  # fmt: skip
+) -> tuple[float, int]:
     """Nothing is learned; `mass` in GeV is the particle hypothesis of the scattering."""
     if not mass > 0:
         raise ValueError(f"mass must be positive (GeV); got {mass}")

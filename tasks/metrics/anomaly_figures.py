@@ -75,9 +75,14 @@ def _panels(names: list[str], *, share_y: bool) -> tuple[Figure, dict[str, Axes]
     columns = min(len(names), 3 if len(names) > 4 else 2)
     rows = -(-len(names) // columns)
     figure, grid = plt.subplots(
-        rows, columns, squeeze=False, sharex=True, sharey=share_y, layout="constrained",
+        rows,
+        columns,
+        squeeze=False,
+        sharex=True,
+        sharey=share_y,
+        layout="constrained",
         figsize=(1.5 + 3.2 * columns, 1.4 + 2.7 * rows),
-    )  # fmt: skip
+    )
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
     panels = dict(zip(names, grid.flat, strict=False))
@@ -142,10 +147,14 @@ def score_figure(targets: JetTruth, predictions: Mapping[str, Any]) -> Figure:
             chosen = targets.signal == code
             weight = targets.weight[chosen] / max(targets.weight[chosen].sum(), 1e-12) * BINS
             axes.hist(
-                place[chosen], edges.tolist(), weights=weight, histtype="step", label=name,
+                place[chosen],
+                edges.tolist(),
+                weights=weight,
+                histtype="step",
+                label=name,
                 color="black" if code == 0 else f"C{code - 1}",
                 linestyle="--" if name == anomaly.VISIBLE else "-",
-            )  # fmt: skip
+            )
         axes.set_xlim(0.0, 1.0)
     handles, labels = next(iter(panels.values())).get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize="small")

@@ -103,10 +103,13 @@ def vector(columns: Columns, energy: NDArray[Any]) -> Floats:
     radial = [columns["sparsity"], columns["radius"] / 100, columns["radius_width"] / 100]
     return np.hstack(
         [
-            np.log10(energy[:, None].astype(np.float64)), np.log10(columns["layers"] + 1e-8),
-            *centres, np.log10(np.maximum(total, 1e-8)), *radial,
+            np.log10(energy[:, None].astype(np.float64)),
+            np.log10(columns["layers"] + 1e-8),
+            *centres,
+            np.log10(np.maximum(total, 1e-8)),
+            *radial,
         ]
-    )  # fmt: skip
+    )
 
 
 def low_level(voxels: Floats, energy: NDArray[Any]) -> Floats:
@@ -248,8 +251,12 @@ def cc_separation(truth: Any, table: Any) -> dict[str, float]:
     if table.challenge is None:
         return {"all": math.nan}
     found = separations(table.challenge)
-    every = [s for name, c in table.challenge.simulated.items() if c.size
-             for s in _class(table.challenge, name)]  # fmt: skip
+    every = [
+        s
+        for name, c in table.challenge.simulated.items()
+        if c.size
+        for s in _class(table.challenge, name)
+    ]
     return {"all": float(np.mean(every))} | found
 
 

@@ -52,17 +52,24 @@ def _binned(targets: Any, predictions: Mapping[str, Any], quantity: str, label: 
     names: list[str] = []
     for number, (model, values) in enumerate(predictions.items()):
         found = construction.efficiency_counts(targets, values)
-        bins = {k.removeprefix(f"{quantity} "): v for k, v in found.items()
-                if k.startswith(f"{quantity} ")}  # fmt: skip
+        bins = {
+            k.removeprefix(f"{quantity} "): v
+            for k, v in found.items()
+            if k.startswith(f"{quantity} ")
+        }
         names = list(bins)
         points = np.array([hit / total if total else np.nan for hit, total in bins.values()])
         ends = np.array([clopper_pearson(*pair) for pair in bins.values()]).T
         shift = (number - (len(predictions) - 1) / 2) * 0.8 / max(len(predictions), 1)
         axes.errorbar(
-            np.arange(len(bins)) + shift, points,
+            np.arange(len(bins)) + shift,
+            points,
             np.clip([points - ends[0], ends[1] - points], 0, 1),
-            fmt=MARKERS[number % len(MARKERS)], ms=4, lw=1, label=model,
-        )  # fmt: skip
+            fmt=MARKERS[number % len(MARKERS)],
+            ms=4,
+            lw=1,
+            label=model,
+        )
     axes.set_xticks(range(len(names)), names)
     axes.set(xlabel=label, ylabel="efficiency of wanted edges")
     axes.grid(axis="y", alpha=0.3)

@@ -44,8 +44,10 @@ def of_particles(truth: EventTruth) -> Table:
     columns = {"q/pT": charge / truth.pt, "eta": truth.eta, "phi": phi, "d0": d0, "z0": z0}
     owner, chosen = seeding.owners(truth), selected(truth)
     mine = (owner >= 0) & chosen[owner] if len(chosen) else np.zeros(len(truth), dtype=bool)
-    return {name: np.where(mine, v[owner] if len(v) else math.nan, math.nan)
-            for name, v in columns.items()}  # fmt: skip
+    return {
+        name: np.where(mine, v[owner] if len(v) else math.nan, math.nan)
+        for name, v in columns.items()
+    }
 
 
 def _joined(tables: Sequence[Table]) -> Table:

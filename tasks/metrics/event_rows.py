@@ -43,8 +43,11 @@ def edges_of_events(split: Split, predictions: Sequence[Any]) -> Rows | None:
         known = of_particles(truth, first)
         known["true edge"] = labels_of_edges(truth, found["edges"]).astype(np.float64)
         turn = np.angle(np.exp(1j * (event.phi[last] - event.phi[first])))
-        step = {"dr": event.r[last] - event.r[first], "dphi": turn,
-                "dz": event.z[last] - event.z[first]}  # fmt: skip
+        step = {
+            "dr": event.r[last] - event.r[first],
+            "dphi": turn,
+            "dz": event.z[last] - event.z[first],
+        }
         tables.append((known, of_hits(event.x[first], event.y[first], event.z[first]) | step))
         inner.append(first)
     return _joined(split, tables, inner)

@@ -136,9 +136,12 @@ def _panels(number: int) -> tuple[Figure, list[Any]]:
     rows = -(-number // columns)
     with plt.style.context(mplhep.style.ATLAS):
         figure, grid = plt.subplots(
-            rows, columns, squeeze=False, layout="constrained",
+            rows,
+            columns,
+            squeeze=False,
+            layout="constrained",
             figsize=(1.0 + 4.2 * columns, 1.2 + 3.8 * rows),
-        )  # fmt: skip
+        )
     for axes in grid.flat[number:]:
         axes.set_axis_off()
     return figure, list(grid.flat[:number])
@@ -150,8 +153,14 @@ def _finished(figure: Figure, panels: list[Any]) -> Figure:
 
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=min(5, 2 * len(panels)),
-        fontsize="small", title=NOTE, title_fontsize="small", frameon=False,
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=min(5, 2 * len(panels)),
+        fontsize="small",
+        title=NOTE,
+        title_fontsize="small",
+        frameon=False,
+    )
     plt.close(figure)
     return figure

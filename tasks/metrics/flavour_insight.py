@@ -136,9 +136,14 @@ def jet_figure(
         panels["predicted origin"] = origins[seen].argmax(axis=1)
     number = len(panels) + (attention is not None)
     figure, grid = plt.subplots(
-        1, number, squeeze=False, sharex=True, sharey=True, layout="constrained",
+        1,
+        number,
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
         figsize=(0.8 + 3.8 * number, 4.4),
-    )  # fmt: skip
+    )
     size = 40 * np.sqrt(tracks[:, 0])
     for axes, (title, kind) in zip(grid[0], panels.items(), strict=False):
         for k, name in enumerate(ORIGINS):
@@ -161,9 +166,15 @@ def jet_figure(
     grid[0, 0].set_ylabel(r"$\phi - \phi_{jet}$")
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper center", ncols=6, fontsize="small", frameon=False,
-        title=f"b jet, $p_T$ = {jets.pt[0]:.0f} GeV; ring: $|S(d_0)| > 3$", title_fontsize="small",
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=6,
+        fontsize="small",
+        frameon=False,
+        title=f"b jet, $p_T$ = {jets.pt[0]:.0f} GeV; ring: $|S(d_0)| > 3$",
+        title_fontsize="small",
+    )
     plt.close(figure)
     return figure
 

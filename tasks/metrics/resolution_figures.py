@@ -55,13 +55,20 @@ def resolution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Figu
     ideal = ideal_curve(truth)
     if np.isfinite(ideal).any():
         axes.stairs(
-            100 * ideal, EDGES, color="black", lw=2, alpha=0.6, label="ideal linear fit",
+            100 * ideal,
+            EDGES,
+            color="black",
+            lw=2,
+            alpha=0.6,
+            label="ideal linear fit",
             baseline=None,
-        )  # fmt: skip
+        )
     axes.set(
-        xscale="log", yscale="log", xlabel="true $p_T$ [GeV]",
+        xscale="log",
+        yscale="log",
+        xlabel="true $p_T$ [GeV]",
         ylabel=r"core68 of $\Delta p_T / p_T$ [%]",
-    )  # fmt: skip
+    )
     axes.set_ylim(top=1.7 * axes.get_ylim()[1])
     axes.legend(fontsize="x-small", loc="upper left", frameon=False)
     plt.close(figure)

@@ -94,8 +94,9 @@ def _quantile(ranked: Array, running: NDArray[Any], q: float) -> Array:
     total = running[:, -1]
     position = q * (total - 1)
     k = np.clip(position.astype(np.int64), 0, np.maximum(total - 2, 0))
-    below, above = (ranked[np.minimum((running <= r[:, None]).sum(1), len(ranked) - 1)]
-                    for r in (k, k + 1))  # fmt: skip
+    below, above = (
+        ranked[np.minimum((running <= r[:, None]).sum(1), len(ranked) - 1)] for r in (k, k + 1)
+    )
     with np.errstate(invalid="ignore"):
         between = below + (position - k) * (above - below)
     found = np.where(np.isinf(above), np.where(position == k, below, math.inf), between)

@@ -44,9 +44,15 @@ def of_hits(x: Array, y: Array, z: Array) -> Table:
     with np.errstate(divide="ignore"):
         eta = -np.log(np.tan(theta / 2))
     return {
-        "x": x, "y": y, "r": r, "phi": np.arctan2(y, x), "z": z, "theta": theta,
-        "eta": np.clip(np.nan_to_num(eta), -10, 10), "rho": np.hypot(r, z),
-    }  # fmt: skip
+        "x": x,
+        "y": y,
+        "r": r,
+        "phi": np.arctan2(y, x),
+        "z": z,
+        "theta": theta,
+        "eta": np.clip(np.nan_to_num(eta), -10, 10),
+        "rho": np.hypot(r, z),
+    }
 
 
 def one_of_each(owner: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:

@@ -34,17 +34,25 @@ def _binned(targets: Any, predictions: Mapping[str, Any], quantity: str, label: 
     names: list[str] = []
     for number, (model, values) in enumerate(predictions.items()):
         found = seeding.efficiency_counts(targets, values)
-        bins = {k.removeprefix(quantity).strip(): v for k, v in found.items()
-                if k.startswith(quantity + " ")}  # fmt: skip
+        bins = {
+            k.removeprefix(quantity).strip(): v
+            for k, v in found.items()
+            if k.startswith(quantity + " ")
+        }
         names = list(bins)
         points = np.array([hit / total if total else np.nan for hit, total in bins.values()])
         ends = np.array([clopper_pearson(*pair) for pair in bins.values()]).T
         shift = (number - (len(predictions) - 1) / 2) * 0.8 / max(len(predictions), 1)
         errors = np.clip([points - ends[0], ends[1] - points], 0, 1)
         axes.errorbar(
-            np.arange(len(bins)) + shift, points, errors,
-            fmt=MARKERS[number % len(MARKERS)], ms=4, lw=1, label=model,
-        )  # fmt: skip
+            np.arange(len(bins)) + shift,
+            points,
+            errors,
+            fmt=MARKERS[number % len(MARKERS)],
+            ms=4,
+            lw=1,
+            label=model,
+        )
     axes.set_xticks(range(len(names)), names)
     axes.set(xlabel=label, ylabel="efficiency (strict)", ylim=(0.0, 1.02))
     axes.grid(axis="y", alpha=0.3)
@@ -65,9 +73,13 @@ def against_seeds(targets: Any, predictions: Mapping[str, Any]) -> Figure:
             continue  # no place on a logarithmic axis
         pure = seeding.seed_purity(targets, events) >= 0.35
         axes.plot(
-            seeds, seeding.seed_efficiency(targets, events), MARKERS[number % len(MARKERS)],
-            color=f"C{number % 10}", mfc=None if pure else "white", label=model,
-        )  # fmt: skip
+            seeds,
+            seeding.seed_efficiency(targets, events),
+            MARKERS[number % len(MARKERS)],
+            color=f"C{number % 10}",
+            mfc=None if pure else "white",
+            label=model,
+        )
     axes.set(xscale="log", xlabel="seeds an event", ylabel="efficiency (strict)")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize="x-small", frameon=False)

@@ -22,9 +22,16 @@ BARS = 40  # of a histogram
 SINGLE = 3  # showers shown one by one
 # Black and the colours of Okabe and Ito, which colour-blind readers tell apart.
 COLOURS = (
-    "#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a5a2b",
+    "#000000",
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#8a5a2b",
     "#7f7f7f",
-)  # fmt: skip
+)
 
 
 def layer_figure(truth: Showers, drawn: Drawn) -> Figure:
@@ -110,9 +117,14 @@ def judge_figure(truth: Showers, drawn: Drawn) -> Figure:
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(2.9 * columns + 0.4, 2.2 * rows + 0.5), squeeze=False,
-        sharex=True, sharey=True, layout="constrained",
-    )  # fmt: skip
+        rows,
+        columns,
+        figsize=(2.9 * columns + 0.4, 2.2 * rows + 0.5),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
     edges = np.linspace(0, 1, BARS + 1)
     for axes, (name, codes) in zip(grid.flat, drawn.items(), strict=False):
         score = shower_table.joint_score(truth, codes)
@@ -213,9 +225,14 @@ def _maps(rows: list[dict[str, Floats]], truth: Showers, label: str, names: list
     from matplotlib.ticker import MaxNLocator
 
     figure, grid = plt.subplots(
-        len(rows), len(rows[0]), figsize=(1.45 * len(rows[0]) + 1.4, 2.5 * len(rows) + 0.5),
-        squeeze=False, sharex=True, sharey=True, layout="constrained",
-    )  # fmt: skip
+        len(rows),
+        len(rows[0]),
+        figsize=(1.45 * len(rows[0]) + 1.4, 2.5 * len(rows) + 0.5),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
     for line, maps, name in zip(grid, rows, names, strict=True):
         positive = maps["simulation"][maps["simulation"] > 0]
         norm = LogNorm(positive.min(), positive.max())

@@ -20,9 +20,13 @@ from physbench.tasks.metrics.challenge import Challenge
 Floats = NDArray[np.float64]
 
 JUDGE: dict[str, Any] = {
-    "max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 15, "min_samples_leaf": 20,
-    "early_stopping": False, "random_state": 0,
-}  # fmt: skip
+    "max_iter": 60,
+    "learning_rate": 0.1,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 20,
+    "early_stopping": False,
+    "random_state": 0,
+}
 SURE = 1e-6  # smallest probability that a judge may give
 CLIP = 5.0  # standard deviations of the reference beyond which a column is cut, for FPD and KPD
 BINS = 50
@@ -136,10 +140,15 @@ def features(voxels: Floats, energy: Floats, grid: Grid) -> Floats:
     along = moments(lambda v: v.sum(1, keepdims=True), layers, grid.depth, total[:, None])
     return np.column_stack(
         [
-            np.log(energy / 1e3), total / energy, np.log10(layers + SOFT), centre, width,
-            occupied, *along,
+            np.log(energy / 1e3),
+            total / energy,
+            np.log10(layers + SOFT),
+            centre,
+            width,
+            occupied,
+            *along,
         ]
-    )  # fmt: skip
+    )
 
 
 def moments(

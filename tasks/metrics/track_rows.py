@@ -27,9 +27,14 @@ def loss(truth: TrackTruth, predictions: Mapping[str, Array]) -> float:
 def of_tracks(truth: TrackTruth) -> Table:
     """Parameters of tracks."""
     return {
-        "q/pT": truth.q / truth.pt, "pT": truth.pt, "eta": truth.eta, "phi": truth.phi,
-        "d0": truth.d0, "z0": truth.z0, "charge": truth.q,
-    }  # fmt: skip
+        "q/pT": truth.q / truth.pt,
+        "pT": truth.pt,
+        "eta": truth.eta,
+        "phi": truth.phi,
+        "d0": truth.d0,
+        "z0": truth.z0,
+        "charge": truth.q,
+    }
 
 
 def tracks(split: Split, predictions: object) -> Rows:

@@ -39,9 +39,12 @@ def _grid(rows: int, columns: int, size: tuple[float, float] = (4.2, 3.2)) -> tu
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="constrained",
+        rows,
+        columns,
+        squeeze=False,
+        layout="constrained",
         figsize=(size[0] * columns, size[1] * rows),
-    )  # fmt: skip
+    )
     plt.close(figure)
     return figure, axes
 
@@ -128,9 +131,13 @@ def resolutions(variants: Variants) -> Figure:
             _curve(axis, variant, function(variant.targets, variant.predictions), name)
         if label != "$p_z$":
             axis.stairs(
-                100 * ideal_curve(truth), EDGES, baseline=None, color="black", alpha=0.6,
+                100 * ideal_curve(truth),
+                EDGES,
+                baseline=None,
+                color="black",
+                alpha=0.6,
                 label="ideal linear fit",
-            )  # fmt: skip
+            )
         axis.set(xscale="log", yscale="log", xlabel="true $p_T$ [GeV]", title=label)
         axis.set_ylabel("core68 of the relative error [%]")
     axes[0][0].legend(fontsize="x-small", frameon=False)

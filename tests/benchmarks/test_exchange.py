@@ -153,15 +153,21 @@ def test_hits_of_events_are_handed_in_by_the_name_of_the_event(tmp_path: Path) -
     table.to_csv(tmp_path / "labels.csv", index=False)
     (tmp_path / "card.toml").write_text(CARD)
     found = benchmarks.submit(
-        "tracking", tmp_path / "labels.csv", card=tmp_path / "card.toml", protocol={"events": 1},
+        "tracking",
+        tmp_path / "labels.csv",
+        card=tmp_path / "card.toml",
+        protocol={"events": 1},
         runs=tmp_path / "runs",
-    )  # fmt: skip
+    )
     assert found.metrics[0].value == 1.0
     table["unit"] = "another"
     table.to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(DataError, match="1 units of the test split are missing"):
         benchmarks.submit(
-            "tracking", tmp_path / "labels.csv", card=tmp_path / "card.toml",
-            protocol={"events": 1}, runs=tmp_path / "runs",
-        )  # fmt: skip
+            "tracking",
+            tmp_path / "labels.csv",
+            card=tmp_path / "card.toml",
+            protocol={"events": 1},
+            runs=tmp_path / "runs",
+        )
     assert len(event) == len(labels)

@@ -61,9 +61,16 @@ POSIX = ("resource", "fcntl", "termios")
 
 
 @pytest.mark.parametrize(
-    "verb", [("list",), ("info", "tracking"), ("board", "tracking"), ("cite", "tracking"),
-             ("compare", "truth", "acts_ckf", "--dataset", "generic_detector"), ("data", "list")]
-)  # fmt: skip
+    "verb",
+    [
+        ("list",),
+        ("info", "tracking"),
+        ("board", "tracking"),
+        ("cite", "tracking"),
+        ("compare", "truth", "acts_ckf", "--dataset", "generic_detector"),
+        ("data", "list"),
+    ],
+)
 def test_verbs_that_need_no_processes_work_without_posix(
     verb: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -115,8 +122,14 @@ def test_a_failed_seed_names_the_command_too(toy: tuple[Path, Path]) -> None:
 
 
 def test_a_missing_extra_is_explained_on_the_command_line(tmp_path: Path) -> None:
-    done = call(tmp_path, "data", "make", "generic_detector", str(tmp_path),
-                missing=("acts", "pythia8mc", "pythia8"))  # fmt: skip
+    done = call(
+        tmp_path,
+        "data",
+        "make",
+        "generic_detector",
+        str(tmp_path),
+        missing=("acts", "pythia8mc", "pythia8"),
+    )
     assert done.returncode == 2
     assert b"pip install 'physbench[" in done.stderr
 

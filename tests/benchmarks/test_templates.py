@@ -89,8 +89,9 @@ def test_starters_are_short_and_pass_the_linter(tmp_path: Path) -> None:
     for command in (["check", "--ignore", "ARG,D"], ["format", "--check"]):
         done = subprocess.run(
             [*ruff, *command, "--config", str(config), str(tmp_path)],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout
 
 

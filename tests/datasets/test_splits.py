@@ -13,8 +13,9 @@ def part(units: int) -> Split:
     return Split(np.arange(units), np.arange(units), [str(k) for k in range(units)])
 
 
-@pytest.mark.parametrize(("sizes", "name"), [((0, 1, 1), "train"), ((1, 0, 1), "validation"),
-                                             ((1, 1, 0), "test")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sizes", "name"), [((0, 1, 1), "train"), ((1, 0, 1), "validation"), ((1, 1, 0), "test")]
+)
 def test_an_empty_split_is_refused_by_name(sizes: tuple[int, int, int], name: str) -> None:
     with pytest.raises(ValueError, match=f"split {name} must not be empty"):
         Splits(*map(part, sizes), {})

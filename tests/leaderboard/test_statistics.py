@@ -63,10 +63,14 @@ def test_intervals_cover_the_truth(
 ) -> None:
     found = coverage(
         lambda generator: simulated(
-            generator, seeds=seeds, units=units, seed_sd=seed_sd, unit_sd=unit_sd,
+            generator,
+            seeds=seeds,
+            units=units,
+            seed_sd=seed_sd,
+            unit_sd=unit_sd,
             interaction_sd=interaction_sd,
         )
-    )  # fmt: skip
+    )
     assert 0.93 <= found <= 0.975
 
 
@@ -109,11 +113,16 @@ def test_difference_covers_its_truth() -> None:
         effects = generator.normal(0, 1.0, 50)
         return tuple(  # type: ignore[return-value]
             simulated(
-                generator, seeds=3, units=50, seed_sd=0.05, unit_sd=0, interaction_sd=0.5,
+                generator,
+                seeds=3,
+                units=50,
+                seed_sd=0.05,
+                unit_sd=0,
+                interaction_sd=0.5,
                 effects=effects,
             )
             for _ in range(2)
-        )  # fmt: skip
+        )
 
     generator = np.random.default_rng(4)
     found = [statistics.difference(*one(generator)) for _ in range(1000)]
@@ -343,11 +352,17 @@ def test_all_pairs_at_once_are_the_pairs_one_by_one() -> None:
     effects = generator.normal(0, 1.0, 30)
     rows = [
         simulated(
-            generator, seeds=1 + k % 4, units=30, seed_sd=0.1, unit_sd=0, interaction_sd=0.3,
-            effects=effects, truth=0.1 * k,
+            generator,
+            seeds=1 + k % 4,
+            units=30,
+            seed_sd=0.1,
+            unit_sd=0,
+            interaction_sd=0.3,
+            effects=effects,
+            truth=0.1 * k,
         )
         for k in range(6)
-    ]  # fmt: skip
+    ]
     rows += [Scores(rows[0].values, np.zeros((1, 0)), 30)]
     found = statistics._pairwise(rows)
     for i in range(6):

@@ -56,9 +56,17 @@ def bare(module: Any, parts: Any) -> None:
 
 def ours(module: Any, parts: Any) -> None:
     training.train(
-        module, _tagging.cross_entropy, parts, (), seed=0, epochs=1, learning_rate=2e-3,
-        optimiser="adamw", clip=1.0, context=QUIET,
-    )  # fmt: skip
+        module,
+        _tagging.cross_entropy,
+        parts,
+        (),
+        seed=0,
+        epochs=1,
+        learning_rate=2e-3,
+        optimiser="adamw",
+        clip=1.0,
+        context=QUIET,
+    )
 
 
 def test_training_beside_a_bare_loop(benchmark: Any, interleaved: Any, splits: Splits) -> None:

@@ -27,9 +27,11 @@ def cpu(*arguments: str) -> float:
     """User and system seconds of a Python child process and of its own children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL,
+        [sys.executable, *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -140,8 +142,11 @@ def test_a_streamed_event(benchmark: Any, tmp_path: Path) -> None:
         own = {"PHYSBENCH_DATA": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
         done = subprocess.run(
             [sys.executable, "-c", program, str(folder / "runs"), "0"],
-            env=os.environ | own, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found[count] = json.loads(done.stdout)
     slopes = {
         f"{stage}_{what}_an_event": (found[26][stage][k] - found[10][stage][k]) / 16

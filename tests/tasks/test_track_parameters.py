@@ -66,9 +66,12 @@ SAMPLES = {
     "wide tail": (np.r_[grid(9500, 1), grid(500, 10)], 0.9987921, 2.39731, 1.01421, 1.0672203),
     "flat tail": (
         np.r_[grid(9900, 0.01), np.linspace(-1, 1, 100)],
-        0.0098525, 0.0574484, 0.0100034, 0.0101378,
+        0.0098525,
+        0.0574484,
+        0.0100034,
+        0.0101378,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -174,8 +177,10 @@ def test_limit_in_bins_of_the_particle_mix() -> None:
     pt = np.hypot(particles.momentum[:, 0], particles.momentum[:, 1])
     eta = np.arcsinh(particles.momentum[:, 2] / pt)
     which = np.searchsorted(EDGES, pt, side="left") - 1
-    expected = {False: [1.045, 1.003, 1.005, 1.016, 1.043, 1.061],
-                True: [1.051, 1.004, 0.982, 0.987, 0.981, 0.981]}  # fmt: skip
+    expected = {
+        False: [1.045, 1.003, 1.005, 1.016, 1.043, 1.061],
+        True: [1.051, 1.004, 0.982, 0.987, 0.981, 0.981],
+    }
     for exact, per_cent in expected.items():
         sigma = barrel.curvature_resolution(
             pt, eta, particles.mass, z0=particles.vertex[:, 2], exact=exact
@@ -261,8 +266,11 @@ def test_bad_tracks_are_refused_and_a_line_has_no_momentum() -> None:
 
 
 def test_split_by_event_and_counts(splits: Splits) -> None:
-    events = [{i.split("-")[0] for i in part.ids} for part in vars(splits).values()
-              if hasattr(part, "ids")]  # fmt: skip
+    events = [
+        {i.split("-")[0] for i in part.ids}
+        for part in vars(splits).values()
+        if hasattr(part, "ids")
+    ]
     assert [len(e) for e in events] == [175, 25, 50]
     assert not events[0] & events[1] | events[1] & events[2] | events[0] & events[2]
 
@@ -374,8 +382,12 @@ def test_helix_least_squares_is_the_weighted_fit_of_scipy(splits: Splits) -> Non
         start = circles.fit(x[None], y[None], np.ones((1, len(x)), dtype=bool))[0]
         a, b, radius = least_squares(
             lambda c, x=x, y=y, s=rphi: (np.hypot(x - c[0], y - c[1]) - c[2]) / s,
-            start, x_scale=np.abs(start), xtol=1e-14, ftol=1e-14, gtol=1e-14,
-        ).x  # fmt: skip
+            start,
+            x_scale=np.abs(start),
+            xtol=1e-14,
+            ftol=1e-14,
+            gtol=1e-14,
+        ).x
         assert abs(found["qopt"][k]) == pytest.approx(1 / (0.299792458e-3 * 2 * radius), rel=1e-5)
         assert abs(found["d0"][k]) == pytest.approx(abs(np.hypot(a, b) - radius), abs=1e-4)
         azimuth = np.unwrap(np.r_[np.arctan2(-b, -a), np.arctan2(y - b, x - a)])

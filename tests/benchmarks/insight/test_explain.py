@@ -102,9 +102,18 @@ def two_tracks() -> Split:
     mask = np.array([[True] * 4, [True] * 3 + [False]])
     column = np.array([1.0, 2.0])
     truth = TrackTruth(
-        column, column, np.array([1.0, -1.0]), column, column, column, column, column,
-        np.zeros((2, 4)), np.array([4, 3]), np.ones((2, 3)),
-    )  # fmt: skip
+        column,
+        column,
+        np.array([1.0, -1.0]),
+        column,
+        column,
+        column,
+        column,
+        column,
+        np.zeros((2, 4)),
+        np.array([4, 3]),
+        np.ones((2, 3)),
+    )
     return Split(Tracks(hits * mask[..., None], mask), truth, ["a", "b"])
 
 
@@ -115,9 +124,15 @@ def one_event() -> Split:
     number = np.arange(4)
     event = Event("e", number, x, y, z, number, number, number)
     truth = EventTruth(
-        np.array([5, 5, 6, 0]), np.full(4, 0.25), np.array([1.0, 2.0, 1.0, 0.0]),
-        np.array([5, 6]), np.array([1.5, 2.5]), np.array([0.1, 0.2]), number, number,
-    )  # fmt: skip
+        np.array([5, 5, 6, 0]),
+        np.full(4, 0.25),
+        np.array([1.0, 2.0, 1.0, 0.0]),
+        np.array([5, 6]),
+        np.array([1.5, 2.5]),
+        np.array([0.1, 0.2]),
+        number,
+        number,
+    )
     return Split([event], [truth], ["e"])
 
 
@@ -186,9 +201,12 @@ def test_no_units_and_no_permutations_are_refused() -> None:
 @pytest.mark.slow
 def test_explanation_of_a_tracking_network(tmp_path: Path) -> None:
     (record,) = benchmarks.run(
-        "tracking", "interaction_network", runs=tmp_path / "runs", protocol={"events": 4},
+        "tracking",
+        "interaction_network",
+        runs=tmp_path / "runs",
+        protocol={"events": 4},
         settings={"epochs": 4, "width": 64, "builder": "best_in_out"},
-    )  # fmt: skip
+    )
     path = tmp_path / "runs" / record.path
     written = explaining.explain(path, units=1, permutations=1, symbolic=0, out=tmp_path)
     assert {p.name for p in written} >= {"maps.png", "importance.png", "information.json"}
@@ -243,9 +261,11 @@ def test_the_functions_of_a_kan_add_up_to_its_layer(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_explanation_of_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (record,) = benchmarks.run(
-        "track_parameters", "mlp", settings={"widths": [6], "epochs": 1, "batch": 4096},
+        "track_parameters",
+        "mlp",
+        settings={"widths": [6], "epochs": 1, "batch": 4096},
         runs=tmp_path,
-    )  # fmt: skip
+    )
     path = tmp_path / record.path
     out = tmp_path / "out"
     arguments = ["explain", str(path), "--units", "400", "--permutations", "2", "--symbolic", "0"]

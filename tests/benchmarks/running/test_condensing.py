@@ -33,8 +33,13 @@ MODEL = Model(tasks=("track_seeds",), reference="x", fit=fit, predict=predict)
 
 
 def test_a_record_keeps_counts_that_score_alike(tmp_path: Path) -> None:
-    (record,) = benchmarks.run("track_seeds", "nearest_triplets", dataset="generic_detector",
-                               protocol={"events": 2}, runs=tmp_path)  # fmt: skip
+    (record,) = benchmarks.run(
+        "track_seeds",
+        "nearest_triplets",
+        dataset="generic_detector",
+        protocol={"events": 2},
+        runs=tmp_path,
+    )
     assert record.status == "ok", record.failure
     folder = tmp_path / record.path.parent
     (path,) = folder.glob("*.npz")  # what the model's process wrote is gone
@@ -58,8 +63,9 @@ def test_a_record_keeps_counts_that_score_alike(tmp_path: Path) -> None:
 def test_a_model_cannot_hand_in_the_short_form(tmp_path: Path) -> None:
     path = tmp_path / "forger.py"
     path.write_text(FORGER)
-    (record,) = benchmarks.run("track_seeds", path, dataset="generic_detector",
-                               protocol={"events": 1}, runs=tmp_path)  # fmt: skip
+    (record,) = benchmarks.run(
+        "track_seeds", path, dataset="generic_detector", protocol={"events": 1}, runs=tmp_path
+    )
     assert record.status == "failed"
     assert record.failure is not None
     assert "counts by particle are no prediction" in record.failure.message
@@ -76,9 +82,14 @@ def test_seeds_are_handed_in_as_a_table(tmp_path: Path) -> None:
     (tmp_path / "card.toml").write_text(
         'name = "table"\nauthors = "A"\npaper = "P"\ntraining_data = "none"\n'
     )
-    record = benchmarks.submit("track_seeds", tmp_path / "seeds.csv", card=tmp_path / "card.toml",
-                               dataset="generic_detector", protocol={"events": 2},
-                               runs=tmp_path / "runs")  # fmt: skip
+    record = benchmarks.submit(
+        "track_seeds",
+        tmp_path / "seeds.csv",
+        card=tmp_path / "card.toml",
+        dataset="generic_detector",
+        protocol={"events": 2},
+        runs=tmp_path / "runs",
+    )
     assert record.status == "ok"
     seeds = record.metric("seeds_per_event")
     assert seeds is not None

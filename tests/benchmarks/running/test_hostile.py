@@ -181,8 +181,10 @@ def test_the_command_line_prints_the_true_path_and_status(
     model = hostile(tmp_path, "os.chdir('/'); print('to stdout'); 1 / 0")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "run", str(toy[0]), str(model), "--runs", "here"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     found = one(tmp_path / "here")
     assert str(tmp_path / "here" / found.path) in done.stdout
@@ -200,11 +202,12 @@ def test_two_runs_of_one_cell_at_once_make_one_record(
         runs = tmp_path / f"runs{len(more)}"
         both = [
             subprocess.Popen(
-                [*command, *more, "--runs", str(runs), *again], stdout=subprocess.DEVNULL,
+                [*command, *more, "--runs", str(runs), *again],
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
             for again in ([], [], [])
-        ]  # fmt: skip
+        ]
         assert {process.wait(120) for process in both} == {len(more) // 2}
         assert len(record.read_all(runs)) >= 1
         if not more:

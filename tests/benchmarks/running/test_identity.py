@@ -191,8 +191,9 @@ def test_seeds_go_round_the_folds(toy: tuple[Path, Path]) -> None:
 def test_splits_cannot_be_changed_and_targets_own_their_data(
     toy: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    toy[0].write_text(toy[0].read_text().replace("Split(x, x**2 + noise * rng.normal(size=n),",
-                                                 "Split(x, x,"))  # fmt: skip
+    toy[0].write_text(
+        toy[0].read_text().replace("Split(x, x**2 + noise * rng.normal(size=n),", "Split(x, x,")
+    )
     splits = stages.prepare(*toy).splits
     for split in (splits.train, splits.validation, splits.test):
         assert not np.shares_memory(split.inputs, split.targets)

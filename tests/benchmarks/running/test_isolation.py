@@ -79,8 +79,14 @@ def test_the_truth_is_not_in_the_models_memory(
     toy: tuple[Path, Path], tmp_path: Path, plant: bool
 ) -> None:
     """Neither as an object nor as bytes; a truth that is planted there is found."""
-    text = toy[0].read_text().replace("return Split(x, x**2 + noise * rng.normal(size=n),",
-                                      TRUTH + "return Split(x, targets,")  # fmt: skip
+    text = (
+        toy[0]
+        .read_text()
+        .replace(
+            "return Split(x, x**2 + noise * rng.normal(size=n),",
+            TRUTH + "return Split(x, targets,",
+        )
+    )
     toy[0].write_text(text)
     model = tmp_path / "spy.py"
     model.write_text(SPY.format(plant=plant).replace("{{", "{").replace("}}", "}"))

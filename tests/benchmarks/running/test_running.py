@@ -176,9 +176,15 @@ def test_full_disk_after_training_loses_nothing(
     (tmp_path / "other").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "other"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    toy[1].write_text(toy[1].read_text().replace(
-        "    if behaviour ==", FILL.format(runs=str(tmp_path / "runs")) + "    if behaviour ==", 1
-    ))  # fmt: skip
+    toy[1].write_text(
+        toy[1]
+        .read_text()
+        .replace(
+            "    if behaviour ==",
+            FILL.format(runs=str(tmp_path / "runs")) + "    if behaviour ==",
+            1,
+        )
+    )
     found = run(toy)
     rescued = [p for p in (tmp_path / "other").rglob("*") if p.is_file()]
     assert found.status == "ok"

@@ -190,8 +190,11 @@ def peaks(folder: Path, test: int, held: int) -> dict[str, float]:
     own = {"PHYSBENCH_DATA": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder / "runs"), str(held)],
-        env=os.environ | own, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -103,16 +103,23 @@ def test_offline_run_holds_configuration_curves_metrics_and_record(
     configuration = {u.key: u.value_json for i in items for u in i.run.config.update}
     assert configuration["learning_rate"] == "0.02"
     assert configuration["epochs"] == "3"
-    curves = [{k.key or k.nested_key[0]: k.value_json for k in i.history.item}
-              for i in items if i.WhichOneof("record_type") == "history"]  # fmt: skip
+    curves = [
+        {k.key or k.nested_key[0]: k.value_json for k in i.history.item}
+        for i in items
+        if i.WhichOneof("record_type") == "history"
+    ]
     assert sum("validation_loss" in point for point in curves) == 3
     assert sum("train_loss" in point for point in curves) == 3
-    summary = {(k.key or "/".join(k.nested_key)): k.value_json
-               for i in items for k in i.summary.update}  # fmt: skip
+    summary = {
+        (k.key or "/".join(k.nested_key)): k.value_json for i in items for k in i.summary.update
+    }
     assert summary["record"] == f'"{found.id}"'
     assert float(summary["mean_squared_error"]) == pytest.approx(found.metrics[0].value)
-    artifacts = [i.request.log_artifact.artifact.name for i in items
-                 if i.request.WhichOneof("request_type") == "log_artifact"]  # fmt: skip
+    artifacts = [
+        i.request.log_artifact.artifact.name
+        for i in items
+        if i.request.WhichOneof("request_type") == "log_artifact"
+    ]
     artifacts += [i.artifact.name for i in items if i.WhichOneof("record_type") == "artifact"]
     assert f"record-{found.id[:12]}" in artifacts
 

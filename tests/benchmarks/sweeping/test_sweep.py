@@ -66,9 +66,15 @@ def test_a_bad_cell_ends_no_other_and_leaves_a_record(
     ]
     lines: list[str] = []
     summary = local.sweep(
-        [str(toy[0])], models=models, seeds=1, runs=tmp_path / "runs", jobs=2, memory=1000,
-        timeout=3, report=lines.append,
-    )  # fmt: skip
+        [str(toy[0])],
+        models=models,
+        seeds=1,
+        runs=tmp_path / "runs",
+        jobs=2,
+        memory=1000,
+        timeout=3,
+        report=lines.append,
+    )
     found = {r.model.name: r for r in results(tmp_path / "runs")}
     assert {name: r.status for name, r in found.items()} == {
         "crash": "failed",
@@ -91,9 +97,12 @@ def test_a_model_that_dies_on_import_costs_its_own_cells_alone(
 ) -> None:
     deadly = model(tmp_path, "deadly", "pass", head="os._exit(3)\n")
     summary = local.sweep(
-        [str(toy[0])], models=[deadly, str(toy[1])], seeds=1, runs=tmp_path / "runs",
+        [str(toy[0])],
+        models=[deadly, str(toy[1])],
+        seeds=1,
+        runs=tmp_path / "runs",
         report=silent,
-    )  # fmt: skip
+    )
     assert good(tmp_path / "runs") == {("polynomial", 0): 1}
     assert summary.status == 1
     assert "deadly.py" in summary.problems[0]

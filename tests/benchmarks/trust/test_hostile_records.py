@@ -118,8 +118,14 @@ def test_a_forged_record_is_refused_by_every_reader(
     forge(path, change)
     with pytest.raises(records.RecordError, match=message):
         records.read(path)
-    for verb in (["score"], ["verify"], ["verify", "--level", "retrain"], ["cite"],
-                 ["cite", "--latex"], ["explain"]):  # fmt: skip
+    for verb in (
+        ["score"],
+        ["verify"],
+        ["verify", "--level", "retrain"],
+        ["cite"],
+        ["cite", "--latex"],
+        ["explain"],
+    ):
         assert main([*verb, str(path)]) == 2
         assert message in capsys.readouterr().err
     # The user's folder: told, left out, and everything else is shown.

@@ -192,10 +192,12 @@ def test_raised_metric_version_supersedes(
     found = verifying.supersede([path], runs=tmp_path)
     assert found == []
     monkeypatch.setattr(
-        type(task), "__getattribute__",
-        lambda self, name: changed if name == "metrics" and self is task
-        else object.__getattribute__(self, name),
-    )  # fmt: skip
+        type(task),
+        "__getattribute__",
+        lambda self, name: (
+            changed if name == "metrics" and self is task else object.__getattribute__(self, name)
+        ),
+    )
     assert main(["verify", "--supersede", str(path), "--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert re.search(
@@ -485,8 +487,11 @@ def test_the_ledger_has_thirty_claims_and_says_what_differs() -> None:
     assert all(claim.source for claim in found)
     said = [claim for claim in found if claim.differs or claim.verdict == "not comparable"]
     assert len(said) >= 30
-    assert all(claim.ours is not None for claim in found if claim.verdict not in
-               ("not comparable", "not checked"))  # fmt: skip
+    assert all(
+        claim.ours is not None
+        for claim in found
+        if claim.verdict not in ("not comparable", "not checked")
+    )
 
 
 def test_claims_have_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -514,11 +519,14 @@ def test_a_verdict_stands_until_what_it_rests_on_changes(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("expects", "low", "high", "verdict"),
     [
-        ("more", 1.1, 2.0, "supported"), ("more", 0.5, 2.0, "undecided"),
-        ("more", 0.1, 0.9, "contradicted"), ("near", 0.9, 1.1, "supported"),
-        ("near", 0.7, 1.1, "undecided"), ("near", 1.3, 1.5, "contradicted"),
+        ("more", 1.1, 2.0, "supported"),
+        ("more", 0.5, 2.0, "undecided"),
+        ("more", 0.1, 0.9, "contradicted"),
+        ("near", 0.9, 1.1, "supported"),
+        ("near", 0.7, 1.1, "undecided"),
+        ("near", 1.3, 1.5, "contradicted"),
     ],
-)  # fmt: skip
+)
 def test_a_statement_is_judged_by_its_interval(
     expects: str, low: float, high: float, verdict: str
 ) -> None:
@@ -528,8 +536,14 @@ def test_a_statement_is_judged_by_its_interval(
 
 def test_a_wrong_claim_is_not_reproduced() -> None:
     entry = {
-        "id": "x", "method": "m", "dataset": "d", "quantity": "q", "value": 6449, "tolerance": 0,
-        "source": "s", "check": "interaction_network_size",
-    }  # fmt: skip
+        "id": "x",
+        "method": "m",
+        "dataset": "d",
+        "quantity": "q",
+        "value": 6449,
+        "tolerance": 0,
+        "source": "s",
+        "check": "interaction_network_size",
+    }
     found = ledger.judged(entry)
     assert (found.verdict, found.reason) == ("not reproduced", "-1 away, 0 allowed")

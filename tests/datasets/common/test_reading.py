@@ -171,8 +171,10 @@ RECURSIVE.append(RECURSIVE)
         (state(b"K\x02\x85"), "has 8 bytes"),
         (state(b"J\xff\xff\xff\xff\x85"), "array of Python objects"),
         (state(b"K\x01\x85", b"V8"), "are not admitted"),
-        (b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R.",
-         "an array without content"),
+        (
+            b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R.",
+            "an array without content",
+        ),
         (b"\x80\x02]r\xff\xff\xff\x7f.", "places of memory"),
         (pickle.dumps(RECURSIVE), "hold themselves"),
         (pickle.dumps({(1, 2): 3}), "keys must be text or numbers"),
@@ -185,7 +187,7 @@ RECURSIVE.append(RECURSIVE)
         (b"\x80\x02}(U\x01au.", "refused"),
         (b"\x80\x02C\x01a}b.", "state of something that is no array"),
     ],
-)  # fmt: skip
+)
 def test_pickles_that_are_no_plain_arrays_are_refused(
     content: bytes, message: str, tmp_path: Path
 ) -> None:

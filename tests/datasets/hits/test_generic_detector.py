@@ -112,8 +112,9 @@ def test_noise_is_alike_on_all_modules() -> None:
     """Noise a volume follows the number of modules, within four standard deviations."""
     pairs = embedded()["train"][:5]
     volume = np.concatenate([e.volume_id[t.particle_id == 0] for e, t in pairs])
-    arrays = store.load_arrays(store.checked("generic_detector", generic_detector.DATASET)[
-        "generic_detector.npz"])  # fmt: skip
+    arrays = store.load_arrays(
+        store.checked("generic_detector", generic_detector.DATASET)["generic_detector.npz"]
+    )
     modules = form.whole(arrays["elements"], "i2")[:, 0]
     for number in np.unique(modules):
         expected = len(volume) * np.mean(modules == number)
@@ -246,11 +247,19 @@ def test_a_hadron_stops_where_its_lengths_exceed_the_draw() -> None:
 def test_slanted_crossings_see_more_material() -> None:
     """A plane with normal z at 60 degrees: twice its thickness; a cylinder head on; no surface."""
     axes = np.eye(3)[None]
-    modules = chain.acts_chain.Modules(np.array([5], np.uint64), np.zeros((1, 3)), axes,
-                                       np.ones((1, 2)), np.ones((1, 2)))  # fmt: skip
-    found = chain.Detector(None, None, modules, np.ones((1, 2)), np.ones((1, 3)),
-                           np.array([5, 9], np.uint64), np.array([0.01, 0.002]),
-                           np.array([0, 1]))  # fmt: skip
+    modules = chain.acts_chain.Modules(
+        np.array([5], np.uint64), np.zeros((1, 3)), axes, np.ones((1, 2)), np.ones((1, 2))
+    )
+    found = chain.Detector(
+        None,
+        None,
+        modules,
+        np.ones((1, 2)),
+        np.ones((1, 3)),
+        np.array([5, 9], np.uint64),
+        np.array([0.01, 0.002]),
+        np.array([0, 1]),
+    )
     direction = np.array([[np.sqrt(0.75), 0, 0.5], [1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]])
     position = np.array([[0, 0, 0], [30.0, 0, 0], [30.0, 0, 0], [30.0, 0, 5.0]])
     code = np.array([5, 9, 7, 9], np.uint64)
@@ -270,8 +279,9 @@ def test_generation_is_reproducible_and_extends(tmp_path: Path) -> None:
     for first, second in zip(made[0][0]["train"][0], made[1][0]["train"][0], strict=True):
         for name, value in vars(first).items():
             np.testing.assert_array_equal(value, vars(second)[name], err_msg=name)
-    again = generic_detector.make(tmp_path, seed=5, pileup=0.0, noise=0.02, train=1, test=1,
-                                  validation=0)  # fmt: skip
+    again = generic_detector.make(
+        tmp_path, seed=5, pileup=0.0, noise=0.02, train=1, test=1, validation=0
+    )
     assert again.read_bytes() == made[1][1]
 
 

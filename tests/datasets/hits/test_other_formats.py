@@ -74,8 +74,10 @@ def test_folders_of_acorn_become_splits(tmp_path: Path) -> None:
         torch.save(graph(hit_id=torch.arange(7) + len(folder)), tmp_path / folder / "a.pyg")
     events, files = acorn_events.load(folder=tmp_path)
     assert {name: len(pairs) for name, pairs in events.items()} == {
-        "train": 1, "validation": 1, "test": 1,
-    }  # fmt: skip
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+    }
     assert sorted(files) == ["testset/a.pyg", "trainset/a.pyg", "valset/a.pyg"]
     with pytest.raises(FileNotFoundError, match="no train/"):
         acorn_events.load(folder=tmp_path / "trainset")
@@ -145,15 +147,25 @@ def tables(folder: Path, events: int = 5, **changes: Any) -> None:
 
     whole, real = pyarrow.list_(pyarrow.uint64()), pyarrow.list_(pyarrow.float32())
     hits = {
-        "x": [50.0, 30.0, 70.0, 30.0], "y": [0.0, 1.0, 2.0, 3.0], "z": [10.0, 5.0, 15.0, -5.0],
+        "x": [50.0, 30.0, 70.0, 30.0],
+        "y": [0.0, 1.0, 2.0, 3.0],
+        "z": [10.0, 5.0, 15.0, -5.0],
         "true_x": [50.0, 30.0, 70.0, 30.0],
-        "particle_id": [4, 4, 4, 99], "volume_id": [17, 16, 17, 16], "layer_id": [4, 2, 6, 2],
+        "particle_id": [4, 4, 4, 99],
+        "volume_id": [17, 16, 17, 16],
+        "layer_id": [4, 2, 6, 2],
         "surface_id": [5, 1, 9, 2],
-    }  # fmt: skip
+    }
     particles = {
-        "particle_id": [8, 4], "px": [3.0, 0.6], "py": [0.0, 0.8], "pz": [1.0, 0.0],
-        "vx": [0.0, 3.0], "vy": [0.0, 4.0], "vz": [0.0, 1.0], "charge": [1.0, -1.0],
-    }  # fmt: skip
+        "particle_id": [8, 4],
+        "px": [3.0, 0.6],
+        "py": [0.0, 0.8],
+        "pz": [1.0, 0.0],
+        "vx": [0.0, 3.0],
+        "vy": [0.0, 4.0],
+        "vz": [0.0, 1.0],
+        "charge": [1.0, -1.0],
+    }
     for kind, columns in (("tracker_hits", hits), ("particles", particles)):
         columns = columns | {k: v for k, v in changes.items() if k in columns}
         numbers = pyarrow.array(np.arange(7, 7 + events), pyarrow.uint32())

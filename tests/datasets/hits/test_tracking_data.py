@@ -144,10 +144,14 @@ def first_hits(number: int) -> Event:
 
 def test_scores_of_all_events_are_ranked_together() -> None:
     """The edge metrics pool the events: ranks of each event alone would mix their scales."""
-    events = [dataclasses.replace(e, edge_index=np.array([[0, 1], [2, 3]]))
-              for e in (first_hits(0), first_hits(1))]  # fmt: skip
-    parts = [{"labels": np.zeros(len(e), int), "scores": scores}
-             for e, scores in zip(events, ([0.1, 0.2], [0.3, 0.4]), strict=True)]  # fmt: skip
+    events = [
+        dataclasses.replace(e, edge_index=np.array([[0, 1], [2, 3]]))
+        for e in (first_hits(0), first_hits(1))
+    ]
+    parts = [
+        {"labels": np.zeros(len(e), int), "scores": scores}
+        for e, scores in zip(events, ([0.1, 0.2], [0.3, 0.4]), strict=True)
+    ]
     stored = tracking.prepare(events, parts)
     assert np.concatenate([one["scores"] for one in stored]).tolist() == [0.125, 0.25, 0.375, 0.5]
 
@@ -251,8 +255,10 @@ def test_edges_of_every_k_th_hit_are_kept_of_all_events() -> None:
     assert metrics.sampled(700, pairs).all()
     assert metrics.sampled(700, pairs[:0]).shape == (0,)
     events = embedded().test.inputs[:2]
-    scored = [{"labels": np.zeros(len(e), int), "edges": pairs, "scores": np.linspace(0, 1, 5)}
-              for e in events]  # fmt: skip
+    scored = [
+        {"labels": np.zeros(len(e), int), "edges": pairs, "scores": np.linspace(0, 1, 5)}
+        for e in events
+    ]
     once = tracking.prepare(events, scored)
     assert [p["edges"].tolist() for p in once] == [[[0, 7]]] * 2
     for one, other in zip(tracking.prepare(events, once), once, strict=True):

@@ -280,8 +280,11 @@ def test_glassbench_in_two_dimensions(
     for place in (suffix, glassbench.ALPHA_2D[temperature]):
         np.savez(
             folder / f"N1290T{temperature:.2f}_3_tc{place:02d}.npz",
-            box=edge, types=arrays["types"], initial_positions=start, positions=ends,
-        )  # fmt: skip
+            box=edge,
+            types=arrays["types"],
+            initial_positions=start,
+            positions=ends,
+        )
     sample = glassbench.load(temperature=temperature, folder=str(tmp_path))
     expected = np.linalg.norm(moved, axis=2).mean(0)
     assert sample.mobilities[0].propensity[0] == pytest.approx(expected, abs=1e-5)

@@ -111,8 +111,11 @@ def test_make_writes_what_load_reads(tmp_path: Path, capsys: Any) -> None:
     assert [len(p) for p in (found.train, found.validation, found.test)] == [800, 200, 100]
     assert found.files == {path.name: store.digest(path)}
     assert {p.name for p in tmp_path.glob("*.hdf5")} == {
-        "train.hdf5", "validation.hdf5", "test.hdf5", "second.hdf5",
-    }  # fmt: skip
+        "train.hdf5",
+        "validation.hdf5",
+        "test.hdf5",
+        "second.hdf5",
+    }
 
 
 def test_bad_settings_are_refused(tmp_path: Path) -> None:

@@ -101,14 +101,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = text.replace('"Gauss"', '"nothing", role="floor"')
         (folder / f"{name}.py").write_text(text)
     cells: list[tuple[str, dict[str, Any], int]] = [
-        ("slope", {"slope": 1.0}, 3), ("slope", {"slope": 1.01}, 3), ("slope", {"slope": 0.5}, 3),
-        ("slope", {"crash": True}, 1), ("zero", {"slope": 0.0}, 3), ("best", {}, 1),
-    ]  # fmt: skip
+        ("slope", {"slope": 1.0}, 3),
+        ("slope", {"slope": 1.01}, 3),
+        ("slope", {"slope": 0.5}, 3),
+        ("slope", {"crash": True}, 1),
+        ("zero", {"slope": 0.0}, 3),
+        ("best", {}, 1),
+    ]
     for name, settings, seeds in cells:
         benchmarks.run(
-            folder / "line.py", folder / f"{name}.py", seeds=seeds, settings=settings,
+            folder / "line.py",
+            folder / f"{name}.py",
+            seeds=seeds,
+            settings=settings,
             runs=folder / "runs",
-        )  # fmt: skip
+        )
     return folder
 
 

@@ -39,9 +39,12 @@ def test_siblings_have_about_as_many_parameters_as_the_gated_network(build: type
 def test_an_event_without_an_edge_has_no_logits(build: type, hits: int) -> None:
     graph = chain(hits + 2, [(0, 1)])
     empty = inputs.Graph(
-        graph.nodes[:hits], graph.edges[:0], graph.source[:0], graph.target[:0],
+        graph.nodes[:hits],
+        graph.edges[:0],
+        graph.source[:0],
+        graph.target[:0],
         graph.place[:hits],
-    )  # fmt: skip
+    )
     logits, _ = build(edge=17)(empty)
     assert logits.shape == (0, 2)
 

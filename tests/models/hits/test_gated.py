@@ -37,15 +37,28 @@ def event(tracks: int, seed: int) -> tuple[Event, EventTruth]:
     volume = np.where(layer <= 4, 8, 13)
     hits = len(r)
     found = Event(
-        "event", np.arange(hits), r * np.cos(phi), r * np.sin(phi), z, volume, layer,
+        "event",
         np.arange(hits),
-    )  # fmt: skip
+        r * np.cos(phi),
+        r * np.sin(phi),
+        z,
+        volume,
+        layer,
+        np.arange(hits),
+    )
     ids = np.arange(1, tracks + 1)
     particle = np.repeat(ids, 8)
     return found, EventTruth(
-        particle, np.full(hits, 1 / hits), r, ids, pt, cot, layer, np.arange(hits),
+        particle,
+        np.full(hits, 1 / hits),
+        r,
+        ids,
+        pt,
+        cot,
+        layer,
+        np.arange(hits),
         radius=np.zeros(tracks),
-    )  # fmt: skip
+    )
 
 
 def chains(found: Event) -> np.ndarray:
@@ -108,8 +121,16 @@ def test_a_turned_event_has_the_same_inputs() -> None:
 def test_edge_inputs_by_hand() -> None:
     """From (100, 0, 0) to (0, 200, 50): dphi = pi/2 clipped at 5 after 20 times, dr = 100."""
     whole = np.zeros(2, dtype=int)
-    found = Event("two", whole, np.array([100.0, 0]), np.array([0, 200.0]), np.array([0.0, 50]),
-                  whole + 8, np.array([2, 4]), whole)  # fmt: skip
+    found = Event(
+        "two",
+        whole,
+        np.array([100.0, 0]),
+        np.array([0, 200.0]),
+        np.array([0.0, 50]),
+        whole + 8,
+        np.array([2, 4]),
+        whole,
+    )
     (row,) = inputs.edge_columns(found, np.array([[0, 1]]))
     one = np.log(2) - 1
     length = np.hypot(100, 50)
@@ -205,8 +226,11 @@ def test_pairs_are_those_that_an_edge_joins() -> None:
     cluster = merging.clusters(halves(truth))
     pairs = merging.pairs(found, cluster, loose(found))
     inside = {(2 * k, 2 * k + 1) for k in range(3)}
-    across = {tuple(sorted((2 * k + a, 2 * k + 2 + b))) for k in (0, 1)
-              for a, b in ((0, 0), (0, 1), (1, 1))}  # fmt: skip
+    across = {
+        tuple(sorted((2 * k + a, 2 * k + 2 + b)))
+        for k in (0, 1)
+        for a, b in ((0, 0), (0, 1), (1, 1))
+    }
     assert {tuple(sorted(pair)) for pair in pairs.ends.tolist()} == inside | across
     size = np.bincount(cluster)
     assert (size[pairs.ends[:, 0]] >= size[pairs.ends[:, 1]]).all()

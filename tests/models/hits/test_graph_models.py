@@ -114,8 +114,11 @@ def test_rings_of_a_small_detector() -> None:
     """Two rings of four modules in a barrel at z = -30 and 30: one kind for equal pairs."""
     angles = np.arange(4) * np.pi / 2 + 0.3
     where = [(r, layer, z) for r, layer in ((50, 2), (100, 4)) for z in (-30, 30)]
-    rows = [(r * np.cos(a), r * np.sin(a), z, layer, 100 * (z > 0) + k)
-            for r, layer, z in where for k, a in enumerate(angles)]  # fmt: skip
+    rows = [
+        (r * np.cos(a), r * np.sin(a), z, layer, 100 * (z > 0) + k)
+        for r, layer, z in where
+        for k, a in enumerate(angles)
+    ]
     x, y, z, layer, module = np.array(rows).T
     n = len(rows)
     event = Event("e", np.arange(n), x, y, z, np.full(n, 8), layer.astype(int), module.astype(int))

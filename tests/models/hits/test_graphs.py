@@ -32,9 +32,15 @@ def helices(tracks: int, seed: int, noise: int = 10) -> tuple[Event, EventTruth]
     particle = np.append(particle, np.zeros(noise, dtype=int))
     n = len(r)
     event = Event(
-        "event", np.arange(n), r * np.cos(phi), r * np.sin(phi), z,
-        np.full(n, 8), 2 * layer, np.zeros(n, dtype=int),
-    )  # fmt: skip
+        "event",
+        np.arange(n),
+        r * np.cos(phi),
+        r * np.sin(phi),
+        z,
+        np.full(n, 8),
+        2 * layer,
+        np.zeros(n, dtype=int),
+    )
     ids = np.arange(1, tracks + 1)
     path = np.hypot(r, z)
     truth = EventTruth(
@@ -101,9 +107,15 @@ def test_nothing_to_learn_is_an_error() -> None:
 
 def test_edge_features_by_hand() -> None:
     event = Event(
-        "two", np.arange(2), np.array([100.0, 0.0]), np.array([0.0, 200.0]),
-        np.array([0.0, 50.0]), np.full(2, 8), np.array([2, 4]), np.zeros(2, dtype=int),
-    )  # fmt: skip
+        "two",
+        np.arange(2),
+        np.array([100.0, 0.0]),
+        np.array([0.0, 200.0]),
+        np.array([0.0, 50.0]),
+        np.full(2, 8),
+        np.array([2, 4]),
+        np.zeros(2, dtype=int),
+    )
     edges = np.array([[0, 1]])
     expected = [0.1, 0.5, 0.05, np.hypot(np.arcsinh(0.25), np.pi / 2)]
     assert graphs.edge_features(event, edges)[0].tolist() == pytest.approx(expected)
@@ -145,11 +157,12 @@ def slow_multicut(nodes: int, edges: np.ndarray, weight: np.ndarray) -> set[froz
     while True:
         sums = {
             (a, b): sum(
-                w for (i, j), w in zip(edges.tolist(), weight, strict=True)
+                w
+                for (i, j), w in zip(edges.tolist(), weight, strict=True)
                 if (i in a and j in b) or (i in b and j in a)
             )
             for a, b in itertools.combinations(clusters, 2)
-        }  # fmt: skip
+        }
         pair = max(sums, key=lambda key: sums[key], default=None)
         if pair is None or sums[pair] <= 0:
             return set(clusters)

@@ -125,8 +125,12 @@ def test_triplets_agree_with_all_pairs(train: Split) -> None:
 
 
 NAMES = (
-    "learned_triplets", "hashed_seeding", "nearest_triplets", "acts_seeding", "embedded_seeding",
-)  # fmt: skip
+    "learned_triplets",
+    "hashed_seeding",
+    "nearest_triplets",
+    "acts_seeding",
+    "embedded_seeding",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -243,9 +243,12 @@ def test_network_inputs_by_hand():
     tracks[0, 0] = (math.e, 0.03, -0.04, -1, 0.2, -0.3)
     jets = FlavourJets(tracks, np.full(1, math.e**3, np.float32), np.full(1, -1.5, np.float32))
     row = dict(
-        zip(_flavour_features.input_names(), _flavour_features.network_inputs(jets)[0, 0],
-            strict=True)
-    )  # fmt: skip
+        zip(
+            _flavour_features.input_names(),
+            _flavour_features.network_inputs(jets)[0, 0],
+            strict=True,
+        )
+    )
     d0, z0 = (error[0, 0] for error in jets.errors())
     wanted = {
         "ln pT": 0.7 * 0.3,
@@ -310,8 +313,13 @@ def test_neighbours_are_the_nearest_filled_slots():
     assert list(zip(centre.tolist(), other.tolist(), strict=True)) == [(0, 1), (1, 0), (2, 1)]
     centre, other = particle_net.neighbours(points, mask, 7)
     assert sorted(zip(centre.tolist(), other.tolist(), strict=True)) == [
-        (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1),
-    ]  # fmt: skip
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (1, 2),
+        (2, 0),
+        (2, 1),
+    ]
 
 
 def test_edge_convolution_is_the_formula_by_a_loop():
@@ -350,8 +358,10 @@ def test_auxiliary_losses_are_added_with_their_weights():
     torch.manual_seed(1)
     sizes = {"width": 8, "layers": 1, "heads": 2, "feed_forward": 8, "vertex_width": 4}
     network = auxiliary_transformer.AuxiliaryTransformer(12, 4, **sizes).eval()
-    values = [auxiliary_transformer.loss(network, batch, a, b).item() for a, b in
-              ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 1.5))]  # fmt: skip
+    values = [
+        auxiliary_transformer.loss(network, batch, a, b).item()
+        for a, b in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 1.5))
+    ]
     assert values[0] == pytest.approx(_tagging.cross_entropy(network, batch).item())
     extra = [value - values[0] for value in values]
     assert extra[3] == pytest.approx(0.5 * extra[1] + 1.5 * extra[2], rel=1e-5)
@@ -396,9 +406,13 @@ def test_oracle_counts_what_the_truth_knows():
 def test_oracle_refuses_data_without_origins():
     split = made(8)
     unknown = Flavours(
-        split.targets.label, np.full((8, 6), -1, np.int8), split.targets.hadron,
-        split.targets.event, split.targets.pt, split.targets.eta,
-    )  # fmt: skip
+        split.targets.label,
+        np.full((8, 6), -1, np.int8),
+        split.targets.hadron,
+        split.targets.event,
+        split.targets.pt,
+        split.targets.eta,
+    )
     with pytest.raises(ValueError, match="needs a dataset with true origins"):
         true_origins.fit(Split(split.inputs, unknown, split.ids), split, seed=0)
 

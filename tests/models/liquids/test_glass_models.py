@@ -58,10 +58,12 @@ def split(count: int) -> Split:
         slow = 0.2 + 0.1 * (crowd.max() - crowd) + noise
         targets.append(
             Mobility(
-                configuration.types, np.array([1.0, 10.0]), 1,
+                configuration.types,
+                np.array([1.0, 10.0]),
+                1,
                 np.stack([slow / 2, slow]).astype(np.float32),
             )
-        )  # fmt: skip
+        )
     return Split(inputs, targets, [str(number) for number in range(count)])
 
 
@@ -274,9 +276,11 @@ def test_a_type_never_trained_is_refused() -> None:
     only = [replace(c, types=np.zeros(216, dtype=np.int64)) for c in data.inputs]
     targets = [replace(m, types=np.zeros(216, dtype=np.int64)) for m in data.targets]
     fitted = model.fit(
-        Split(only[:1], targets[:1], ["a"]), Split(only[1:], targets[1:], ["b"]),
-        seed=0, **model.quick,
-    )  # fmt: skip
+        Split(only[:1], targets[:1], ["a"]),
+        Split(only[1:], targets[1:], ["b"]),
+        seed=0,
+        **model.quick,
+    )
     with pytest.raises(ValueError, match="never seen in training"):
         model.predict(fitted, data.inputs)
     with pytest.raises(ValueError, match="at least 2 training configurations"):

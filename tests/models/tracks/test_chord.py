@@ -109,9 +109,12 @@ def one(hits: Any) -> Tracks:
 
 
 NETWORKS = {
-    mlp: {"widths": (8,)}, deep_sets: {"width": 8}, kan: {"widths": (8,)}, gru: {"width": 8},
+    mlp: {"widths": (8,)},
+    deep_sets: {"width": 8},
+    kan: {"widths": (8,)},
+    gru: {"width": 8},
     trackformer: {"width": 8, "loss": "quantile", "warmup": 5},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("features", ["chord", "offset_chord"])

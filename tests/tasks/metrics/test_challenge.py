@@ -18,9 +18,12 @@ from physbench.tasks import calo_showers
 from physbench.tasks.metrics import challenge, shower_table
 
 TWO = Grid(
-    "two", (Layer(0, 0.0, (0, 10, 30)), Layer(12, 1.0, (0, 2, 4), angles=2)),
-    threshold=1.0, largest=1e6, challenge="1-photons",
-)  # fmt: skip
+    "two",
+    (Layer(0, 0.0, (0, 10, 30)), Layer(12, 1.0, (0, 2, 4), angles=2)),
+    threshold=1.0,
+    largest=1e6,
+    challenge="1-photons",
+)
 
 
 def test_features_by_hand() -> None:
@@ -118,9 +121,17 @@ def test_a_board_of_the_challenge(folder: Path) -> None:
     separations = found["cc_separation"]
     assert 0 < separations["all"] <= 1
     assert set(separations) == {
-        "all", "total", "layers", "eta", "eta_width", "phi", "phi_width", "radius",
-        "radius_width", "sparsity",
-    }  # fmt: skip
+        "all",
+        "total",
+        "layers",
+        "eta",
+        "eta_width",
+        "phi",
+        "phi_width",
+        "radius",
+        "radius_width",
+        "sparsity",
+    }
     assert math.isnan(found["cc_fpd"])  # too few showers for its definition
     assert math.isnan(found["cc_auc_low"])  # not asked for
     same = encode(test.targets.voxels, photons.GRID)

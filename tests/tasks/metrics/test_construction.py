@@ -20,9 +20,16 @@ LAYER = np.array([1, 2, 3, 4, 1, 2, 3, 1, 2])
 def truth(particle: Any = PARTICLE, layer: Any = LAYER, pt: Any = (2.0, 0.5)) -> EventTruth:
     n, ids = len(particle), np.unique(particle[particle > 0])
     return EventTruth(
-        particle, np.ones(n), np.arange(n) * 1.0, ids, np.array(pt[: len(ids)]),
-        np.linspace(0.5, 3.5, len(ids)), layer, layer, radius=np.linspace(0.0, 20.0, len(ids)),
-    )  # fmt: skip
+        particle,
+        np.ones(n),
+        np.arange(n) * 1.0,
+        ids,
+        np.array(pt[: len(ids)]),
+        np.linspace(0.5, 3.5, len(ids)),
+        layer,
+        layer,
+        radius=np.linspace(0.0, 20.0, len(ids)),
+    )
 
 
 def event(n: int = len(PARTICLE)) -> Event:
@@ -182,8 +189,9 @@ def test_fast_bootstrap_gives_the_digits_of_the_slow_one() -> None:
     targets, events, given = (list(column) for column in zip(*cases, strict=True))
     built = construction.derive(targets, track_graphs.prepare(events, given))
     drawn = np.random.default_rng(1).multinomial(4, [0.25] * 4, size=5)
-    fast = {name: construction.resampled(name)(targets, built, drawn)
-            for name in construction.RATIOS}  # fmt: skip
+    fast = {
+        name: construction.resampled(name)(targets, built, drawn) for name in construction.RATIOS
+    }
     fast["reach"] = construction.resampled_reach(targets, built, drawn)
     for row, counts in enumerate(drawn):
         units = np.repeat(np.arange(4), counts)

@@ -15,9 +15,16 @@ LAYER = np.array([1, 2, 3, 1, 2, 3, 1])
 def truth(**columns: np.ndarray) -> EventTruth:
     n = len(PARTICLE)
     return EventTruth(
-        PARTICLE, np.ones(n) / n, np.arange(n) * 1.0, np.array([5, 8]), np.array([2.0, 0.5]),
-        np.array([1.0, 2.0]), LAYER, LAYER, **columns,
-    )  # fmt: skip
+        PARTICLE,
+        np.ones(n) / n,
+        np.arange(n) * 1.0,
+        np.array([5, 8]),
+        np.array([2.0, 0.5]),
+        np.array([1.0, 2.0]),
+        LAYER,
+        LAYER,
+        **columns,
+    )
 
 
 def event() -> Event:

@@ -46,9 +46,14 @@ def test_a_panel_for_each_signal_and_a_line_for_each_model() -> None:
     signal = np.repeat([0, 1, 2], [400, 100, 100]).astype(np.int8)
     ones = np.ones(600)
     truth = JetTruth(
-        signal=signal, weight=ones, event=np.arange(600), pt=ones, mass=ones,
-        multiplicity=ones.astype(int), signals=("r_inv_0", "r_inv_3"),
-    )  # fmt: skip
+        signal=signal,
+        weight=ones,
+        event=np.arange(600),
+        pt=ones,
+        mass=ones,
+        multiplicity=ones.astype(int),
+        signals=("r_inv_0", "r_inv_3"),
+    )
     predictions = {"good": rng.normal(signal > 0, 1.0), "blind": rng.normal(size=600)}
     for draw in (anomaly_figures.roc_figure, anomaly_figures.sic_figure):
         axes = draw(truth, predictions).axes

@@ -32,9 +32,11 @@ def truth(label, pt=None, classes=("b", "c", "uds", "g")):
 
 def jets(n, classes=("b", "c", "uds", "g")):
     return FlavourJets(
-        np.zeros((n, 3, 6), np.float32), np.ones(n, np.float32), np.ones(n, np.float32),
+        np.zeros((n, 3, 6), np.float32),
+        np.ones(n, np.float32),
+        np.ones(n, np.float32),
         classes=classes,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

@@ -66,16 +66,22 @@ def test_the_drawn_jet_is_a_sure_b_jet_with_tracks_of_both_kinds(split):
     origin[12] = [2, 2, 3, 1, 1, 1]
     origin[16] = [2, 3, 3, 1, 1, 1]
     fit = Split(
-        split.inputs, Flavours(truth.label, origin, origin, truth.event, truth.pt, truth.eta),
+        split.inputs,
+        Flavours(truth.label, origin, origin, truth.event, truth.pt, truth.eta),
         split.ids,
-    )  # fmt: skip
+    )
     sure = np.linspace(0, 1, 80)
     assert flavour_insight.typical_b(fit, sure) == 16
 
 
-@pytest.mark.parametrize(("attention", "origins", "panels"), [
-    (None, None, 1), (np.full(6, 0.2), None, 2), (np.full(6, 0.2), np.eye(6), 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("attention", "origins", "panels"),
+    [
+        (None, None, 1),
+        (np.full(6, 0.2), None, 2),
+        (np.full(6, 0.2), np.eye(6), 3),
+    ],
+)
 def test_a_jet_is_drawn_with_what_the_network_knows(split, attention, origins, panels):
     one, true = split.inputs.take([0]), split.targets.take([0])
     figure = flavour_insight.jet_figure(one, true, attention, origins)
@@ -86,9 +92,12 @@ def test_a_jet_is_drawn_with_what_the_network_knows(split, attention, origins, p
 
 def test_the_verb_writes_tables_and_pictures(tmp_path, capsys):
     (record,) = stages.run(
-        "jet_flavour", "auxiliary_transformer", runs=tmp_path, protocol={"train_jets": 400},
+        "jet_flavour",
+        "auxiliary_transformer",
+        runs=tmp_path,
+        protocol={"train_jets": 400},
         settings={"epochs": 1, "width": 8, "layers": 1, "heads": 2, "vertex_width": 4},
-    )  # fmt: skip
+    )
     assert record.status == "ok", record.failure
     (path,) = tmp_path.glob("jet_flavour/flavour_jets/auxiliary_transformer/0-*.json")
     written = explaining.explain(path, permutations=1)

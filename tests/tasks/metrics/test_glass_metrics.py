@@ -129,9 +129,12 @@ def test_oracle_draws_the_ceiling() -> None:
     true = random.normal(1, 0.15, 20_000)
     halves = true + random.normal(0, 0.4 / 4, (2, 1, len(true)))
     target = Mobility(
-        np.zeros(len(true), dtype=np.int64), np.array([1.0]), 0,
-        halves.mean(0).astype(np.float32), halves=halves.astype(np.float32),
-    )  # fmt: skip
+        np.zeros(len(true), dtype=np.int64),
+        np.array([1.0]),
+        0,
+        halves.mean(0).astype(np.float32),
+        halves=halves.astype(np.float32),
+    )
     prediction = trajectory_halves.predict(None, [], [target])
     expected = propensity.correlation(true, target.propensity[0])
     assert propensity.pearson([target], prediction) == pytest.approx(expected, abs=0.005)

@@ -20,11 +20,19 @@ def truth(pt: Any, **others: Any) -> TrackTruth:
     pt = np.asarray(pt, dtype=np.float64)
     n = len(pt)
     columns = {
-        "pt": pt, "pz": 0.1 * pt, "q": np.ones(n), "d0": np.zeros(n), "z0": np.zeros(n),
-        "phi": np.zeros(n), "eta": np.full(n, 0.1), "mass": np.full(n, SPECIES[0][1]),
-        "kalman": np.full((n, 4), np.nan), "hits": np.full(n, 12),
-        "sigma": np.tile([0.01, 0.02, 0.05], (n, 1)), "core": (0.5, 0.8, 0.9),
-    }  # fmt: skip
+        "pt": pt,
+        "pz": 0.1 * pt,
+        "q": np.ones(n),
+        "d0": np.zeros(n),
+        "z0": np.zeros(n),
+        "phi": np.zeros(n),
+        "eta": np.full(n, 0.1),
+        "mass": np.full(n, SPECIES[0][1]),
+        "kalman": np.full((n, 4), np.nan),
+        "hits": np.full(n, 12),
+        "sigma": np.tile([0.01, 0.02, 0.05], (n, 1)),
+        "core": (0.5, 0.8, 0.9),
+    }
     return TrackTruth(**(columns | others))
 
 
@@ -54,9 +62,12 @@ def test_the_score_and_its_slices_against_a_slow_twin() -> None:
     n = 4000
     mass = np.array([s[1] for s in SPECIES])[generator.integers(2, size=n)]
     one = truth(
-        generator.uniform(0.5, 10, n), mass=mass, eta=generator.uniform(-1, 1, n),
-        hits=generator.integers(9, 16, n), sigma=generator.uniform(0.01, 0.02, (n, 3)),
-    )  # fmt: skip
+        generator.uniform(0.5, 10, n),
+        mass=mass,
+        eta=generator.uniform(-1, 1, n),
+        hits=generator.integers(9, 16, n),
+        sigma=generator.uniform(0.01, 0.02, (n, 3)),
+    )
     qopt = np.exp(-one.sigma[:, 0] * generator.normal(size=n)) / one.pt
     found = {"qopt": qopt}
 
@@ -66,8 +77,9 @@ def test_the_score_and_its_slices_against_a_slow_twin() -> None:
 
     inside = [i for i in range(n) if 0.52 < one.pt[i] <= 9.6]
     edges = [0.52, 1, 2, 4, 6, 8, 9.6]
-    bins = [core([i for i in inside if lo < one.pt[i] <= hi])
-            for lo, hi in itertools.pairwise(edges)]  # fmt: skip
+    bins = [
+        core([i for i in inside if lo < one.pt[i] <= hi]) for lo, hi in itertools.pairwise(edges)
+    ]
     slices = resolution.pull_pt_slices(one, found)
     assert slices["all"] == pytest.approx(np.mean(bins))
     assert slices["pt 8-9.6"] == pytest.approx(bins[-1])
@@ -125,15 +137,19 @@ def test_fast_bootstraps_give_the_digits_of_the_slow_ones() -> None:
     generator = np.random.default_rng(2)
     n = 3000
     one = truth(
-        generator.uniform(0.5, 10, n), sigma=generator.uniform(0.01, 0.02, (n, 3)),
-        d0=generator.uniform(-1, 1, n), z0=generator.normal(0, 5, n),
-    )  # fmt: skip
+        generator.uniform(0.5, 10, n),
+        sigma=generator.uniform(0.01, 0.02, (n, 3)),
+        d0=generator.uniform(-1, 1, n),
+        z0=generator.normal(0, 5, n),
+    )
     qopt = np.exp(-one.sigma[:, 0] * generator.standard_t(2, n)) / one.pt
     qopt[::97] = 0  # no answer
     found = {
-        "qopt": qopt, "pz": one.pz * generator.normal(1, 0.01, n),
-        "d0": one.d0 + generator.normal(0, 0.02, n), "z0": one.z0 + generator.normal(0, 0.05, n),
-    }  # fmt: skip
+        "qopt": qopt,
+        "pz": one.pz * generator.normal(1, 0.01, n),
+        "d0": one.d0 + generator.normal(0, 0.02, n),
+        "z0": one.z0 + generator.normal(0, 0.05, n),
+    }
     found["z0"][::1000] = np.nan
     draws = [generator.integers(0, n, n) for _ in range(8)]
     counts = np.array([np.bincount(d, minlength=n) for d in draws]).astype(np.int32)

@@ -22,16 +22,31 @@ def truth(particle: Any = PARTICLE, layer: Any = LAYER, pt: Any = (5.0, 2.0, 1.5
     ids = np.unique(particle[particle > 0])
     eta = np.linspace(0.5, 3.5, len(ids))
     return EventTruth(
-        particle, np.full(n, 1 / n), np.arange(n) * 1.0, ids, np.array(pt[: len(ids)]), eta,
-        layer, layer, radius=np.linspace(0.0, 20.0, len(ids)),
-    )  # fmt: skip
+        particle,
+        np.full(n, 1 / n),
+        np.arange(n) * 1.0,
+        ids,
+        np.array(pt[: len(ids)]),
+        eta,
+        layer,
+        layer,
+        radius=np.linspace(0.0, 20.0, len(ids)),
+    )
 
 
 def event(n: int = len(PARTICLE)) -> Event:
     angle = np.linspace(-3, 3, n)
     volume = np.full(n, 8)
-    return Event("e", np.arange(n) + 1, 30 * np.cos(angle), 30 * np.sin(angle), angle,
-                 volume, LAYER[:n], LAYER[:n])  # fmt: skip
+    return Event(
+        "e",
+        np.arange(n) + 1,
+        30 * np.cos(angle),
+        30 * np.sin(angle),
+        angle,
+        volume,
+        LAYER[:n],
+        LAYER[:n],
+    )
 
 
 def prepared(seeds: Any, **buckets: Any) -> Any:

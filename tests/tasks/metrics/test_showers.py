@@ -93,8 +93,12 @@ def test_kernel_distance_by_hand_and_by_loops() -> None:
     x, y = generator.normal(size=(2, 7, 3))
 
     def slow(p: Any, q: Any, same: bool) -> float:
-        terms = [(a @ b / 3 + 1) ** 4 for i, a in enumerate(p) for j, b in enumerate(q)
-                 if not (same and i == j)]  # fmt: skip
+        terms = [
+            (a @ b / 3 + 1) ** 4
+            for i, a in enumerate(p)
+            for j, b in enumerate(q)
+            if not (same and i == j)
+        ]
         return float(np.mean(terms))
 
     expected = slow(x, x, True) + slow(y, y, True) - 2 * slow(x, y, False)

@@ -123,9 +123,17 @@ def test_efficiency_is_binned_in_radius_and_density() -> None:
     """Three particles of four hits, the second and third 0.05 apart in phi; the third is lost."""
     particle, layer = np.repeat([1, 2, 3], 4), np.tile([1, 2, 3, 4], 3)
     truth = EventTruth(
-        particle, np.ones(12), layer * 1.0, np.array([1, 2, 3]), np.full(3, 2.0), np.zeros(3),
-        layer, layer, radius=np.array([0.5, 5.0, 50.0]), phi=np.array([0.0, 3.14, -3.10]),
-    )  # fmt: skip
+        particle,
+        np.ones(12),
+        layer * 1.0,
+        np.array([1, 2, 3]),
+        np.full(3, 2.0),
+        np.zeros(3),
+        layer,
+        layer,
+        radius=np.array([0.5, 5.0, 50.0]),
+        phi=np.array([0.0, 3.14, -3.10]),
+    )
     labels = np.where(particle == 3, -1, particle)
     slices = metrics.efficiency_slices([truth], [{"labels": labels}])
     assert slices["radius 0.0 to 1.0"] == slices["radius 1.0 to 10.0"] == 1.0
