@@ -698,6 +698,8 @@ def explained(error: BaseException) -> str:
     """The error in a line, with the command that installs what is missing."""
     from benchmarks import extras
 
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     advice = extras.advice(error.name) if isinstance(error, ModuleNotFoundError) else ""
     return f"{error}. {advice}" if advice else str(error)
 

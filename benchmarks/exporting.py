@@ -43,16 +43,14 @@ def export(
     them and unit i is `NAME.flat[NAME.offsets[i]:NAME.offsets[i + 1]]`.
 
     Raises UnknownName for an unknown task or dataset and FileExistsError for a folder that is not
-    empty.
+    empty, or a file.
     """
+    place = _new_folder(Path(folder))
     entry = registry.load("task", task)
     the_task: Task = entry.object
     name = dataset or next(iter(the_task.named))
     splits = the_task.load(name, **asked_protocol(the_task, entry.name, protocol))
-    place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    if any(place.iterdir()):
-        raise FileExistsError(f"{place} is not empty; name a new folder")
     paths, shapes = [], {}
     for part in PARTS:
         split: Split = getattr(splits, part)
@@ -66,6 +64,15 @@ def export(
     words = schema(entry.name, the_task, name, splits, dict(protocol or {})) | {"files": shapes}
     records.atomic(paths[-1], json.dumps(words, indent=1, ensure_ascii=False) + "\n")
     return paths
+
+
+def _new_folder(place: Path) -> Path:
+    """The folder, if nothing lies there yet."""
+    if place.is_dir() and any(place.iterdir()):
+        raise FileExistsError(f"{place} is not empty; name a new folder")
+    if place.exists() and not place.is_dir():
+        raise FileExistsError(f"{place} is a file; name a new folder to export into")
+    return place
 
 
 def asked_protocol(task: Task, name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:

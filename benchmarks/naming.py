@@ -31,10 +31,10 @@ def is_id(name: str | os.PathLike[str]) -> bool:
 def record(name: str | os.PathLike[str], runs: str | os.PathLike[str] | None = None) -> Path:
     """The file of a record, given as such or by the beginning of its id.
 
-    Raises ValueError where no record, or more than one, begins like this.
+    Raises ValueError where no record, or more than one, begins like this, and for what is no file.
     """
     if not is_id(name):
-        return Path(name)
+        return _file(Path(name))
     text = os.fspath(name)
     folders = registry.records_folder(), runs_folder(runs)
     found = sorted(
@@ -48,3 +48,10 @@ def record(name: str | os.PathLike[str], runs: str | os.PathLike[str] | None = N
             "that are committed); boards and `run` print the ids"
         )
     raise ValueError(f"'{text}' begins {len(found)} ids, among them {found[0]} and {found[1]}")
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    what = "is a folder" if path.is_dir() else "does not exist"
+    raise ValueError(f"record '{path}' {what}; give a record's .json file, or its id from a board")

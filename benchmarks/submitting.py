@@ -218,6 +218,12 @@ def _table(path: Path, task: Task, test: Split) -> Any:
         return _units(table, columns, known)
     if len(table) == len(test.ids) and set(table["unit"]) == set(test.ids):
         return _units(table.set_index("unit").loc[list(test.ids)], columns, known)
+    doubled = table["unit"][table["unit"].duplicated()]
+    if len(doubled) and not isinstance(test.inputs, Sequence):
+        raise DataError(
+            f"{path}: unit {doubled.iloc[0]} has more than one row; give one row for each of the "
+            f"{len(test.ids)} units of test.ids.csv"
+        )
     return _grouped(path, table, columns, test.ids)
 
 

@@ -72,9 +72,14 @@ def starter(task: str, kind: str | None = None) -> str:
 
 
 def write(what: str, name: str, task: str = "tracking", kind: str | None = None) -> Path:
-    """Write a model or task as `<name>.py` in the current folder; never overwrites a file."""
+    """Write a model or task as `<name>.py` in the current folder; never overwrites a file.
+
+    A name that a registered one bears is refused: rows and records of both would look alike.
+    """
     if not name.isidentifier():
         raise ValueError(f"name must be a Python identifier, for example my_gnn; got '{name}'")
+    if name in registry.names(what):
+        raise ValueError(f"a {what} '{name}' is registered already; choose a name of your own")
     path = Path(f"{name}.py")
     if path.exists():
         raise FileExistsError(f"{path} exists already; choose another name")

@@ -211,7 +211,8 @@ def _row(task: str, dataset: str, model: str, **settings: Any) -> list[Record]:
     most = [found for found in named if len(found) == max(map(len, named))]
     if len(most) == 1:
         return most[0]
-    raise FileNotFoundError(f"no single row of {model} {settings or ''} on {task}, {dataset}")
+    row = f"{model} {settings}" if settings else model
+    raise FileNotFoundError(f"no single row of {row} on {task}, {dataset}")
 
 
 def _dark_jets(model: str) -> list[Record]:

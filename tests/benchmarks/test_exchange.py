@@ -171,3 +171,25 @@ def test_hits_of_events_are_handed_in_by_the_name_of_the_event(tmp_path: Path) -
             runs=tmp_path / "runs",
         )
     assert len(event) == len(labels)
+
+
+def test_a_doubled_unit_and_a_missing_one_are_named(
+    handed_in: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    task, _, card = handed_in
+    names = list(registry.load("task", task).object.load("points").test.ids)
+    for rows, words in (
+        ([*names, names[3]], f"unit {names[3]} has more than one row; give one row for each"),
+        (names[1:], rf"1 units of the test split are missing \(the first is {names[0]}\)"),
+    ):
+        pd.DataFrame({"unit": rows, "y": 0.0}).to_csv(tmp_path / "rows.csv", index=False)
+        with pytest.raises(DataError, match=words):
+            benchmarks.submit(task, tmp_path / "rows.csv", card=card)
+
+
+def test_a_file_is_no_folder_to_export_into(
+    toy: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["export", str(toy[0]), str(tmp_path / "file")]) == 2
+    assert "is a file; name a new folder to export into" in capsys.readouterr().err

@@ -26,7 +26,10 @@ def test_a_record_is_found_by_the_beginning_of_its_id() -> None:
     for length in (6, 8, 12, 64):
         assert naming.record(name[:length]) == path
     assert naming.record(path) == path
-    assert naming.record("nowhere.json") == Path("nowhere.json")
+    with pytest.raises(ValueError, match=r"nowhere.json' does not exist; give a record's .json"):
+        naming.record("nowhere.json")
+    with pytest.raises(ValueError, match="is a folder; give a record's"):
+        naming.record(path.parent)
     with pytest.raises(ValueError, match="no record's id begins with 'ffffff"):
         naming.record("f" * 12)
 

@@ -121,3 +121,8 @@ def test_every_file_of_starters_is_of_a_task_and_a_kind() -> None:
     assert {f"{task}-{kind}.txt" for task, kind in PAIRS} == {
         path.name for path in templates.STARTERS.iterdir()
     }
+
+
+def test_the_name_of_a_registered_entry_is_refused() -> None:
+    with pytest.raises(ValueError, match="a model 'carl' is registered already"):
+        templates.write("model", "carl", "likelihood_ratio")
