@@ -47,6 +47,7 @@ DIVERGED = 3  # of any number
 COST = 1.25
 TOLERANCE = 5.0  # times the largest difference seen in calibration
 ROUNDING = 1e-12  # of a score, which is of order one
+SINGLE = 1e-6  # of the score of a network: sums in single precision on another processor
 FLOOR = 1e-9  # of the score: differences below are those of another processor's sums
 TABLE = Path(__file__).with_name("gate_rates.csv")
 
@@ -72,13 +73,14 @@ def oriented(values: Sequence[float], best: str) -> list[float]:
     return [value if best == "max" else -value for value in values]
 
 
-def frozen(difference: float, calibrated: float) -> Result:
+def frozen(difference: float, calibrated: float, score: float) -> Result:
     """G0: a difference of stored and renewed scores against that of harmless changes.
 
     `calibrated` is the largest difference seen when threads, batches and order change, which must
-    change nothing. Where they are exact only the rounding of another processor's sums is allowed.
+    change nothing. Where they are exact only the rounding of another processor's sums is allowed,
+    a millionth of the stored `score` (a network of three layers: a ten-millionth, measured).
     """
-    limit = max(TOLERANCE * calibrated, ROUNDING)
+    limit = max(TOLERANCE * calibrated, SINGLE * abs(score), ROUNDING)
     numbers = {"difference": difference, "limit": limit}
     if difference <= limit:
         return Result("G0", "PASS", "saved weights give the stored score", numbers)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -116,6 +117,62 @@ def row(scores: Scores) -> Estimate:
     found = _estimate([(1.0, scores)])
     low, high = _bounded(found, scores)
     return replace(found, low=min(low, found.value), high=max(high, found.value))
+
+
+def interval(scores: Scores, method: str) -> tuple[float, float] | None:
+    """95 % interval of one record, found as `method` says; None without a bootstrap.
+
+    `method` is what `described` gives today, or the percentiles of older records, which are too
+    narrow for few units: boards never show them.
+    """
+    finite = scores.replicates[np.isfinite(scores.replicates)]
+    if PERCENTILE.fullmatch(method):
+        low, high = np.quantile(finite, (TAIL, 1 - TAIL)) if len(finite) else (math.nan, math.nan)
+        return (float(low), float(high)) if len(finite) else None
+    found = row(scores)
+    return (found.low, found.high) if math.isfinite(found.low) else None
+
+
+def described(scores: Scores, older: str = "") -> str:
+    """How the interval of one record is found, in words that `stated` reads.
+
+    `older` is kept where it asks for percentiles.
+
+    >>> scores = Scores(np.zeros(1), np.zeros((1, 200)), 8, (0.0, math.inf))
+    >>> described(scores)
+    'bootstrap over 8 units, 200 resamples, 95% t interval within [0, inf]'
+    """
+    if PERCENTILE.fullmatch(older):
+        return older
+    low, high = scores.bounds
+    return (
+        f"bootstrap over {scores.units} units, {scores.replicates.shape[1]} resamples, "
+        f"{LEVEL:.0%} t interval within [{low:g}, {high:g}]"
+    )
+
+
+NUMBER = r"(-?inf|-?[\d.]+(?:e[+-]?\d+)?)"
+METHOD = re.compile(
+    rf"bootstrap over (\d+) units, (\d+) resamples, 95% t interval within \[{NUMBER}, {NUMBER}\]"
+)
+PERCENTILE = re.compile(r"bootstrap over units, (\d+) resamples, 95% percentile interval")
+
+
+def stated(method: str, value: float, replicates: Floats) -> Scores | None:
+    """What the interval of a record was found from; None for a metric's own method.
+
+    Raises ValueError when the number of replicates is another one.
+    """
+    today, older = METHOD.fullmatch(method), PERCENTILE.fullmatch(method)
+    if today is None and older is None:
+        return None
+    resamples = today[2] if today else older[1]  # type: ignore[index]
+    if int(resamples) != len(replicates):
+        raise ValueError(f"{len(replicates)} replicates, but '{method}'")
+    scores = Scores(np.array([value]), replicates[None])
+    if today is None:
+        return scores
+    return replace(scores, units=int(today[1]), bounds=(float(today[3]), float(today[4])))
 
 
 def difference(first: Scores, second: Scores) -> Estimate:

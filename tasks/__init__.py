@@ -46,6 +46,12 @@ def identity(first: Any, predictions: Any) -> Any:
     return predictions
 
 
+# Bounds of metrics.
+FRACTION = (0.0, 1.0)
+CORRELATION = (-1.0, 1.0)
+POSITIVE = (0.0, math.inf)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A named, versioned score.
@@ -71,7 +77,8 @@ class Metric:
     label:
         What a reader sees instead of the function's name.
     bounds:
-        Lowest and highest value that the definition allows: no interval passes them.
+        Lowest and highest value that the definition allows, as `FRACTION`: no interval passes
+        them.
     """
 
     function: Callable[[Any, Any], Any]

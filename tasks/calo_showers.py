@@ -34,7 +34,7 @@ from physbench.datasets.showers import (
     encode,
     parametrised_showers,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import FRACTION, Field, Metric, Task
 from physbench.tasks.metrics import challenge, shower_figures, shower_table, showers
 from physbench.tasks.metrics.showers import recentred, resampled
 
@@ -172,9 +172,23 @@ TASK = Task(
             replicates=resampled(showers.judge_jsd),
             bounds=(-np.inf, 1.0),
         ),
-        Metric(showers.judge_auc, "1", "min", replicates=showers.judge_auc_replicates),
-        Metric(showers.judge_jsd_high, "bit", "min", replicates=resampled(showers.judge_jsd_high)),
-        Metric(showers.judge_jsd_low, "bit", "min", replicates=resampled(showers.judge_jsd_low)),
+        Metric(
+            showers.judge_auc, "1", "min", replicates=showers.judge_auc_replicates, bounds=FRACTION
+        ),
+        Metric(
+            showers.judge_jsd_high,
+            "bit",
+            "min",
+            replicates=resampled(showers.judge_jsd_high),
+            bounds=(-np.inf, 1.0),
+        ),
+        Metric(
+            showers.judge_jsd_low,
+            "bit",
+            "min",
+            replicates=resampled(showers.judge_jsd_low),
+            bounds=(-np.inf, 1.0),
+        ),
         Metric(showers.fpd, "1", "min", interval=recentred(showers.fpd)),
         Metric(showers.kpd, "1", "zero", interval=showers.kpd_interval),
         Metric(showers.separation_total, "1", "min", interval=recentred(showers.separation_total)),
@@ -204,7 +218,13 @@ TASK = Task(
             slices=showers.resolution_bias_slices,
             replicates=resampled(showers.resolution_bias),
         ),
-        Metric(showers.copied_fraction, "1", "min", replicates=resampled(showers.copied_fraction)),
+        Metric(
+            showers.copied_fraction,
+            "1",
+            "min",
+            replicates=resampled(showers.copied_fraction),
+            bounds=FRACTION,
+        ),
         Metric(challenge.cc_separation, "1", "min", interval=False),
         Metric(challenge.cc_fpd, "1", "min", interval=False),
         Metric(challenge.cc_kpd, "1", "zero", interval=False),

@@ -36,7 +36,7 @@ from physbench.datasets.jets import (
     qg_jets,
     top_tagging,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import anomaly, anomaly_figures, ranking
 
 LARGEST_PT_LEAK = 0.02
@@ -185,8 +185,9 @@ def _metric(
     label: str = "",
     slices: Callable[[JetTruth, Any], Mapping[str, float]] | None = None,
     matched: bool = True,
+    bounds: tuple[float, float] = POSITIVE,
 ) -> Metric:
-    """A metric of the signals' ROCs with its fast bootstrap: not negative, larger is better."""
+    """A metric of the signals' ROCs with its fast bootstrap: larger is better."""
     fast = anomaly.resampled(measure, combine, matched=matched)
     return Metric(
         function,
@@ -196,7 +197,7 @@ def _metric(
         slices=slices,
         replicates=fast,
         label=label,
-        bounds=(0.0, np.inf),
+        bounds=bounds,
     )
 
 
@@ -238,19 +239,20 @@ TASK = Task(
         ),
         _metric(anomaly.worst_log_rejection, "nats", anomaly.log_rejection_of, anomaly.worst),
         _metric(anomaly.control_log_rejection, "nats", anomaly.log_rejection_of, anomaly.control),
-        _metric(anomaly.auc, "1", ranking.area, slices=anomaly.auc_slices),
+        _metric(anomaly.auc, "1", ranking.area, slices=anomaly.auc_slices, bounds=FRACTION),
         _metric(anomaly.rejection_20, "1", anomaly.Rejection(0.2)),
         _metric(anomaly.rejection_30, "1", anomaly.Rejection(0.3)),
         _metric(anomaly.rejection_50, "1", anomaly.Rejection(0.5)),
         _metric(anomaly.max_sic, "1", anomaly.sic_of),
-        _metric(anomaly.efficiency_1e_2, "1", anomaly.efficiency_of(1e-2)),
-        _metric(anomaly.efficiency_1e_3, "1", anomaly.efficiency_of(1e-3)),
+        _metric(anomaly.efficiency_1e_2, "1", anomaly.efficiency_of(1e-2), bounds=FRACTION),
+        _metric(anomaly.efficiency_1e_3, "1", anomaly.efficiency_of(1e-3), bounds=FRACTION),
         _metric(
             anomaly.unmatched_auc,
             "1",
             ranking.area,
             slices=anomaly.unmatched_auc_slices,
             matched=False,
+            bounds=FRACTION,
         ),
         _correlation(anomaly.spearman_pt),
         _correlation(anomaly.spearman_mass),

@@ -29,7 +29,7 @@ from physbench.datasets.liquids import (
     glassbench,
     kob_andersen,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import CORRELATION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import propensity, propensity_figures
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -180,7 +180,7 @@ TASK = Task(
             "1",
             "max",
             slices=propensity.pearson_slices,
-            bounds=(-1.0, 1.0),
+            bounds=CORRELATION,
             replicates=propensity.pearson_replicates,
         ),
         Metric(
@@ -190,9 +190,15 @@ TASK = Task(
             version=2,
             replicates=propensity.over_ceiling_replicates,
         ),
-        Metric(propensity.pooled_pearson, "1", "max"),
-        Metric(propensity.spearman, "1", "max", replicates=propensity.spearman_replicates),
-        Metric(propensity.rmse, "sigma_AA", "min"),
+        Metric(propensity.pooled_pearson, "1", "max", bounds=CORRELATION),
+        Metric(
+            propensity.spearman,
+            "1",
+            "max",
+            replicates=propensity.spearman_replicates,
+            bounds=CORRELATION,
+        ),
+        Metric(propensity.rmse, "sigma_AA", "min", bounds=POSITIVE),
         Metric(propensity.slope, "1", "max", interval=False),
         Metric(propensity.s4_ratio, "1", "max", interval=False),
         Metric(propensity.chi4_ratio, "1", "max", interval=False),

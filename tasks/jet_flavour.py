@@ -33,7 +33,7 @@ from physbench.datasets.jets import (
     top_tagging,
     with_classes,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import flavour, flavour_figures, flavour_insight
 
 LARGEST_PT_LEAK = 0.02
@@ -153,7 +153,7 @@ def admit(metrics: Mapping[str, float]) -> str | None:
 def _rejection(function: Callable[[Any, Any], Any], name: str, efficiency: float) -> Metric:
     """Rejection of a class at an efficiency, with its fast bootstrap."""
     fast = flavour.rejection_replicates(name, efficiency)
-    return Metric(function, "1", "max", replicates=fast)
+    return Metric(function, "1", "max", replicates=fast, bounds=(1.0, np.inf))
 
 
 TASK = Task(
@@ -181,16 +181,25 @@ TASK = Task(
             "max",
             slices=flavour.log_rejection_slices,
             replicates=flavour.log_rejection_replicates,
-            bounds=(0.0, np.inf),
+            bounds=POSITIVE,
         ),
-        Metric(flavour.cross_entropy, "nats", "min", replicates=flavour.cross_entropy_replicates),
-        Metric(flavour.accuracy, "1", "max", replicates=flavour.accuracy_replicates),
+        Metric(
+            flavour.cross_entropy,
+            "nats",
+            "min",
+            replicates=flavour.cross_entropy_replicates,
+            bounds=POSITIVE,
+        ),
+        Metric(
+            flavour.accuracy, "1", "max", replicates=flavour.accuracy_replicates, bounds=FRACTION
+        ),
         Metric(
             flavour.macro_auc,
             "1",
             "max",
             slices=flavour.macro_auc_slices,
             replicates=flavour.macro_auc_replicates,
+            bounds=FRACTION,
         ),
         _rejection(flavour.rejection_c_70, "c", 0.70),
         _rejection(flavour.rejection_c_77, "c", 0.77),
@@ -203,6 +212,7 @@ TASK = Task(
             "1",
             "max",
             replicates=flavour.db_rejection_replicates,
+            bounds=(1.0, np.inf),
         ),
         Metric(flavour.ovo_sklearn, "1", "max", interval=False),
         Metric(

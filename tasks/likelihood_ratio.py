@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.events import GRID, Gold, Simulated, eft_toy, interference_toy
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import likelihood, likelihood_figures
 
 COLUMNS = ("log_ratio", "spread")
@@ -147,15 +147,17 @@ TASK = Task(
     metrics=(
         Metric(
             likelihood.mse_log_ratio, "1", "min", slices=likelihood.mse_slices,
-            replicates=likelihood.mse_replicates, bounds=(0.0, np.inf), label="MSE of ln r",
+            replicates=likelihood.mse_replicates, bounds=POSITIVE, label="MSE of ln r",
         ),
         Metric(
             likelihood.trimmed_mse, "1", "min", replicates=likelihood.trimmed_replicates,
+            bounds=POSITIVE,
             label="trimmed MSE",
         ),
         Metric(
             likelihood.information_kept, "1", "max",
-            replicates=likelihood.information_replicates, label="Fisher information kept",
+            replicates=likelihood.information_replicates, bounds=FRACTION,
+            label="Fisher information kept",
         ),
         Metric(
             likelihood.normalisation, "1", "zero", interval=likelihood.normalisation_interval,

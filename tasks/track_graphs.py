@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from physbench.datasets import SPLITS, Dataset, Split, Splits
 from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.hits import Event, EventTruth, generic_detector
-from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import construction, construction_figures, construction_rows
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -175,23 +175,23 @@ TASK = Task(
     derive=construction.derive,
     admit=admit,
     metrics=(
-        _metric(construction.masked_purity, "max", bounds=(0.0, 1.0), label="masked purity"),
+        _metric(construction.masked_purity, "max", bounds=FRACTION, label="masked purity"),
         _metric(
             construction.efficiency,
             "max",
             slices=construction.efficiency_slices,
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
         ),
         _metric(
             construction.reach,
             "max",
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
             replicates=construction.resampled_reach,
         ),
-        _metric(construction.target_purity, "max", bounds=(0.0, 1.0)),
-        _metric(construction.sequential_purity, "max", bounds=(0.0, 1.0)),
-        _metric(construction.particle_purity, "max", bounds=(0.0, 1.0)),
-        _metric(construction.edges_per_hit, "min"),
+        _metric(construction.target_purity, "max", bounds=FRACTION),
+        _metric(construction.sequential_purity, "max", bounds=FRACTION),
+        _metric(construction.particle_purity, "max", bounds=FRACTION),
+        _metric(construction.edges_per_hit, "min", bounds=POSITIVE),
     ),
     figures={
         "purity against efficiency": construction_figures.purity_figure,

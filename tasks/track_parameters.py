@@ -39,7 +39,7 @@ from physbench.datasets.tracks import (
     toy_tracks,
     trackml_tracks,
 )
-from physbench.tasks import Field, Metric, Neurons, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import (
     resolution,
     resolution_figures,
@@ -238,7 +238,12 @@ def admit(metrics: Mapping[str, float]) -> str | None:
 def _width(function: Any, errors: fast.Errors, statistic: fast.Statistic, version: int) -> Metric:
     """A width of relative errors, averaged over the bins of pT."""
     return Metric(
-        function, "1", "min", version=version, replicates=fast.of_bins(errors, statistic)
+        function,
+        "1",
+        "min",
+        version=version,
+        replicates=fast.of_bins(errors, statistic),
+        bounds=POSITIVE,
     )
 
 
@@ -267,7 +272,7 @@ TASK = Task(
             version=2,
             slices=resolution.pull_pt_slices,
             replicates=fast.pull_pt,
-            bounds=(0.0, np.inf),
+            bounds=POSITIVE,
             label="width of pulls of pT over the ideal linear fit's",
         ),
         _width(resolution.core68_pt, resolution.pt_errors, fast.core68, 1),
@@ -286,7 +291,7 @@ TASK = Task(
             resolution.outlier_fraction,
             "1",
             "min",
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
             replicates=fast.fraction(resolution.outliers),
         ),
         Metric(
@@ -294,11 +299,11 @@ TASK = Task(
             "1",
             "min",
             version=2,
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
             replicates=fast.fraction(resolution.wrong_charges),
         ),
-        Metric(resolution.pull_d0, "1", "min", replicates=fast.pull("d0")),
-        Metric(resolution.pull_z0, "1", "min", replicates=fast.pull("z0")),
+        Metric(resolution.pull_d0, "1", "min", replicates=fast.pull("d0"), bounds=POSITIVE),
+        Metric(resolution.pull_z0, "1", "min", replicates=fast.pull("z0"), bounds=POSITIVE),
     ),
     prepare=prepare,
     admit=admit,

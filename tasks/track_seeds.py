@@ -29,7 +29,7 @@ from physbench.datasets.hits import (
     generic_pixels,
     restrict,
 )
-from physbench.tasks import Field, Metric, Task
+from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import seeding, seeding_figures
 
 PURITY_MIN = 0.35
@@ -176,18 +176,18 @@ TASK = Task(
             "1",
             "max",
             slices=seeding.efficiency_slices,
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
             label="efficiency",
         ),
-        _metric(seeding.seed_purity, "1", "max", bounds=(0.0, 1.0), label="purity"),
-        _metric(seeding.seeds_per_event, "1", "min"),
+        _metric(seeding.seed_purity, "1", "max", bounds=FRACTION, label="purity"),
+        _metric(seeding.seeds_per_event, "1", "min", bounds=POSITIVE),
         _metric(seeding.redundancy, "1", "min", bounds=(1.0, np.inf)),
-        _metric(seeding.duplication, "1", "min", bounds=(0.0, 1.0)),
-        _metric(seeding.bucket_efficiency, "1", "max", bounds=(0.0, 1.0)),
-        _metric(seeding.bucket_share, "1", "max", bounds=(0.0, 1.0)),
-        _metric(seeding.bucket_purity, "1", "max", bounds=(0.0, 1.0)),
-        _metric(seeding.bucket_size, "1", "min"),
-        _metric(seeding.bucket_overlap, "1", "min"),
+        _metric(seeding.duplication, "1", "min", bounds=FRACTION),
+        _metric(seeding.bucket_efficiency, "1", "max", bounds=FRACTION),
+        _metric(seeding.bucket_share, "1", "max", bounds=FRACTION),
+        _metric(seeding.bucket_purity, "1", "max", bounds=FRACTION),
+        _metric(seeding.bucket_size, "1", "min", bounds=POSITIVE),
+        _metric(seeding.bucket_overlap, "1", "min", bounds=POSITIVE),
     ),
     figures={
         "efficiency against eta": seeding_figures.against_eta,

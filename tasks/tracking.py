@@ -35,7 +35,7 @@ from physbench.datasets.hits import (
     trackml,
     trackml_graphs,
 )
-from physbench.tasks import ByUnit, Field, Metric, Neurons, Task
+from physbench.tasks import FRACTION, ByUnit, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import event_rows
 from physbench.tasks.metrics import tracking as metrics
 
@@ -365,7 +365,7 @@ TASK = Task(
             "1",
             "max",
             slices=metrics.efficiency_slices,
-            bounds=(0.0, 1.0),
+            bounds=FRACTION,
             replicates=metrics.resampled("found_dm", "selected"),
         ),
         Metric(
@@ -373,36 +373,59 @@ TASK = Task(
             "1",
             "min",
             replicates=metrics.resampled("combinatorial", "valid"),
+            bounds=FRACTION,
         ),
-        Metric(metrics.fake_all, "1", "min", replicates=metrics.resampled("fake", "valid")),
-        Metric(metrics.fragments, "1", "min", replicates=metrics.resampled("fragment", "valid")),
-        Metric(metrics.trackml_score, "1", "max", replicates=metrics.resampled_score),
+        Metric(
+            metrics.fake_all,
+            "1",
+            "min",
+            replicates=metrics.resampled("fake", "valid"),
+            bounds=FRACTION,
+        ),
+        Metric(
+            metrics.fragments,
+            "1",
+            "min",
+            replicates=metrics.resampled("fragment", "valid"),
+            bounds=FRACTION,
+        ),
+        Metric(
+            metrics.trackml_score, "1", "max", replicates=metrics.resampled_score, bounds=FRACTION
+        ),
         Metric(
             metrics.efficiency_perfect,
             "1",
             "max",
             replicates=metrics.resampled("found_perfect", "selected"),
+            bounds=FRACTION,
         ),
         Metric(
             metrics.efficiency_lhc,
             "1",
             "max",
             replicates=metrics.resampled("found_lhc", "selected"),
+            bounds=FRACTION,
         ),
         Metric(
-            metrics.lhc_per_cluster, "1", "max", replicates=metrics.resampled("clean_lhc", "clean")
+            metrics.lhc_per_cluster,
+            "1",
+            "max",
+            replicates=metrics.resampled("clean_lhc", "clean"),
+            bounds=FRACTION,
         ),
         Metric(
             metrics.fake_dm,
             "1",
             "min",
             replicates=metrics.resampled("clean_dm", "clean", inverse=True),
+            bounds=FRACTION,
         ),
         Metric(
             metrics.duplicate_rate,
             "1",
             "min",
             replicates=metrics.resampled("pure", "pure", minus="pure_particles"),
+            bounds=FRACTION,
         ),
         Metric(metrics.edge_auc, "1", "max", version=2, interval=False),
         Metric(metrics.edge_efficiency, "1", "max", version=2, interval=False),

@@ -19,13 +19,13 @@ from physbench.datasets import Split, Splits, take
 from physbench.datasets.common.streaming import Streamed
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
+from physbench.leaderboard import statistics
 from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
 from physbench.tasks import Metric, Task
 
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
 KEPT = 10_000_000  # draws of units that are held in memory; more are drawn anew for each metric
-LEVEL = 0.95
 ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 
 
@@ -50,22 +50,39 @@ def resamples(units: int, count: int, key: str) -> Iterator[NDArray[np.int64]]:
 
 
 def evaluate(
-    task: Task, test: Split, predictions: Any, key: str, *, intervals: bool = True
+    task: Task,
+    test: Split,
+    predictions: Any,
+    key: str,
+    *,
+    intervals: bool = True,
+    like: Sequence[MetricPart] = (),
 ) -> list[MetricPart]:
     """All metrics of the task; the first one with its bootstrap replicates.
 
-    Without `intervals` the values and slices alone: a fraction of the work.
+    Without `intervals` the values and slices alone: a fraction of the work. Metrics of an older
+    record in `like` keep its way of finding intervals.
     """
-    return measured(task, test, derive(task, test.targets, predictions), key, intervals=intervals)
+    derived = derive(task, test.targets, predictions)
+    return measured(task, test, derived, key, intervals=intervals, like=like)
 
 
 def measured(
-    task: Task, test: Split, derived: Any, key: str, *, intervals: bool = True
+    task: Task,
+    test: Split,
+    derived: Any,
+    key: str,
+    *,
+    intervals: bool = True,
+    like: Sequence[MetricPart] = (),
 ) -> list[MetricPart]:
     """`evaluate` of what `derive` gave."""
     draws = Draws(len(test), key, clusters_of(task, test)) if intervals else None
+    older = {metric.name: metric.method for metric in like}
     return [
-        _evaluate(metric, test, derived, draws, ranking=number == 0)
+        _evaluate(
+            metric, test, derived, draws, ranking=number == 0, older=older.get(metric.name, "")
+        )
         for number, metric in enumerate(task.metrics)
     ]
 
@@ -138,17 +155,26 @@ class Draws:
 
 
 def _evaluate(
-    metric: Metric, test: Split, derived: Any, draws: Draws | None, *, ranking: bool
+    metric: Metric,
+    test: Split,
+    derived: Any,
+    draws: Draws | None,
+    *,
+    ranking: bool,
+    older: str = "",
 ) -> MetricPart:
     value, slices = _value(metric, test.targets, derived)
-    values, interval = np.full(0, math.nan), None
+    values, interval, method = np.full(0, math.nan), None, "no interval"
     if draws and metric.interval is True and math.isfinite(value) and draws.independent > 1:
         values = _replicates(metric, test.targets, derived, draws, ranking=ranking)
-        finite = values[np.isfinite(values)]
-        ends = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else None
-        interval = None if ends is None else (float(ends[0]), float(ends[1]))
+        scores = statistics.Scores(
+            np.array([value]), values[None], draws.independent, metric.bounds
+        )
+        method = statistics.described(scores, older)
+        interval = statistics.interval(scores, method)
     if draws and callable(metric.interval):
         interval = _own(value, *metric.interval(test.targets, derived))
+        method = (metric.interval.__doc__ or "the metric's own").strip().partition("\n")[0]
     return MetricPart(
         name=metric.name,
         version=metric.version,
@@ -156,7 +182,7 @@ def _evaluate(
         reason=None if math.isfinite(value) else "undefined on this test split",
         low=_number(interval[0]) if interval else None,
         high=_number(interval[1]) if interval else None,
-        method=_method(metric, len(values), interval is not None),
+        method=method if interval else "no interval",
         unit=metric.unit,
         best=metric.best,
         slices=[Slice(name=name, value=_number(v)) for name, v in slices.items()],
@@ -175,14 +201,6 @@ def _own(value: float, low: float, high: float) -> tuple[float, float] | None:
     if max(low - value, value - high) > high - low:
         return float(low), float(high)
     return float(min(low, value)), float(max(high, value))
-
-
-def _method(metric: Metric, resamples: int, found: bool) -> str:
-    if resamples:
-        return f"bootstrap over units, {resamples} resamples, {LEVEL:.0%} percentile interval"
-    if found and callable(metric.interval):
-        return (metric.interval.__doc__ or "the metric's own").strip().partition("\n")[0]
-    return "no interval"
 
 
 def _replicates(
@@ -318,7 +336,8 @@ def _rescore(
         from benchmarks.sweeping import sharding
 
         derived = sharding.derived(on, record, predictions)
-    return record, measured(task, splits.test, derived, found, intervals=intervals)
+    again = measured(task, splits.test, derived, found, intervals=intervals, like=record.metrics)
+    return record, again
 
 
 def differing(stored: Sequence[MetricPart], again: Sequence[MetricPart]) -> list[str]:

@@ -149,7 +149,9 @@ def repredicted(original: Original) -> tuple[list[MetricPart], str]:
     record = original.record
     assert record.predictions is not None
     same = stored.digest(stored.pack(prepared)) == record.predictions.sha256
-    metrics = scoring.evaluate(original.task, original.splits.test, prepared, record.task.split)
+    metrics = scoring.evaluate(
+        original.task, original.splits.test, prepared, record.task.split, like=record.metrics
+    )
     if same:
         return metrics, "bitwise"
     result = frozen_gate(original, fitted, prepared)
@@ -163,7 +165,7 @@ def frozen_gate(original: Original, fitted: Any, prepared: Any) -> gate.Result:
     first = original.record.metrics[0].value
     assert first is not None
     changed = [scoring.ranking(task, test, other) - value for other in _harmless(original, fitted)]
-    return gate.frozen(abs(value - first), max(abs(step) for step in changed))
+    return gate.frozen(abs(value - first), max(abs(step) for step in changed), first)
 
 
 def _harmless(original: Original, fitted: Any) -> list[Any]:

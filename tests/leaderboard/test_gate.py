@@ -152,10 +152,12 @@ def test_failures_and_sudden_gains() -> None:
 
 
 def test_frozen_weights_and_models_without_seeds() -> None:
-    assert gate.frozen(0.0, 0.0).verdict == "PASS"
-    assert gate.frozen(2e-16, 0.0).verdict == "PASS"  # another processor
-    assert gate.frozen(1e-9, 0.0).verdict == "RED"
-    assert gate.frozen(4e-6, 1e-6).verdict == "PASS"
+    assert gate.frozen(0.0, 0.0, 0.5).verdict == "PASS"
+    assert gate.frozen(2e-16, 0.0, 0.0).verdict == "PASS"
+    assert gate.frozen(4e-7, 0.0, 0.5).verdict == "PASS"  # another processor
+    assert gate.frozen(6e-7, 0.0, 0.5).verdict == "RED"
+    assert gate.frozen(1e-9, 0.0, 0.0).verdict == "RED"
+    assert gate.frozen(4e-6, 1e-6, 0.5).verdict == "PASS"
     assert gate.exact(0.5, 0.5, 0.0).verdict == "PASS"
     assert gate.exact(0.49, 0.5, 1e-4).verdict == "RED"
     better = gate.exact(0.51, 0.5, 1e-4)

@@ -404,3 +404,34 @@ def test_folds_by_hand() -> None:
     assert found.value == 2.0
     # Units: (4 + 4)/4 = 2. The folds' means vary by 2, less than their units do: nothing more.
     assert found.error == pytest.approx(2**0.5)
+
+
+def test_interval_of_one_record_covers_where_percentiles_do_not() -> None:
+    """Eight events: what a record states, and what older ones stated."""
+    generator = np.random.default_rng(6)
+    inside = {"today": 0, "older": 0}
+    for _ in range(800):
+        scores = bootstrapped(generator.normal(size=(1, 8)))
+        ways = {
+            "today": statistics.described(scores),
+            "older": "bootstrap over units, 300 resamples, 95% percentile interval",
+        }
+        for name, method in ways.items():
+            low, high = statistics.interval(scores, method) or (math.nan, math.nan)
+            inside[name] += low <= 0 <= high
+    assert 0.93 <= inside["today"] / 800 <= 0.975
+    assert inside["older"] / 800 < 0.91
+
+
+def test_what_a_record_says_of_its_interval_is_read_back() -> None:
+    replicates = np.random.default_rng(0).normal(0.5, 0.1, 200)
+    for bounds in (statistics.UNBOUNDED, (0.0, 1.0), (-math.inf, 1.0), (1e-7, 2.5e8)):
+        scores = Scores(np.array([0.5]), replicates[None], 30, bounds)
+        method = statistics.described(scores)
+        again = statistics.stated(method, 0.5, replicates)
+        assert again is not None
+        assert (again.units, again.bounds) == (30, bounds)
+        assert statistics.interval(again, method) == statistics.interval(scores, method)
+    assert statistics.stated("no interval", 0.5, replicates) is None
+    with pytest.raises(ValueError, match="200 replicates, but 'bootstrap over 8 units, 300"):
+        statistics.stated(method.replace("30 units, 200", "8 units, 300"), 0.5, replicates)
