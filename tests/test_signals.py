@@ -1,0 +1,161 @@
+"""Signals at random moments: nothing is lost, nothing is doubled, nothing half-written stays.
+
+The quick tests send a few; the slow ones are the storms (`pytest -m slow -s tests/test_signals.py`)
+and print their counts.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from physbench.leaderboard import record
+
+MODEL = '''"""Slow enough to be hit anywhere; its mark tells that it began."""
+import pathlib, time
+import numpy as np
+from physbench.models import Model
+
+def fit(train, validation, *, seed):
+    pathlib.Path({marks!r}, str(seed)).touch()
+    time.sleep(0.2)
+    return seed
+
+def predict(seed, inputs):
+    return np.full(len(inputs), float(seed))
+
+MODEL = Model(tasks=("toy",), reference="none", fit=fit, predict=predict)
+'''
+KINDS = {"kill": (signal.SIGKILL,), "stop": (signal.SIGINT, signal.SIGTERM)}
+
+
+class Storm:
+    """A folder of runs, and commands on it that are hit."""
+
+    def __init__(self, toy: tuple[Path, Path], folder: Path) -> None:
+        self.runs, self.marks, self.task = folder / "runs", folder / "marks", toy[0]
+        self.marks.mkdir()
+        self.model = folder / "slow.py"
+        self.model.write_text(MODEL.format(marks=str(self.marks)))
+        self.dice = random.Random(folder.name)
+        self.longest = 0.0  # seconds that a whole command takes
+
+    def command(self, verb: str, seeds: list[str]) -> list[str]:
+        models = [str(self.model)] if verb == "run" else ["--models", str(self.model)]
+        more = ["--jobs", "2"] if verb == "sweep" else []
+        start = [sys.executable, "-m", "benchmarks", verb, str(self.task), *models]
+        return [*start, *seeds, "--runs", str(self.runs), *more]
+
+    def whole(self, verb: str, seeds: list[str]) -> None:
+        """A command that nothing disturbs."""
+        started = time.monotonic()
+        done = subprocess.run(self.command(verb, seeds), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.longest = max(self.longest, time.monotonic() - started)
+
+    def hit(self, verb: str, seeds: list[str], number: signal.Signals) -> int:
+        """Exit status of a command that met the signal, or had ended before."""
+        process = subprocess.Popen(
+            self.command(verb, seeds), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            return process.wait(self.dice.uniform(0, 1.1 * self.longest))
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+            return process.wait(60)
+
+    def good(self) -> Counter[int]:
+        """Number of results of each seed; reading all fails when one is damaged."""
+        found = record.read_all(self.runs)
+        for item in found:
+            if item.predictions:
+                assert (self.runs / item.path).with_name(item.predictions.file).is_file()
+        return Counter(item.seed for item in found if item.status == "ok")
+
+    def clean(self) -> None:
+        """Nothing temporary is left once the next command has swept."""
+        assert not [p for p in self.runs.rglob(".*") if p.is_file() and p.suffix != ".lock"]
+
+
+def killed_runs(storm: Storm, count: int) -> Counter[str]:
+    """The same command again and again until its seed is through, then the next seed."""
+    storm.whole("run", ["--seed", "0"])
+    found: Counter[str] = Counter()
+    seed = 1
+    for _ in range(count):
+        before = storm.good()
+        status = storm.hit("run", ["--seed", str(seed)], signal.SIGKILL)
+        after = storm.good()
+        assert set(before) <= set(after), f"lost {set(before) - set(after)}"
+        assert max(after.values()) == 1, after
+        found["ended before" if status == 0 else "killed"] += 1
+        if status == 0:
+            assert after[seed] == 1
+            seed += 1
+    storm.whole("run", ["--seed", str(seed)])
+    assert storm.good() == dict.fromkeys(range(seed + 1), 1)
+    storm.clean()
+    return found
+
+
+def stopped_runs(storm: Storm, count: int) -> Counter[str]:
+    """A run that began leaves one truthful record, and its status tells which."""
+    storm.whole("run", ["--seed", "0"])
+    found: Counter[str] = Counter()
+    for seed in range(1, count + 1):
+        number = storm.dice.choice(KINDS["stop"])
+        status = storm.hit("run", ["--seed", str(seed)], number)
+        own = [item.status for item in record.read_all(storm.runs) if item.seed == seed]
+        if (storm.marks / str(seed)).exists():
+            assert len(own) == 1, (seed, own, status)
+        assert len(own) <= 1, (seed, own)
+        kind = own[0] if own else "nothing began"
+        assert (status == 0) == (kind == "ok"), (seed, own, status)
+        found[f"{number.name} {kind}"] += 1
+    storm.clean()
+    return found
+
+
+def killed_sweeps(storm: Storm, count: int, cells: int = 4) -> Counter[str]:
+    """Sweeps of a few cells that are killed and taken up; each is whole before the next."""
+    storm.whole("sweep", ["--seeds", "1"])
+    storm.longest *= cells / 2
+    found: Counter[str] = Counter()
+    seeds = cells
+    for _ in range(count):
+        before = storm.good()
+        status = storm.hit("sweep", ["--seeds", str(seeds)], signal.SIGKILL)
+        after = storm.good()
+        assert set(before) <= set(after), f"lost {set(before) - set(after)}"
+        assert max(after.values()) == 1, after
+        found["ended before" if status == 0 else "killed"] += 1
+        if status == 0:
+            assert after == dict.fromkeys(range(seeds), 1)
+            seeds += cells
+    storm.whole("sweep", ["--seeds", str(seeds)])
+    assert storm.good() == dict.fromkeys(range(seeds), 1)
+    storm.clean()
+    return found
+
+
+STORMS = {"run": killed_runs, "stop": stopped_runs, "sweep": killed_sweeps}
+
+
+@pytest.mark.parametrize("kind", STORMS)
+def test_a_few_signals(kind: str, toy: tuple[Path, Path], tmp_path: Path) -> None:
+    assert STORMS[kind](Storm(toy, tmp_path), 3).total() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "count"), [("run", 1000), ("stop", 500), ("sweep", 200)])
+def test_a_storm_of_signals(kind: str, count: int, toy: tuple[Path, Path], tmp_path: Path) -> None:
+    found = STORMS[kind](Storm(toy, tmp_path), count)
+    print(f"\n{kind}: {dict(sorted(found.items()))}")
+    assert found.total() == count
