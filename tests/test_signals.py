@@ -1,7 +1,7 @@
 """Signals at random moments: nothing is lost, nothing is doubled, nothing half-written stays.
 
-The quick tests send a few; the slow ones are the storms (`pytest -m slow -s tests/test_signals.py`)
-and print their counts.
+The quick tests send a few; the slow ones are the storms and print their counts:
+pytest -m slow -s tests/test_signals.py
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,16 +46,6 @@ def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
 MOST_RESCORED = 5  # of a row with twenty references; `check` reads them all
 
 
-def rescored(paths: list[Path], **options: bool) -> list[Any]:
-    """Records and their metrics anew; a skip where they need real data that are not here."""
-    try:
-        return scoring.score(paths, **options)
-    except FileNotFoundError as error:
-        if "is not on this machine" not in str(error):
-            raise
-        return pytest.skip(str(error).partition(". ")[0])
-
-
 def group(path: Path) -> str:
     return "/".join(path.relative_to(ROOT).parts[:3])
 
@@ -65,7 +54,7 @@ def group(path: Path) -> str:
 def test_scores_are_repeated_to_the_digit(row: str) -> None:
     """Values and slices of committed records, from their stored predictions, up to rounding."""
     paths = [path for path in RECORDS if group(path) == row][:MOST_RESCORED]
-    for found, metrics in rescored(paths, intervals=False):
+    for found, metrics in scoring.score(paths, intervals=False):
         bare = {"low": None, "high": None, "replicates": None, "method": "no interval"}
         for kept, again in zip(found.metrics, metrics, strict=True):
             assert scoring.alike(kept.model_copy(update=bare), again), (found.path, again)
@@ -81,6 +70,6 @@ def test_scores_are_repeated_to_the_digit(row: str) -> None:
     ids=[f"{p.parent.name}-{p.stem}" for p in RECORDS],
 )
 def test_intervals_are_repeated_to_the_digit(path: Path) -> None:
-    ((found, metrics),) = rescored([path])
+    ((found, metrics),) = scoring.score(path)
     for kept, again in zip(found.metrics, metrics, strict=True):
         assert scoring.alike(kept, again), again.name
