@@ -21,6 +21,7 @@ def pytest_runtest_call() -> Generator[None, object, object]:
             raise
         return pytest.skip(f"{str(error).partition('. ')[0]}: set $PHYSBENCH_DATA")
 
+
 TASK = '''"""Toy: learn a parabola."""
 import numpy as np
 from physbench.datasets import Dataset, Split, Splits
