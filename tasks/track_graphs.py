@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import SPLITS, Dataset, Split, Splits
+from physbench.datasets import SPLITS, Dataset, Splits
 from physbench.datasets.common.arrays import plain, whole
-from physbench.datasets.hits import Event, EventTruth, generic_detector
+from physbench.datasets.hits import Event, generic_detector, split_of
 from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import construction, construction_figures, construction_rows
 
@@ -33,13 +33,8 @@ def load(dataset: Dataset, *, events: int = 100) -> Splits:
     if events < 1:
         raise ValueError(f"events must be at least 1; got {events}")
     parts, files = dataset.load()
-    train, validation, test = (_split(parts[name][:events]) for name in SPLITS)
+    train, validation, test = (split_of(parts[name], events) for name in SPLITS)
     return Splits(train, validation, test, files)
-
-
-def _split(pairs: Sequence[tuple[Event, EventTruth]]) -> Split:
-    events = [event for event, _ in pairs]
-    return Split(events, [truth for _, truth in pairs], [event.name for event in events])
 
 
 def prepare(inputs: Sequence[Event], predictions: Any) -> list[Arrays]:

@@ -18,17 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import SPLITS, Dataset, Split, Splits
+from physbench.datasets import SPLITS, Dataset, Splits
 from physbench.datasets.common import acts_chain
 from physbench.datasets.common.arrays import whole
-from physbench.datasets.hits import (
-    PIXEL_VOLUMES,
-    Event,
-    EventTruth,
-    generic_detector,
-    generic_pixels,
-    restrict,
-)
+from physbench.datasets.hits import Event, generic_detector, generic_pixels, split_of
 from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import seeding, seeding_figures
 
@@ -48,14 +41,8 @@ def load(dataset: Dataset, *, events: int = 100) -> Splits:
     parts, files = dataset.load()
     *learned, test = SPLITS
     names = (*learned, generic_pixels.DENSE if dataset is generic_pixels.DATASET else test)
-    train, validation, test_split = (_split(parts[name][:events]) for name in names)
+    train, validation, test_split = (split_of(parts[name], events, pixels=True) for name in names)
     return Splits(train, validation, test_split, files)
-
-
-def _split(pairs: Sequence[tuple[Event, EventTruth]]) -> Split:
-    pairs = [restrict(e, t, np.isin(e.volume_id, PIXEL_VOLUMES)) for e, t in pairs]
-    events = [event for event, _ in pairs]
-    return Split(events, [truth for _, truth in pairs], [event.name for event in events])
 
 
 def prepare(inputs: Sequence[Event], predictions: Any) -> list[Mapping[str, NDArray[Any]]]:

@@ -26,12 +26,12 @@ from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common.arrays import plain, whole
 from physbench.datasets.common.streaming import Streamed
 from physbench.datasets.hits import (
-    PIXEL_VOLUMES,
     Event,
     acorn_events,
     colliderml,
     generic_detector,
-    restrict,
+    pixels_of,
+    split_of,
     trackml,
     trackml_graphs,
 )
@@ -66,24 +66,20 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
     parts, files = dataset.load(
         **({"events": events} if dataset in (trackml.DATASET, colliderml.DATASET) else {})
     )
-    splits = {name: _split(pairs[:events], detector) for name, pairs in parts.items()}
+    pixels = detector == "pixel"
+    splits = {
+        name: _streamed(pairs[:events], pixels)
+        if isinstance(pairs, Streamed)
+        else split_of(pairs, events, pixels=pixels)
+        for name, pairs in parts.items()
+    }
     # One or two events of the user are all for testing: enough for methods without training.
     alone = dataset is trackml.DATASET and not len(splits["train"])
     return Splits(splits["train"], splits["validation"], splits["test"], files, test_only=alone)
 
 
-def _split(pairs: Sequence[tuple[Event, Any]], detector: str) -> Split:
-    if isinstance(pairs, Streamed):
-        return _streamed(pairs, detector)
-    if detector == "pixel":
-        pairs = [restrict(e, t, np.isin(e.volume_id, PIXEL_VOLUMES)) for e, t in pairs]
-    events = [event for event, _ in pairs]
-    return Split(events, [truth for _, truth in pairs], [event.name for event in events])
-
-
-def _streamed(pairs: Streamed, detector: str) -> Split:
+def _streamed(pairs: Streamed, pixels: bool) -> Split:
     """A split of the official events that reads each when it is asked for."""
-    pixels = detector == "pixel"
     names = [trackml.name_of(files) for files in pairs.keys]
     readers = (_pixel_hits, _pixel_truth) if pixels else (trackml.hits_of, trackml.truth_of)
     inputs, targets = (
@@ -92,17 +88,12 @@ def _streamed(pairs: Streamed, detector: str) -> Split:
     return Split(inputs, targets, names)
 
 
-def _pixels(files: dict[str, Path]) -> tuple[Event, Any]:
-    event, truth = trackml.read(files)
-    return restrict(event, truth, np.isin(event.volume_id, PIXEL_VOLUMES))
-
-
 def _pixel_hits(files: dict[str, Path]) -> Event:
-    return _pixels(files)[0]
+    return pixels_of(trackml.read(files))[0]
 
 
 def _pixel_truth(files: dict[str, Path]) -> Any:
-    return _pixels(files)[1]
+    return pixels_of(trackml.read(files))[1]
 
 
 def prepare(inputs: Sequence[Event], predictions: Any) -> list[dict[str, NDArray[Any]]]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split, Splits
-from physbench.datasets.common.streaming import Streamed
+from physbench.datasets.common.streaming import Deferred, Streamed
 
 PARTS = ("train", "validation", "test")
 PLAIN = (str, bytes, int, float, complex, type(None))
@@ -97,7 +97,12 @@ def _overlap(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> boo
 
 
 def _positional(values: Any) -> Any:
-    """A pandas Series as an array: metrics and resamples mean positions, a Series means labels."""
+    """A pandas Series as an array: metrics and resamples mean positions, a Series means labels.
+
+    What was to be made later is made now.
+    """
+    if isinstance(values, Deferred):
+        return list(values)
     return values.to_numpy() if hasattr(values, "iloc") and values.ndim == 1 else values
 
 

@@ -150,8 +150,10 @@ class Draws:
 
     @functools.cached_property
     def _counts(self) -> NDArray[np.int32]:
-        drawn = self.first(RESAMPLES_RANKING)
-        return np.array([np.bincount(d, minlength=self.units).astype(np.int32) for d in drawn])
+        found = np.empty((RESAMPLES_RANKING, self.units), dtype=np.int32)
+        for row, drawn in zip(found, self.first(RESAMPLES_RANKING), strict=True):
+            row[:] = np.bincount(drawn, minlength=self.units)
+        return found
 
 
 def _evaluate(

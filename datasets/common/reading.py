@@ -51,13 +51,15 @@ def arrays(
     path: Path,
     *needed: str,
     numeric: bool = True,
+    alone: bool = False,
     most: int = MOST,
     remedy: str = "fetch the file again",
 ) -> dict[str, NDArray[Any]]:
     """All arrays of a `.npz` file after checking how large they become.
 
     `needed` must be there; with `numeric` each of them must hold real numbers (or booleans) that
-    are finite. Raises DataError for a damaged, hostile or incomplete file.
+    are finite. With `alone` no others are unpacked. Raises DataError for a damaged, hostile or
+    incomplete file.
     """
     listed = ", ".join(needed) or "arrays"
     with (
@@ -65,10 +67,12 @@ def arrays(
         zipfile.ZipFile(regular(path)) as archive,
     ):
         _check_sizes(archive.infolist(), path.stat().st_size, most)
-        found = {i.filename.removesuffix(".npy"): _array(archive, i) for i in archive.infolist()}
+        members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
+        chosen = [name for name in members if name in needed or not alone]
+        found = {name: _array(archive, members[name]) for name in chosen}
     missing = [name for name in needed if name not in found]
     if missing:
-        raise DataError(f"{path} has no {', '.join(missing)}; found {list(found)}")
+        raise DataError(f"{path} has no {', '.join(missing)}; found {list(members)}")
     for name in needed if numeric else ():
         check_numbers(found[name], f"{path}: {name}")
     return found

@@ -1,4 +1,4 @@
-"""Units that are read when they are asked for: a split that is larger than the memory."""
+"""Units that are read when they are asked for: one by one, or all of a split at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -68,3 +69,31 @@ def _frozen(unit: Any) -> Any:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return unit
+
+
+@dataclass(frozen=True, eq=False)
+class Deferred(Sequence[Any]):
+    """A list with one element a name, made whole when somebody first looks into it, then kept.
+
+    Whoever scores looks into the test split alone and needs the names of the others.
+    """
+
+    names: tuple[str, ...]
+    make: Callable[[], Sequence[Any]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._made[index]
+
+    def each(self, change: Callable[[Any], Any], count: int | None = None) -> Deferred:
+        """The first `count` elements, changed one by one."""
+        return Deferred(self.names[:count], lambda: [change(one) for one in self[:count]])
+
+    @cached_property
+    def _made(self) -> list[Any]:
+        return list(self.make())
+
+    def __reduce__(self) -> Any:
+        return list, (self._made,)

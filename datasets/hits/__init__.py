@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets import Described, described
+from physbench.datasets import Described, Split, described
+from physbench.datasets.common.streaming import Deferred
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,6 +224,22 @@ def restrict(event: Event, truth: EventTruth, keep: NDArray[np.bool_]) -> tuple[
         truth.module[keep],
         **{name: values[present] for name, values in _optional(truth)},
     )
+
+
+def split_of(
+    pairs: Deferred | list[tuple[Event, EventTruth]], events: int, *, pixels: bool = False
+) -> Split:
+    """The first events as a split, with `pixels` their hits in the volumes 7, 8 and 9 alone."""
+    if not isinstance(pairs, Deferred):
+        pairs = Deferred(tuple(event.name for event, _ in pairs), pairs.copy)
+    chosen = pairs.each(pixels_of if pixels else tuple, events)
+    return Split(chosen.each(itemgetter(0)), chosen.each(itemgetter(1)), chosen.names)
+
+
+def pixels_of(pair: tuple[Event, EventTruth]) -> tuple[Event, EventTruth]:
+    """An event with the hits in the pixel volumes alone."""
+    event, truth = pair
+    return restrict(event, truth, np.isin(event.volume_id, PIXEL_VOLUMES))
 
 
 PARTICLE_FIELDS = ("radius", "generation", "charge", "d0", "z0", "phi")

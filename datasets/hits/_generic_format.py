@@ -8,6 +8,7 @@ tell the truth.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.common import reading
+from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.hits import Event, EventTruth, module_key
 from physbench.datasets.hits._trackml_format import scoring_weights
 
 SPLITS = ("train", "validation", "test")
-Events = dict[str, list[tuple[Event, EventTruth]]]
+Events = dict[str, Deferred]
 Table = dict[str, NDArray[Any]]
+Rows = list[NDArray[np.int64]]
 
 GRID = 4  # steps in a resolution
 PT_UNIT, PT_STEPS = 0.1, 3000  # pT = 0.1 GeV exp(|k| / 3000), the sign of k is the charge
@@ -122,10 +125,33 @@ KINDS = {
 }
 
 
-def events(
-    path: Path, wanted: str, *, name: str = "event"
-) -> list[tuple[str, tuple[Event, EventTruth]]]:
-    """(split, (event, truth)) of each event of a file; `wanted` says how it is made."""
+def events(path: Path, wanted: str, *, name: str = "event") -> Events:
+    """(event, truth) of each event of a file by split; `wanted` says how it is made.
+
+    A split is unpacked when somebody first looks into it; its names are there at once.
+    """
+    split = reading.arrays(path, "split", alone=True)["split"]
+    table = functools.cache(functools.partial(_table, path, wanted))
+
+    def made(numbers: list[int]) -> list[tuple[Event, EventTruth]]:
+        return [_event(_name(name, number), *table(), number) for number in numbers]
+
+    with reading.reading(path, wanted):
+        numbers = {key: np.flatnonzero(split == k).tolist() for k, key in enumerate(SPLITS)}
+        if sum(map(len, numbers.values())) != len(split):
+            raise ValueError(f"'split' must hold 0 to 2; got {set(split.tolist())}")
+    return {
+        key: Deferred(tuple(_name(name, n) for n in each), functools.partial(made, each))
+        for key, each in numbers.items()
+    }
+
+
+def _name(name: str, number: int) -> str:
+    return f"{name}{number:09d}"
+
+
+def _table(path: Path, wanted: str) -> tuple[Table, Rows, Rows, NDArray[np.float64]]:
+    """Columns of a file, the rows of hits and of particles of each event, the perigees."""
     arrays = reading.arrays(path, *STORED)
     with reading.reading(path, wanted):
         found = {key: whole(arrays[key], kind) for key, kind in KINDS.items()}
@@ -133,13 +159,7 @@ def events(
         particles = np.split(np.arange(len(found["pt"])), np.cumsum(arrays["particles"]))
         if len(hits.pop()) or len(particles.pop()):
             raise ValueError("more hits or particles are there than announced")
-        perigees = _perigees(found)
-        return [
-            (SPLITS[split], _event(f"{name}{number:09d}", found, rows, owners, perigees))
-            for number, (split, rows, owners) in enumerate(
-                zip(arrays["split"], hits, particles, strict=True)
-            )
-        ]
+        return found, hits, particles, _perigees(found)
 
 
 def _perigees(found: Table) -> NDArray[np.float64]:
@@ -152,11 +172,13 @@ def _perigees(found: Table) -> NDArray[np.float64]:
 def _event(
     name: str,
     found: Table,
-    rows: NDArray[np.int64],
-    owners: NDArray[np.int64],
+    hits: Rows,
+    particles: Rows,
     perigees: NDArray[np.float64],
+    number: int,
 ) -> tuple[Event, EventTruth]:
     """Hits in the order of module and position, and the truth of them."""
+    rows, owners = hits[number], particles[number]
     module = found["module"][rows].astype(np.int64)
     local = np.stack([found["u"][rows], found["v"][rows]], axis=1)
     order = np.lexsort((local[:, 1], local[:, 0], module))

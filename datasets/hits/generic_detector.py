@@ -38,7 +38,7 @@ from physbench.datasets import Dataset, File
 from physbench.datasets.common import acts_chain, store
 from physbench.datasets.hits import _generic_format as form
 from physbench.datasets.hits import _generic_sample as sample
-from physbench.datasets.hits._generic_format import SPLITS, Events
+from physbench.datasets.hits._generic_format import Events
 
 NOISE_SHARE = 0.15
 
@@ -46,9 +46,7 @@ NOISE_SHARE = 0.15
 def load(*, file: Path | None = None) -> tuple[Events, dict[str, str]]:
     """Events by split, and digests; `file` is a sample of `make`, default the embedded one."""
     path = file or store.checked("generic_detector", DATASET)[DATASET.files[0].name]
-    events: Events = {name: [] for name in SPLITS}
-    for split, pair in form.events(path, "a sample that `data make generic_detector` wrote"):
-        events[split].append(pair)
+    events = form.events(path, "a sample that `data make generic_detector` wrote")
     return events, {path.name: store.digest(path)}
 
 

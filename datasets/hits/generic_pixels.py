@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import acts_chain, store
-from physbench.datasets.hits import PIXEL_VOLUMES, restrict
 from physbench.datasets.hits import _generic_format as form
 from physbench.datasets.hits import _generic_sample as sample
-from physbench.datasets.hits._generic_format import SPLITS, Events
+from physbench.datasets.hits import pixels_of
+from physbench.datasets.hits._generic_format import Events
 
 DENSE = "dense"
 
@@ -29,12 +27,10 @@ def load(*, file: Path | None = None) -> tuple[Events, dict[str, str]]:
     paths = store.checked("generic_pixels", DATASET)
     mild, dense = (paths[name.name] for name in DATASET.files)
     dense = file or dense
-    events: Events = {name: [] for name in (*SPLITS, DENSE)}
-    for split, (event, truth) in form.events(mild, "the sample of generic_detector"):
-        keep = np.isin(event.volume_id, PIXEL_VOLUMES)
-        events[split].append(restrict(event, truth, keep))
+    wanted = "the sample of generic_detector"
+    events = {k: pairs.each(pixels_of) for k, pairs in form.events(mild, wanted).items()}
     wanted = "a sample that `data make generic_pixels` wrote"
-    events[DENSE] = [pair for _, pair in form.events(dense, wanted, name=DENSE)]
+    events[DENSE] = form.events(dense, wanted, name=DENSE)["test"]
     return events, {path.name: store.digest(path) for path in (mild, dense)}
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
 from physbench.datasets.common.reading import DataError
+from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.hits import Event, EventTruth, Floats, Integers, chains
 
 # Radii in mm half way between the ten barrel layers, and their (volume, layer).
@@ -31,7 +32,7 @@ LAYERS = np.array(
 )
 TRAIN = 40
 
-Events = dict[str, list[tuple[Event, EventTruth]]]
+Events = dict[str, Deferred]
 
 
 def load() -> tuple[Events, dict[str, str]]:
@@ -40,8 +41,16 @@ def load() -> tuple[Events, dict[str, str]]:
     train = sorted(name for name in paths if name.startswith("train/"))
     test = sorted(name for name in paths if name.startswith("valid/"))
     names = {"train": train[:TRAIN], "validation": train[TRAIN:], "test": test}
-    events = {part: [read(paths[n]) for n in chosen] for part, chosen in names.items()}
+    events = {part: _deferred([paths[n] for n in chosen]) for part, chosen in names.items()}
     return events, {name: store.digest(path) for name, path in paths.items()}
+
+
+def _deferred(paths: list[Path]) -> Deferred:
+    return Deferred(tuple(map(_name, paths)), lambda: [read(path) for path in paths])
+
+
+def _name(path: Path) -> str:
+    return path.name.partition("_")[0]
 
 
 def read(path: Path) -> tuple[Event, EventTruth]:
@@ -63,7 +72,7 @@ def read(path: Path) -> tuple[Event, EventTruth]:
     detector = LAYERS[np.searchsorted(BETWEEN, r)]
     hits = len(nodes)
     event = Event(
-        path.name.partition("_")[0],
+        _name(path),
         np.arange(1, hits + 1),
         r * np.cos(phi),
         r * np.sin(phi),

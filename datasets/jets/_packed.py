@@ -39,12 +39,14 @@ def unpack(
 ) -> NDArray[np.float32]:
     """What `pack` packed, (n, slots, 3); every jet has at least one slot."""
     low, high = constituents
-    change, eta, phi = (low.astype(np.uint16) | high.astype(np.uint16) << 8).view(np.int16)
+    change, eta, phi = (low | high.astype(np.uint16) << 8).view(np.int16)
     count = stored.astype(np.int64)
     start = np.cumsum(count) - count
     total = np.cumsum(change, dtype=np.int64)
     steps = total - np.repeat(total[start] - change[start], count)
-    jets = np.zeros((len(stored), slots, 3), dtype=np.float32)
+    place = np.arange(len(change)) + np.repeat(np.arange(len(stored)) * slots - start, count)
+    jets = np.zeros((len(stored) * slots, 3), dtype=np.float32)
     columns = np.exp(steps * LOG_STEP), eta * ANGLE_STEP, phi * ANGLE_STEP
-    jets[np.arange(slots) < stored[:, None]] = np.stack(columns, axis=1)
-    return jets
+    for number, column in enumerate(columns):
+        jets[place, number] = column
+    return jets.reshape(len(stored), slots, 3)

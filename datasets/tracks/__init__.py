@@ -5,8 +5,9 @@ Units: mm, GeV, tesla, rad. Padded arrays with a mask. The field is 2 T along +z
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -205,12 +206,13 @@ def predictions_from(values: Array, target: str) -> Mapping[str, Array]:
 class Sample:
     """What a dataset of tracks returns.
 
-    `true` holds the crossings (None where not kept), `measured` the smeared ones; `split` (n,) is
-    0, 1, 2 for train, validation, test; `files` maps file names to sha256; `counts` how many
-    particles each cut left, `spectra` how they are spread.
+    `true` holds the crossings (None where not kept), `measured` the smeared ones; `crossings` are
+    the true ones, or what makes them when they are asked for; `split` (n,) is 0, 1, 2 for train,
+    validation, test; `files` maps file names to sha256; `counts` how many particles each cut left,
+    `spectra` how they are spread.
     """
 
-    true: Tracks | None
+    crossings: Tracks | Callable[[], Tracks] | None
     measured: Tracks
     truth: TrackTruth
     split: NDArray[np.int64]
@@ -218,6 +220,11 @@ class Sample:
     files: Mapping[str, str]
     counts: Mapping[str, int]
     spectra: Mapping[str, Spectrum] = field(default_factory=dict)
+
+    @cached_property
+    def true(self) -> Tracks | None:
+        """The crossings themselves."""
+        return self.crossings() if callable(self.crossings) else self.crossings
 
 
 def padded(hits: Array, owner: NDArray[np.int64], tracks: int, slots: int = SLOTS) -> Tracks:

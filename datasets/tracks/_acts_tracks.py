@@ -38,7 +38,10 @@ def widths_name(name: str) -> str:
 
 
 def load(path: Path) -> Sample:
-    """The sample of a file that `make` wrote, with the widths beside it."""
+    """The sample of a file that `make` wrote, with the widths beside it.
+
+    True crossings are sorted anew, since smearing may swap close hits: when they are asked for.
+    """
     arrays = reading.arrays(path, "measured", "hits", "event", "simulated", *COLUMNS)
     with reading.reading(path, "a sample that `data make` wrote"):
         return _sample(path, arrays)
@@ -57,13 +60,14 @@ def _sample(path: Path, arrays: Arrays) -> Sample:
     truth = _truth(arrays, split, sigma)
     number = np.arange(len(event)) - np.searchsorted(event, event)
     ids = [f"event{e:06d}-{k:03d}" for e, k in zip(event, number, strict=True)]
-    place = owner, slot, len(event)
-    true = None
-    if "displacement" in arrays:
-        true = _tracks(measured - _integers(arrays["displacement"]), *place, sort=True)
+
+    def true() -> Tracks:
+        steps = measured - _integers(arrays["displacement"])
+        return padded((steps * STEP).astype(np.float64), owner, len(event))
+
     return Sample(
-        true,
-        _tracks(measured, *place, sort=False),
+        true if "displacement" in arrays else None,
+        _tracks(measured, owner, slot, len(event)),
         truth,
         split,
         ids,
@@ -73,11 +77,9 @@ def _sample(path: Path, arrays: Arrays) -> Sample:
 
 
 def _tracks(
-    steps: NDArray[np.int64], owner: NDArray[np.int64], slot: Any, count: int, *, sort: bool
+    steps: NDArray[np.int64], owner: NDArray[np.int64], slot: NDArray[np.int64], count: int
 ) -> Tracks:
-    """Padded tracks; true crossings are sorted anew, since smearing may swap close hits."""
-    if sort:
-        return padded((steps * STEP).astype(np.float64), owner, count)
+    """Padded tracks of hits that are in order."""
     hits = np.zeros((count, SLOTS, 3), dtype=np.float32)
     mask = np.zeros((count, SLOTS), dtype=bool)
     hits[owner, slot], mask[owner, slot] = steps * STEP, True

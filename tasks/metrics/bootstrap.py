@@ -1,10 +1,12 @@
 """Bootstraps of metrics that are sums over units: arithmetic on a table with one row a unit.
 
-`drawn` (resamples, units) says how often each unit was drawn, see `Metric.replicates`.
+`drawn` (resamples, units) says how often each unit was drawn, see `Metric.replicates`. What needs
+running sums in the order of some value takes the transpose, see `by_unit`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -39,3 +41,45 @@ def mean(values: ArrayLike, drawn: NDArray[Any]) -> Floats:
     with np.errstate(invalid="ignore"):
         found: Floats = taken @ each[known] / taken.sum(axis=1)
     return found
+
+
+def by_unit(drawn: NDArray[Any]) -> NDArray[Any]:
+    """Counts (resamples, units) with those of one unit side by side in memory.
+
+    >>> by_unit(np.array([[1, 2], [3, 4]])).tolist()
+    [[1, 3], [2, 4]]
+    """
+    return np.ascontiguousarray(drawn.T)
+
+
+def running_sums(table: NDArray[Any]) -> NDArray[Any]:
+    """Running sums down the rows of (values, resamples), in place, added in order.
+
+    `np.cumsum` along this axis takes a step for each number, which is twelve times slower.
+
+    >>> running_sums(np.array([[1, 2], [3, 4]])).tolist()
+    [[1, 2], [4, 6]]
+    """
+    for before, row in itertools.pairwise(table):
+        np.add(before, row, out=row)
+    return table
+
+
+def first_reaching(running: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """The first row in which each column of `running` (rows, columns) is at least `wanted`.
+
+    The number of rows where none is.
+
+    >>> first_reaching(np.array([[1, 2], [4, 6]]), np.array([2, 7])).tolist()
+    [1, 2]
+    """
+    columns = np.arange(running.shape[1])
+    low, high = np.zeros_like(columns), np.full_like(columns, len(running))
+    for _ in range(len(running).bit_length()):
+        middle = np.minimum((low + high) // 2, len(running) - 1)
+        there = running[middle, columns] >= wanted
+        low, high = (
+            np.where(there, low, middle + 1),
+            np.where(there, np.minimum(high, middle), high),
+        )
+    return np.minimum(low, high)

@@ -1,7 +1,8 @@
 """Fast bootstraps of the widths in `resolution`: each value once, and how often a resample has it.
 
 Values are sorted once; quantiles and moments of all resamples then follow from running sums of
-their counts (resamples, values).
+their counts (resamples, values). Counts are fastest where those of one value lie together in
+memory, as in the transpose of (values, resamples).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets.tracks import TrackTruth
 from physbench.tasks.metrics import resolution
+from physbench.tasks.metrics.bootstrap import by_unit, first_reaching, running_sums
 from physbench.tasks.metrics.resolution import HIGH, LOW, TAIL, Array, Predictions
 
 Counts = NDArray[np.int32]
@@ -28,8 +30,8 @@ def of_bins(errors: Errors, statistic: Statistic) -> Replicates:
 
     def replicates(truth: TrackTruth, predictions: Predictions, counts: NDArray[Any]) -> Array:
         values = errors(truth, predictions)
-        bins = resolution.binned(truth, np.arange(len(values)))
-        return _mean([statistic(values[b], counts[:, b]) for b in bins])
+        bins, drawn = resolution.binned(truth, np.arange(len(values))), by_unit(counts)
+        return _mean([statistic(values[b], drawn[b].T) for b in bins])
 
     return replicates
 
@@ -37,8 +39,8 @@ def of_bins(errors: Errors, statistic: Statistic) -> Replicates:
 def pull_pt(truth: TrackTruth, predictions: Predictions, counts: NDArray[Any]) -> Array:
     """Of S."""
     pulls, core = resolution.pt_pulls(truth, predictions), truth.core[0]
-    masks = resolution.scored(truth)
-    return _mean([core68(pulls[m], counts[:, m]) / core for m in masks])
+    masks, drawn = resolution.scored(truth), by_unit(counts)
+    return _mean([core68(pulls[m], drawn[m].T) / core for m in masks])
 
 
 def pull(name: str) -> Replicates:
@@ -46,7 +48,7 @@ def pull(name: str) -> Replicates:
 
     def replicates(truth: TrackTruth, predictions: Predictions, counts: NDArray[Any]) -> Array:
         pulls, core = resolution.pulls_of(truth, predictions, name)
-        return core68(pulls, counts) / core
+        return core68(pulls, by_unit(counts).T) / core
 
     return replicates
 
@@ -86,16 +88,16 @@ def quantiles(values: Array, counts: Counts, q: tuple[float, ...]) -> list[Array
     if not len(values):
         return [np.full(len(counts), np.nan)] * len(q)
     order = np.argsort(values, kind="stable")
-    ranked, running = values[order], np.cumsum(counts[:, order], axis=1)
+    ranked, running = values[order], running_sums(counts.T[order])
     return [_quantile(ranked, running, level) for level in q]
 
 
 def _quantile(ranked: Array, running: NDArray[Any], q: float) -> Array:
-    total = running[:, -1]
+    total = running[-1]
     position = q * (total - 1)
     k = np.clip(position.astype(np.int64), 0, np.maximum(total - 2, 0))
     below, above = (
-        ranked[np.minimum((running <= r[:, None]).sum(1), len(ranked) - 1)] for r in (k, k + 1)
+        ranked[np.minimum(first_reaching(running, r), len(ranked) - 1)] for r in (k + 1, k + 2)
     )
     with np.errstate(invalid="ignore"):
         between = below + (position - k) * (above - below)
@@ -128,26 +130,27 @@ def quantile_normal(values: Array, counts: Counts) -> Array:
 
 
 def _sums(values: Array, counts: Counts) -> tuple[Array, Array]:
-    """Finite values in order, and running sums (3, resamples, n + 1) of their first powers."""
+    """Finite values in order, and running sums (3, n + 1, resamples) of their first powers."""
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
-    ranked = values[order]
-    powers = np.stack([np.ones_like(ranked), ranked, ranked**2])
-    sums = np.zeros((3, len(counts), len(ranked) + 1))
-    np.cumsum(powers[:, None] * counts[:, order], axis=2, out=sums[..., 1:])
+    ranked, drawn = values[order], counts.T[order]
+    sums = np.zeros((3, len(ranked) + 1, len(counts)))
+    for table, power in zip(sums, (np.ones_like(ranked), ranked, ranked**2), strict=True):
+        np.multiply(power[:, None], drawn, out=table[1:])
+        running_sums(table)
     return ranked, sums
 
 
 def _count(sums: Array, first: NDArray[np.int64], last: NDArray[np.int64]) -> Array:
-    rows = np.arange(sums.shape[1])
-    return np.asarray(sums[0, rows, last] - sums[0, rows, first])
+    columns = np.arange(sums.shape[2])
+    return np.asarray(sums[0, last, columns] - sums[0, first, columns])
 
 
 def _moments(
     sums: Array, first: NDArray[np.int64], last: NDArray[np.int64]
 ) -> tuple[Array, Array]:
     """Mean and standard deviation of the values `first` to `last` of each resample."""
-    rows = np.arange(sums.shape[1])
+    columns = np.arange(sums.shape[2])
     with np.errstate(invalid="ignore", divide="ignore"):
-        total, one, two = sums[:, rows, last] - sums[:, rows, first]
+        total, one, two = sums[:, last, columns] - sums[:, first, columns]
         mean = one / total
         return mean, np.sqrt(np.maximum(two / total - mean**2, 0.0))

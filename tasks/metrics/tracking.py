@@ -516,13 +516,16 @@ def neighbours(eta: Floats, phi: Floats) -> Floats:
     >>> neighbours(np.array([0.0, 0.05, 2.0]), np.array([3.1, -3.15, 3.1])).tolist()
     [1.0, 1.0, 0.0]
     """
-    from scipy.spatial import cKDTree
-
-    turns = [np.stack([eta, phi + turn], axis=1) for turn in (0.0, -2 * np.pi, 2 * np.pi)]
-    if not len(eta):
-        return np.zeros(0)
-    inside = cKDTree(np.concatenate(turns)).query_ball_point(turns[0], CONE, return_length=True)
-    return np.asarray(inside, dtype=np.float64) - 1.0
+    order = np.argsort(eta, kind="stable")
+    x, y = eta[order], phi[order]
+    near = np.searchsorted(x, x + CONE, side="right") - np.arange(1, len(x) + 1)
+    first = np.repeat(np.arange(len(x)), near)  # all pairs in a strip of eta
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(near) - near, near)
+    turn = np.remainder(y[second] - y[first] + np.pi, 2 * np.pi) - np.pi
+    close = (x[second] - x[first]) ** 2 + turn**2 <= CONE**2
+    found = np.zeros(len(x))
+    found[order] = sum(np.bincount(end[close], minlength=len(x)) for end in (first, second))
+    return found
 
 
 def bin_edges(name: str) -> tuple[float, float]:

@@ -174,8 +174,10 @@ def written(folder: Path, pixels: bool = False) -> tuple[dict[str, Any], Any, An
     part, detector = invented(np.random.default_rng(4))
     path = folder / "sample.npz"
     store.save_arrays(path, form.packed([part], detector, np.array([2]), pixels=pixels))
-    ((split, (event, truth)),) = form.events(path, "a sample")
-    assert split == "test"
+    found = form.events(path, "a sample")
+    assert [len(pairs) for pairs in found.values()] == [0, 0, 1]
+    ((event, truth),) = found["test"]
+    assert found["test"].names == (event.name,)
     return part | detector, event, truth
 
 
@@ -209,7 +211,7 @@ def test_a_file_with_more_hits_than_it_announces_is_refused(tmp_path: Path) -> N
     arrays = form.packed([part], detector, np.array([0]))
     store.save_arrays(tmp_path / "a.npz", arrays | {"hits": arrays["hits"] - 1})
     with pytest.raises(store.DataError, match="a sample"):
-        form.events(tmp_path / "a.npz", "a sample")
+        form.events(tmp_path / "a.npz", "a sample")["train"][0]
 
 
 def test_cuts_of_an_event_keep_what_is_known_of_particles() -> None:
