@@ -26,11 +26,19 @@ def frechet(first: Floats, second: Floats, weights: Floats) -> float:
     The Frechet distance of arXiv:2211.10295. The trace of the root is the sum of the roots of
     the eigenvalues of S1^1/2 S2 S1^1/2.
     """
-    difference = np.average(first, 0, weights) - np.average(second, 0, weights)
-    left, right = (np.cov(s.T, fweights=weights.astype(np.int64)) for s in (first, second))
-    return float(difference @ difference) + covariance_distance(
-        np.atleast_2d(left), np.atleast_2d(right)
-    )
+    (mean, left), (other, right) = (_moments(s, weights) for s in (first, second))
+    return float((mean - other) @ (mean - other)) + covariance_distance(left, right)
+
+
+def _moments(sample: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Mean (columns,) and unbiased covariance (columns, columns) with whole weights.
+
+    As `np.cov`, whose copies take eight times as long as the product.
+    """
+    total = weights.sum()
+    mean = weights @ sample / total
+    centred = sample - mean
+    return mean, (centred * weights[:, None]).T @ centred / (total - 1)
 
 
 def covariance_distance(first: Floats, second: Floats) -> float:

@@ -33,6 +33,7 @@ BINS = 50
 OUTSIDE = 0.0005  # share of the reference below the first and above the last edge
 SOFT = 0.1  # MeV, added before a logarithm
 CHECKED = 5000  # showers that are compared with the training sample
+BLOCK = 100  # points whose distances to a sample are in memory at a time
 COPY = 0.01  # quantile of the distances that fresh showers have to the training sample
 
 
@@ -264,10 +265,12 @@ def trend(training: Showers) -> Callable[[Any, Any], NDArray[np.float32]]:
 def nearest(points: NDArray[np.float32], sample: NDArray[np.float32]) -> Floats:
     """Distance of each point (n, d) to the nearest of a sample (m, d)."""
     squares = np.square(sample).sum(1)
-    found = np.concatenate(
-        [
-            (squares - 2 * block @ sample.T).min(1) + np.square(block).sum(1)
-            for block in np.array_split(points, max(1, len(points) // 500))
-        ]
-    )
+
+    def least(block: NDArray[np.float32]) -> NDArray[np.float32]:
+        products = (-2 * block) @ sample.T
+        products += squares
+        return products.min(1) + np.square(block).sum(1)
+
+    blocks = np.array_split(points, max(1, len(points) // BLOCK))
+    found = np.concatenate([least(block) for block in blocks])
     return np.asarray(np.sqrt(np.maximum(found, 0.0)), np.float64)
