@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
 from physbench.datasets.common.arrays import plain
+from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.liquids import (
     Configuration,
     Sample,
@@ -97,11 +98,12 @@ def _sample(dataset: Dataset, temperature: float, options: dict[str, Any]) -> Sa
 
 def _split(sample: Sample, part: int) -> Split:
     index = np.flatnonzero(np.asarray(sample.split) == part).tolist()
-    return Split(
-        [sample.configurations[i] for i in index],
-        [sample.mobilities[i] for i in index],
-        [sample.ids[i] for i in index],
-    )
+    ids = tuple(sample.ids[i] for i in index)
+
+    def chosen(side: Sequence[Any]) -> Deferred:
+        return Deferred(ids, lambda k: side[index[k]])
+
+    return Split(chosen(sample.configurations), chosen(sample.mobilities), ids)
 
 
 def prepare(inputs: Sequence[Configuration], predictions: Any) -> list[NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Units that are read when they are asked for: one by one, or all of a split at once."""
+"""Units that are read when they are asked for: not all of a split, or not all at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -73,27 +72,30 @@ def _frozen(unit: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Deferred(Sequence[Any]):
-    """A list with one element a name, made whole when somebody first looks into it, then kept.
+    """A list whose element k, of the k-th name, is `make(k)`: made when it is asked for, and kept.
 
     Whoever scores looks into the test split alone and needs the names of the others.
     """
 
     names: tuple[str, ...]
-    make: Callable[[], Sequence[Any]] = field(repr=False)
+    make: Callable[[int], Any] = field(repr=False)
+    _kept: dict[int, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._made[index]
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        if place not in self._kept:
+            self._kept[place] = self.make(place)
+        return self._kept[place]
 
-    def each(self, change: Callable[[Any], Any], count: int | None = None) -> Deferred:
-        """The first `count` elements, changed one by one."""
-        return Deferred(self.names[:count], lambda: [change(one) for one in self[:count]])
-
-    @cached_property
-    def _made(self) -> list[Any]:
-        return list(self.make())
+    def each(self, change: Callable[[Any], Any], index: Sequence[int] | None = None) -> Deferred:
+        """The elements `index`, all by default, changed one by one."""
+        chosen = range(len(self)) if index is None else index
+        return Deferred(tuple(self.names[k] for k in chosen), lambda k: change(self[chosen[k]]))
 
     def __reduce__(self) -> Any:
-        return list, (self._made,)
+        return list, (list(self),)

@@ -231,8 +231,8 @@ def split_of(
 ) -> Split:
     """The first events as a split, with `pixels` their hits in the volumes 7, 8 and 9 alone."""
     if not isinstance(pairs, Deferred):
-        pairs = Deferred(tuple(event.name for event, _ in pairs), pairs.copy)
-    chosen = pairs.each(pixels_of if pixels else tuple, events)
+        pairs = Deferred(tuple(event.name for event, _ in pairs), pairs.__getitem__)
+    chosen = pairs.each(pixels_of if pixels else tuple, range(min(events, len(pairs))))
     return Split(chosen.each(itemgetter(0)), chosen.each(itemgetter(1)), chosen.names)
 
 

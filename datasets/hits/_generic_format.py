@@ -128,26 +128,20 @@ KINDS = {
 def events(path: Path, wanted: str, *, name: str = "event") -> Events:
     """(event, truth) of each event of a file by split; `wanted` says how it is made.
 
-    A split is unpacked when somebody first looks into it; its names are there at once.
+    An event is unpacked when somebody looks into it; the names are there at once.
     """
     split = reading.arrays(path, "split", alone=True)["split"]
     table = functools.cache(functools.partial(_table, path, wanted))
 
-    def made(numbers: list[int]) -> list[tuple[Event, EventTruth]]:
-        return [_event(_name(name, number), *table(), number) for number in numbers]
+    def deferred(numbers: list[int]) -> Deferred:
+        names = tuple(f"{name}{number:09d}" for number in numbers)
+        return Deferred(names, lambda k: _event(names[k], *table(), numbers[k]))
 
     with reading.reading(path, wanted):
-        numbers = {key: np.flatnonzero(split == k).tolist() for k, key in enumerate(SPLITS)}
-        if sum(map(len, numbers.values())) != len(split):
+        numbers = [np.flatnonzero(split == k).tolist() for k in range(len(SPLITS))]
+        if sum(map(len, numbers)) != len(split):
             raise ValueError(f"'split' must hold 0 to 2; got {set(split.tolist())}")
-    return {
-        key: Deferred(tuple(_name(name, n) for n in each), functools.partial(made, each))
-        for key, each in numbers.items()
-    }
-
-
-def _name(name: str, number: int) -> str:
-    return f"{name}{number:09d}"
+    return {key: deferred(each) for key, each in zip(SPLITS, numbers, strict=True)}
 
 
 def _table(path: Path, wanted: str) -> tuple[Table, Rows, Rows, NDArray[np.float64]]:

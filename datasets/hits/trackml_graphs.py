@@ -46,7 +46,7 @@ def load() -> tuple[Events, dict[str, str]]:
 
 
 def _deferred(paths: list[Path]) -> Deferred:
-    return Deferred(tuple(map(_name, paths)), lambda: [read(path) for path in paths])
+    return Deferred(tuple(map(_name, paths)), lambda k: read(paths[k]))
 
 
 def _name(path: Path) -> str:

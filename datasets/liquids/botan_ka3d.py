@@ -20,15 +20,16 @@ folder or up to two folders above, where somebody has made them.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
+from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.liquids import Configuration, Mobility, Sample, wrapped
 from physbench.datasets.liquids._published import (
     DENSITY,
@@ -98,12 +99,13 @@ def embedded(fold: int, *, published_split: bool = False) -> Sample:
     numbers = arrays["config_ids"].tolist()
     ends = np.cumsum(arrays["bonds"])
     parts = [slice(end - count, end) for end, count in zip(ends, arrays["bonds"], strict=True)]
-    found = [_embedded(arrays, row, part) for row, part in enumerate(parts)]
+    ids = tuple(f"T{EMBEDDED:.2f}-configuration{number:04d}" for number in numbers)
+    found = Deferred(ids, lambda k: _embedded(arrays, k, parts[k]))
     return Sample(
-        [configuration for configuration, _ in found],
-        [mobility for _, mobility in found],
+        found.each(itemgetter(0)),
+        found.each(itemgetter(1)),
         split(numbers) if published_split else rotated(len(numbers), fold),
-        [f"T{EMBEDDED:.2f}-configuration{number:04d}" for number in numbers],
+        ids,
         {FROZEN.name: FROZEN.sha256},
     )
 
@@ -138,6 +140,8 @@ def _embedded(arrays: Arrays, row: int, part: slice) -> tuple[Configuration, Mob
 
 def close_pairs(positions: NDArray[Any], box: NDArray[Any], reach: float) -> NDArray[np.int64]:
     """(m, 2) pairs closer than `reach` through the boundary; the first is below the second."""
+    from scipy.spatial import cKDTree
+
     place = positions.astype(np.float64)
     found = cKDTree(place, boxsize=box).query_pairs(reach, output_type="ndarray")
     vector = place[found[:, 1]] - place[found[:, 0]]

@@ -269,7 +269,7 @@ def nearest(points: NDArray[np.float32], sample: NDArray[np.float32]) -> Floats:
     def least(block: NDArray[np.float32]) -> NDArray[np.float32]:
         products = (-2 * block) @ sample.T
         products += squares
-        return products.min(1) + np.square(block).sum(1)
+        return np.asarray(products.min(1) + np.square(block).sum(1))
 
     blocks = np.array_split(points, max(1, len(points) // BLOCK))
     found = np.concatenate([least(block) for block in blocks])
