@@ -16,7 +16,8 @@ from physbench.leaderboard import record
 PAGE = 4  # kB
 ROOM = 1000  # kB, enough for a run to begin
 SCRIPT = """
-mount -t tmpfs -o size={room}k none {runs} && mount -t tmpfs -o size={room}k none {rescued} || exit 77
+mount -t tmpfs -o size={room}k none {runs} || exit 77
+mount -t tmpfs -o size={room}k none {rescued} || exit 77
 {command}
 status=$?
 mkdir {kept} && cp -r {runs} {rescued} {kept}
@@ -78,6 +79,7 @@ LEVELS = [PAGE * k for k in range(1, 11)]
 def test_a_full_disk_loses_nothing(toy: tuple[Path, Path], tmp_path: Path, size: int) -> None:
     status, said = filled(toy, tmp_path / "box", size)
     assert whole(tmp_path / "box" / "kept") == {(0, "ok"), (1, "ok")}, said
+    assert status == 0, said
     for path in (tmp_path / "box" / "kept" / "rescued").rglob("*.json"):
         assert path.name in said  # announced by its path
 
