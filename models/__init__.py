@@ -94,6 +94,9 @@ class Model:
         of its stages gone, for `explain`; nothing is trained anew.
     deterministic:
         The seed changes nothing: one seed fills the row.
+    checks:
+        `{name: check() -> number}`: our number beside one that was published for the method,
+        such as the parameters of its published size; the ledger of claims names it.
     """
 
     tasks: tuple[str, ...]
@@ -109,6 +112,7 @@ class Model:
     parameters: Callable[[Any], int] | None = None
     ablations: Callable[[Any], Mapping[str, Any]] | None = None
     deterministic: bool = False
+    checks: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
     @property
     def oracle(self) -> bool:

@@ -117,7 +117,7 @@ def judged(entry: dict[str, Any]) -> Claim:
     from benchmarks.trust import claims
 
     try:
-        ours, low, high = claims.CHECKS[entry["check"]]()
+        ours, low, high = claims.check(entry["check"])
     except FileNotFoundError as error:
         none = dict.fromkeys(("ours", "low", "high"))
         reason = str(error).partition("\n")[0]

@@ -273,4 +273,5 @@ MODEL = Model(
     save=save,
     load=load,
     parameters=lambda fitted: training.parameters(fitted.network),
+    checks={"size": lambda: training.parameters(InteractionNetwork())},
 )

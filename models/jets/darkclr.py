@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.jets import Jets
 from physbench.models import Context, Model
+from physbench.models.common.training import parameters
 from physbench.models.jets import _contrastive_training as training
 from physbench.models.jets import _jet_augmentations as views
-from physbench.models.jets._contrastive import anomaly_contrastive_plus
+from physbench.models.jets._contrastive import JetEncoder, anomaly_contrastive_plus
 
 
 def fit(
@@ -143,4 +144,5 @@ MODEL = Model(
     save=training.save,
     load=training.load,
     parameters=training.parameters,
+    checks={"size in millions": lambda: parameters(JetEncoder()) / 1e6},
 )

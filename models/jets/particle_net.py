@@ -177,4 +177,8 @@ MODEL = Model(
     save=_tagging.save,
     load=load,
     parameters=_tagging.parameters,
+    checks={
+        "size": lambda: training.parameters(ParticleNet(17, 10)),
+        "size for two classes": lambda: training.parameters(ParticleNet(7, 2)),
+    },
 )

@@ -249,4 +249,9 @@ MODEL = Model(
     save=_tagging.save,
     load=load,
     parameters=_tagging.parameters,
+    checks={
+        "size": lambda: training.parameters(ParticleTransformer(17, 10)),
+        "size for two classes": lambda: training.parameters(ParticleTransformer(7, 2)),
+        "size without pairs": lambda: training.parameters(ParticleTransformer(17, 10, pairs=())),
+    },
 )

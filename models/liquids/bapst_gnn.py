@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from physbench.datasets import File, Split
 from physbench.models import Context, Model
 from physbench.models.common import variants
-from physbench.models.common.training import HERE
+from physbench.models.common.training import HERE, parameters
 from physbench.models.liquids import _particle_networks as networks
 from physbench.models.liquids import _published_weights as published_weights
 from physbench.models.liquids._graph_network import BapstNetwork
@@ -172,4 +172,9 @@ MODEL = Model(
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,
+    checks={
+        "size": lambda: parameters(
+            Network(energies=False, width=64, steps=7, outputs=1, spare=True)
+        )
+    },
 )

@@ -543,7 +543,7 @@ def test_a_wrong_claim_is_not_reproduced() -> None:
         "value": 6449,
         "tolerance": 0,
         "source": "s",
-        "check": "interaction_network_size",
+        "check": "interaction_network: size",
     }
     found = ledger.judged(entry)
     assert (found.verdict, found.reason) == ("not reproduced", "-1 away, 0 allowed")
