@@ -12,12 +12,22 @@ from physbench.leaderboard.board import Board, Row, badness
 
 @dataclass(frozen=True)
 class Difference:
-    """A row minus another one, paired by unit; `better` of the two by the board's direction."""
+    """A row minus another one, paired by unit; `better` of the two by the board's direction.
+
+    `p` is the chance of such a value were there no difference, `needed` what would be found.
+    """
 
     value: float
     low: float
     high: float
     better: bool
+    p: float = math.nan
+    needed: float = math.nan
+
+    def turned(self) -> Difference:
+        """The other row minus this one."""
+        low, high = -self.high, -self.low
+        return Difference(-self.value, low, high, not self.better, self.p, self.needed)
 
     @property
     def clear(self) -> bool:
@@ -82,16 +92,26 @@ def difference(row: Row, other: Row, best: str) -> Difference:
     """The paired difference of two rows in the ranking metric."""
     found = statistics.difference(row.scores, other.scores)
     better = badness(row.score, best) < badness(other.score, best)
-    return Difference(found.value, found.low, found.high, better)
+    needed = statistics.detectable(found) / 2**0.5
+    return Difference(found.value, found.low, found.high, better, found.p, needed)
 
 
-def matrix(board: Board, most: int = 12) -> tuple[list[Row], list[list[Difference | None]]]:
-    """The first ranked rows, and the difference of each to each other one."""
-    rows = [row for row in board.rows if row.role == "ranked"][:most]
-    return rows, [
-        [None if one is other else difference(one, other, board.best) for other in rows]
-        for one in rows
-    ]
+Matrix = tuple[list[Row], list[list[Difference | None]]]
+
+
+def matrix(board: Board, most: int = 12) -> Matrix:
+    """The first ranked rows and the best classical one; the difference of each to each other."""
+    ranked, classical = [r for r in board.rows if r.role == "ranked"], leader(board, "classical")
+    rows = [r for k, r in enumerate(ranked) if k < most or r is classical]
+    half = {
+        (k, m): difference(rows[k], rows[m], board.best)
+        for k in range(len(rows))
+        for m in range(k + 1, len(rows))
+    }
+    other = {(m, k): found.turned() for (k, m), found in half.items()}
+    whole: dict[tuple[int, int], Difference] = half | other
+    places = range(len(rows))
+    return rows, [[whole.get((k, m)) for m in places] for k in places]
 
 
 def text(found: Difference | None, digits: int = 2) -> str:

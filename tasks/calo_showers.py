@@ -245,4 +245,5 @@ TASK = Task(
         "Correlations of layers": shower_figures.correlation_figure,
         "Verdict of the judge": shower_figures.judge_figure,
     },
+    curves={"Mean shower": 6, "Single showers": 6, "Correlations of layers": 6},
 )

@@ -264,23 +264,21 @@ def efficiency_figure(
 ) -> Figure:
     """Double-majority efficiency in bins of a quantity, with exact binomial 68 % intervals."""
     import matplotlib.pyplot as plt
-    import mplhep
 
-    with plt.style.context(mplhep.style.ATLAS):
-        figure, axes = plt.subplots(figsize=(8, 6))
-        reach: list[float] = []
-        for model, values in predictions.items():
-            centres, widths, points, errors = _binned(targets, values, quantity)
-            axes.errorbar(
-                centres, points, yerr=errors, xerr=widths, fmt="o", markersize=4, label=model
-            )
-            reach += [*(centres - widths), *(centres + widths)]
-        axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.5))
-        if reach:
-            axes.set_xlim(min(reach), max(reach))
-        if quantity in LOGARITHMIC:
-            axes.set_xscale("log")
-        axes.legend(ncols=2, fontsize="small", loc="upper left", frameon=False)
+    figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+    reach: list[float] = []
+    for model, values in predictions.items():
+        centres, widths, points, errors = _binned(targets, values, quantity)
+        axes.errorbar(
+            centres, points, yerr=errors, xerr=widths, fmt="o", markersize=4, label=model
+        )
+        reach += [*(centres - widths), *(centres + widths)]
+    axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.05))
+    if reach:
+        axes.set_xlim(min(reach), max(reach))
+    if quantity in LOGARITHMIC:
+        axes.set_xscale("log")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
 

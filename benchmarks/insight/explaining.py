@@ -7,11 +7,12 @@ tracks, for hits, or for edges between hits: `Task.neurons`.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from physbench.tasks.metrics.rows import Rows
 
 Array = NDArray[np.float64]
 Table = list[dict[str, Any]]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BINS = 8  # of equal probability: H(Y) = ln 8
 NEIGHBOURS = (3, 5, 10)
@@ -38,6 +41,19 @@ SHOWN = 6  # metrics of a model without one of its stages
 FEW_UNITS = 4  # where a task says nothing
 LARGEST_FIT = 2000  # rows a formula is fitted to
 LARGEST_SAMPLE = 5000  # rows of an estimate of information, and of a map
+
+
+def _in_style(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draws in the style of all our figures; Matplotlib is imported then."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: P.args, **named: P.kwargs) -> R:
+        from physbench.leaderboard.site import figures
+
+        with figures.style():
+            return draw(*arguments, **named)
+
+    return drawn
 
 
 def explain(
@@ -123,6 +139,7 @@ def explain(
     return [*written, folder / "tables.md"]
 
 
+@_in_style
 def _by_the_task(task: Task, path: Path, permutations: int, out: Path | None) -> list[Path]:
     """Write the tables and figures of `Task.explain`."""
     assert task.explain is not None
@@ -390,6 +407,7 @@ def _regressor() -> Any:
     return SymbolicRegressor
 
 
+@_in_style
 def maps(drawn: dict[str, Array], rows: Rows, path: Path) -> Path:
     """Columns with one value a row, over the planes of the rows, as filled contours."""
     import matplotlib.pyplot as plt
@@ -439,6 +457,7 @@ def learned(path: Path, network: Any, folder: Path) -> list[Path]:
     return written
 
 
+@_in_style
 def lines(panels: dict[str, dict[str, Any]], path: Path) -> Path:
     """Curves (x, y) by panel and name, four panels a line."""
     import matplotlib.pyplot as plt
@@ -464,6 +483,7 @@ def lines(panels: dict[str, dict[str, Any]], path: Path) -> Path:
     return path
 
 
+@_in_style
 def bars(change: dict[str, Array], path: Path) -> Path:
     """Mean change of each metric by neuron, with the deviation over permutations."""
     import matplotlib.pyplot as plt

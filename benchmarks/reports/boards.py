@@ -158,6 +158,7 @@ def picture(
     tasks: Sequence[str], path: Path, *, runs: str | os.PathLike[str] | None = None
 ) -> Path:
     """Draw the first board of one task, as on its page of the site, as .png, .svg or .pdf."""
+    from benchmarks.reports import drawings
     from benchmarks.reports.pages import references
     from physbench.leaderboard.site import figures
 
@@ -168,4 +169,4 @@ def picture(
     if not found:
         raise ValueError(f"task '{tasks[0]}' has no records to draw")
     marks = references(found[0])
-    return figures.save(figures.intervals(found[0], marks), path)
+    return figures.save(figures.intervals(found[0], marks, drawings.colours()), path)

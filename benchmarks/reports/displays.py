@@ -21,7 +21,8 @@ def cuts(splits: Splits) -> Any:
     from physbench.leaderboard.site import figures
 
     with mpl.rc_context(figures.STYLE):
-        figure = Figure(figsize=(10.5, 6.0))
+        size = (10.5, 6.0) if splits.spectra else (6.4, 0.9 + 0.45 * len(splits.counts))
+        figure = Figure(figsize=size)
         panels = figure.subplot_mosaic(_mosaic(len(splits.spectra)))
         names, left = zip(*splits.counts.items(), strict=True)
         bars = panels["counts"].barh(range(len(names)), left, color=INK)

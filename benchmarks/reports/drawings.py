@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sources
+from benchmarks import registry, sources
 from benchmarks.registry import Entry
 from benchmarks.reports import boards, displays, studying
 from benchmarks.sweeping import searching
+from benchmarks.trust import units
 from physbench.datasets import Splits
 from physbench.leaderboard import predictions as stored
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
-from physbench.leaderboard.site import render, scales
+from physbench.leaderboard.site import palette, render, scales
+from physbench.leaderboard.site.pairs import Single, Units
 from physbench.leaderboard.site.render import Picture
 from physbench.tasks import Task
 
@@ -33,10 +35,11 @@ class Drawings:
     board: Board
     shown: Sequence[Record]
     paths: Mapping[str, Path]
+    committed: Sequence[Record] = ()
 
     def all(self) -> list[Picture]:
         """What the cuts leave, the task's figures, those of studies and of searches."""
-        studies = of_studies(self.entry, self.board)
+        studies = of_studies(self.entry, self.board, self.studied)
         return [*self.cuts(), *self.figures(), *studies, *of_searches(self.board)]
 
     def display(self) -> Picture | None:
@@ -71,10 +74,12 @@ class Drawings:
         words = f"{name} of {', '.join(labels)}. {caption}"
 
         def draw() -> Any:
-            curves = {label: self._read(whole[label]) for label in labels}
-            return function(self.splits.test.targets, curves)
+            names = palette.shortened(labels)
+            curves = {n: self._read(whole[k]) for n, k in zip(names, labels, strict=True)}
+            with _figures().style(labels, colours()):
+                return function(self.splits.test.targets, curves)
 
-        decided = [(label, whole[label].id) for label in labels]
+        decided = [(label, whole[label].id, palette.colour(label, colours())) for label in labels]
         return self._picture(name.lower().replace(" ", "-"), caption, words, decided, draw)
 
     def _picture(
@@ -85,6 +90,49 @@ class Drawings:
         return Picture(
             stem, caption, words, key(self.entry, name, board.dataset, board.split, decided), draw
         )
+
+    @functools.cached_property
+    def studied(self) -> dict[str, list[str]]:
+        """The studied models of the board, each with the names of its records."""
+        may = studied(self.entry.object, self.board)
+        names = studying.studied(self.entry, self.committed) if may else []
+        folder = boards.committed_root() / self.entry.name / self.board.dataset
+        return {n: sorted(path.stem for path in (folder / n).glob("*.json")) for n in names}
+
+    def compared(self) -> render.Text | None:
+        """The table of all studies of the board; to read them imports their models, and torch."""
+
+        def make() -> str:
+            return studying.compared(
+                self.entry.object, studying.committed_studies(self.entry, list(self.studied))
+            )
+
+        stem = f"{self.board.task}-{self.board.dataset}-studies"
+        text = render.Text("Studies compared", stem, key(self.entry, self.studied), make)
+        return text if len(self.studied) > 1 else None
+
+    def units(self) -> Units | None:
+        """What single test units do to the board's rows; None without stored predictions."""
+        chosen = representatives(self.board, self.shown)
+        whole = {label: r for label, r in chosen.items() if _stored(r, self.paths).is_file()}
+
+        def find(labels: Sequence[str]) -> Single | None:
+            task, metric = self.entry.object, self.entry.object.metrics[0]
+            try:
+                test = self.splits.test
+            except render.Missing:
+                return None
+            looked = units.spaced(len(test))
+            changes = {
+                label: units.changes(task, metric, test, self._read(whole[label]), looked)
+                for label in labels
+                if label in whole
+            }
+            return Single(len(test), [test.ids[k] for k in looked], changes)
+
+        decided = [(label, record.id) for label, record in whole.items()]
+        own = (units.MOST_UNITS, self.board.dataset, self.board.split, decided)
+        return Units(key(self.entry, "units", *own), find) if whole else None
 
     @property
     def splits(self) -> Splits:
@@ -119,6 +167,22 @@ class Drawings:
         return self._known[record.id]
 
 
+@functools.cache
+def colours() -> dict[str, str]:
+    """The colour of each registered model: those of one wing, which may meet, differ."""
+    wings: dict[str, list[str]] = {}
+    for name in registry.names("model"):
+        wings.setdefault(registry.path("model", name).parent.name, []).append(name)
+    return {n: c for names in wings.values() for n, c in palette.assigned(names).items()}
+
+
+def _figures() -> Any:
+    """The module that draws: Matplotlib takes half a second to import."""
+    from physbench.leaderboard.site import figures
+
+    return figures
+
+
 def key(entry: Entry, *parts: object) -> str:
     """What decides a figure of a task: all tasks and datasets, a user's file, and `parts`."""
     return scales.key(_source(entry.path), *parts)
@@ -127,7 +191,7 @@ def key(entry: Entry, *parts: object) -> str:
 @functools.cache
 def _source(path: Path) -> str:
     files = {file for part in ("tasks", "datasets") for file in _python(part)}
-    files |= {Path(str(module.__file__)) for module in (displays, studying, searching)}
+    files |= {Path(str(module.__file__)) for module in (displays, studying, searching, units)}
     if path not in files:
         files |= set(sources.closure(path))
     return sources.digest(file.read_bytes() for file in files)
@@ -144,13 +208,14 @@ def studied(task: Task, board: Board) -> bool:
     return bool(task.study) and board.dataset == next(iter(task.named))
 
 
-def of_studies(entry: Entry, board: Board) -> list[Picture]:
-    """The figures of the committed studies of a task's default dataset."""
+def of_studies(entry: Entry, board: Board, ids: Mapping[str, list[str]]) -> list[Picture]:
+    """The figures of the committed studies of a task's default dataset.
+
+    `ids` are the names of the records of each studied model.
+    """
     task: Task = entry.object
-    names = studying.studied(entry) if studied(task, board) else []
-    folder = boards.committed_root() / entry.name / board.dataset
-    ids = {name: sorted(path.stem for path in (folder / name).glob("*.json")) for name in names}
-    read = functools.cache(lambda: studying.committed_studies(entry))
+    names = list(ids)
+    read = functools.cache(lambda: studying.committed_studies(entry, names))
     stem, found = f"{board.task}-{board.dataset}", []
     if len(names) > 1:
         caption = f"Studies of {', '.join(names)}: {studying.comparison.__doc__}"
@@ -159,8 +224,8 @@ def of_studies(entry: Entry, board: Board) -> list[Picture]:
                 f"{stem}-studies",
                 caption,
                 caption,
-                key(entry, ids),
-                lambda: studying.comparison(task, read()),
+                key(entry, ids, palette.styles(names, colours())),
+                lambda: _compared(task, names, read()),
             )
         )
     for name in names if task.study_figures else ():
@@ -175,11 +240,17 @@ def of_studies(entry: Entry, board: Board) -> list[Picture]:
     return found
 
 
+def _compared(task: Task, names: Sequence[str], studies: Mapping[str, Any]) -> Any:
+    with _figures().style(names, colours()):
+        return studying.comparison(task, {name: studies[name] for name in names})
+
+
 def _of_study(task: Task, read: Callable[[], Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     """All figures of a model's study; one that cannot be imported was told on stderr."""
     if name not in read():
         raise render.Missing
-    return studying.pictures(task, read()[name])
+    with _figures().style():
+        return studying.pictures(task, read()[name])
 
 
 def _titled(drawn: Callable[[], Mapping[str, Any]], title: str) -> Any:

@@ -6,13 +6,12 @@ import ast
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.registry import Entry
-from benchmarks.reports import boards, cards, drawings, studying
+from benchmarks.reports import boards, cards, drawings
 from benchmarks.reports.drawings import Drawings
 from benchmarks.trust import ledger
 from physbench.datasets import SPLITS, Dataset
@@ -44,13 +43,15 @@ def write(
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     everything, local = boards.gather(runs)
     roots = {True: boards.runs_root(runs), False: boards.committed_root()}
+    committed = [record for record in everything if record.id not in local]
     pages = []
     for name in tasks or registry.names("task"):
         entry = registry.load("task", name)
         for board in boards.of_task(name, everything, local):
             shown = [r for r in everything if belongs(r, board, entry.object)]
             paths = {r.id: roots[r.id in local] / r.path for r in shown}
-            pages.append(_page(entry, board, shown, paths, local))
+            drawn = Drawings(entry, board, shown, paths, committed)
+            pages.append(_page(drawn, local))
     known = [card for kind in registry.KINDS for card in cards_of(kind)]
     return render.write(pages, known, folder, claims(), documentation)
 
@@ -65,14 +66,8 @@ def claims() -> list[render.Claim]:
     return found
 
 
-def _page(
-    entry: Entry,
-    board: Board,
-    shown: Sequence[Record],
-    paths: Mapping[str, Path],
-    local: frozenset[str],
-) -> Page:
-    drawn = Drawings(entry, board, shown, paths)
+def _page(drawn: Drawings, local: frozenset[str]) -> Page:
+    entry, board, shown = drawn.entry, drawn.board, drawn.shown
     return Page(
         board=board,
         records=shown,
@@ -83,7 +78,10 @@ def _page(
         metrics=explained(entry.object),
         display=drawn.display(),
         papers=papers(shown),
-        studies=studies(entry, board),
+        studies=studies(board),
+        compared=drawn.compared(),
+        colours=drawings.colours(),
+        units=drawn.units(),
     )
 
 
@@ -112,16 +110,11 @@ def papers(shown: Sequence[Record]) -> dict[str, str]:
     return {name: url for name, url in found.items() if url}
 
 
-def studies(entry: Entry, board: Board) -> list[tuple[str, str]]:
+def studies(board: Board) -> list[tuple[str, str]]:
     """Tables of the committed studies and searches of the board's task and dataset."""
     folder = boards.committed_root().parent / "boards"
     stem = f"{board.task}-{board.dataset}-"
-    task: Task = entry.object
-    # Reading a study imports its model, and torch with it.
-    several = drawings.studied(task, board) and len(studying.studied(entry)) > 1
-    found = studying.committed_studies(entry) if several else {}
-    both = [("Studies compared", studying.compared(task, found))] if found else []
-    return both + [
+    return [
         (f"{kind.capitalize()} of {f.stem.removeprefix(stem).removesuffix(end)}", f.read_text())
         for kind in ("study", "search")
         for end in [f"-{kind}"]
@@ -256,7 +249,7 @@ def declared(path: Path, constant: str) -> dict[str, Any]:
     The file is not imported: sixty models would bring torch and take minutes. What is not a
     literal is left out.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = registry.tree(path)
     known: dict[str, ast.expr] = {
         target.id: node.value
         for node in tree.body
@@ -279,7 +272,7 @@ def declared(path: Path, constant: str) -> dict[str, Any]:
 
 def _keywords(kind: str, name: str, function: str) -> dict[str, str]:
     """Keyword-only parameters of a function with their defaults, as written."""
-    tree = ast.parse(registry.path(kind, name).read_text(encoding="utf-8"))
+    tree = registry.tree(registry.path(kind, name))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)

@@ -141,24 +141,25 @@ def committed_of(entry: Entry, model: Entry, settings: Mapping[str, Any] | None 
     return found
 
 
-def studied(entry: Entry) -> list[str]:
-    """Models with committed records of most variants of a task's study."""
+def studied(entry: Entry, committed: Sequence[Record]) -> list[str]:
+    """Models with records of most variants of a task's study, among those that are committed."""
     task: Task = entry.object
     usual = boards.resolved(task, {})
-    folder = boards.committed_root() / entry.name / next(iter(task.named))
-    names = []
-    for path in sorted(folder.glob("*")):
-        known = [boards.resolved(task, r.task.protocol) for r in records.read_all(path)]
-        others = {records.canonical(p) for p in known if p and p != usual}
-        if 2 * len(others) >= len({records.canonical(p) for p, _ in task.study.values()}) - 1:
-            names.append(path.name)
-    return [name for name in names if name in registry.models_of(entry.name)]
+    others: dict[str, set[str]] = {}
+    for record in committed:
+        if (record.task.name, record.dataset.name) == (entry.name, next(iter(task.named))):
+            found = boards.resolved(task, record.task.protocol)
+            changed = {records.canonical(found)} if found and found != usual else set()
+            others.setdefault(record.model.name, set()).update(changed)
+    variants = len({records.canonical(protocol) for protocol, _ in task.study.values()})
+    known = registry.models_of(entry.name)
+    return [n for n in sorted(others) if n in known and 2 * len(others[n]) >= variants - 1]
 
 
-def committed_studies(entry: Entry) -> dict[str, Found]:
-    """The committed study of each studied model; one that cannot be imported is told on stderr."""
+def committed_studies(entry: Entry, names: Sequence[str]) -> dict[str, Found]:
+    """The committed studies of models; one that cannot be imported is told on stderr."""
     found = {}
-    for name in studied(entry):
+    for name in names:
         try:
             found[name] = committed_of(entry, registry.load("model", name))
         except ImportError as error:
@@ -223,7 +224,10 @@ def _resolved(model: Entry, settings: Mapping[str, Any]) -> dict[str, Any] | Non
 
 def draw(task: Task, found: Found, folder: Path) -> list[Path]:
     """Draw the study's figures of the first seed of each variant into a folder as PNG files."""
-    figures = pictures(task, found)
+    from physbench.leaderboard.site.figures import style
+
+    with style():
+        figures = pictures(task, found)
     if figures:
         folder.mkdir(parents=True, exist_ok=True)
     paths = []

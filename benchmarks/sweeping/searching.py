@@ -33,7 +33,7 @@ Space = Mapping[str, Sequence[Any]]
 # They end a trial, and no search.
 BAD_SETTINGS = (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError)
 TITLES = ("Parallel coordinates", "Contours")  # of the figures of a search
-STYLE: Any = {"font.size": 8, "axes.labelsize": 8, "figure.constrained_layout.use": True}
+STYLE: Any = {"font.size": 8, "axes.labelsize": 8}  # many panels
 DIRECTION = {"max": "maximize", "min": "minimize", "zero": "minimize"}
 
 
@@ -312,8 +312,10 @@ def pictures(study: Any) -> dict[str, Any]:
     import matplotlib.pyplot as plt
     from optuna.visualization import matplotlib as drawn
 
+    from physbench.leaderboard.site import figures
+
     names, found = study.user_attrs["varied"], {}
-    with quiet(), plt.rc_context(STYLE):
+    with quiet(), figures.style(), plt.rc_context(STYLE):
         first, second = TITLES
         chosen = {first: drawn.plot_parallel_coordinate}
         if len(names) > 1:

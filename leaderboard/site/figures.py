@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import mplhep
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,33 +21,34 @@ from matplotlib.ticker import NullFormatter
 
 from physbench.leaderboard import escaping
 from physbench.leaderboard.board import Board, Row
-from physbench.leaderboard.site import scales
+from physbench.leaderboard.site import palette, scales
 from physbench.leaderboard.site.scales import Cost, Reference
 
 MOST_ROWS = 25
-STYLE: Any = {
+# Ticks as the experiments draw them, on all sides; the rest is ours, small and quiet.
+TICKS = {
+    name: mplhep.style.ATLAS[name]
+    for axis in ("xtick", "ytick")
+    for name in (f"{axis}.direction", f"{axis}.{'top' if axis == 'xtick' else 'right'}")
+}
+STYLE: Any = TICKS | {
     "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
+    "axes.linewidth": 0.7,
+    "axes.prop_cycle": cycler(color=palette.PALETTE),
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "grid.alpha": 0.6,
     "grid.color": "#9aa3ab",
     "grid.linewidth": 0.4,
+    "legend.frameon": False,
     "lines.linewidth": 1.4,
     "svg.fonttype": "path",
     "svg.hashsalt": "physbench",
 }
-# Okabe and Ito's colours, told apart by colour-blind readers and on white and on black.
-COLOURS = {
-    "ranked": "#0072b2",
-    "unranked": "#8a939b",
-    "ceiling": "#c2410c",
-    "classical": "#008a63",
-    "floor": "#8a5a2b",
-}
-DARK = {"#000000": "#e6e9ec", "#ffffff": "#171b1f", "#0072b2": "#56b4e9", "#c2410c": "#f59e5b"}
-DARK |= {"#008a63": "#3ccf9f", "#8a5a2b": "#d3a06a"}
+# The colour is the model's; what it stands for is told by its mark.
+MARKS = {"ceiling": "D", "ranked": "o", "classical": "s", "floor": "v", "unranked": "o"}
+GREY = "#7a838b"
+DARK = {"#000000": "#e6e9ec", "#ffffff": "#171b1f"}
 # Matplotlib leaves the fill of black text to the default, and writes other colours inline.
 DARK_STYLE = "@media (prefers-color-scheme: dark) {{ svg {{ fill: {}; }} {} }}".format(
     DARK["#000000"],
@@ -56,8 +60,25 @@ DARK_STYLE = "@media (prefers-color-scheme: dark) {{ svg {{ fill: {}; }} {} }}".
 )
 
 
-def intervals(board: Board, references: Mapping[str, Reference] | None = None) -> Figure:
-    """Score of each row with its 95 % interval, best on top; references in colours of their own.
+@contextlib.contextmanager
+def style(labels: Sequence[str] = (), colours: Mapping[str, str] | None = None) -> Iterator[None]:
+    """The style of all our figures; lines are in the colours of the labelled rows, in order."""
+    own = palette.styles(labels, colours or {})
+    cycle = {"axes.prop_cycle": _cycle(own)} if own else {}
+    with mpl.rc_context(STYLE | cycle):
+        yield
+
+
+def _cycle(styles: Sequence[Mapping[str, str]]) -> Any:
+    return cycler(**{name: [one[name] for one in styles] for name in styles[0]})
+
+
+def intervals(
+    board: Board,
+    references: Mapping[str, Reference] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
+    """Score of each row with its 95 % interval, best on top, each in its model's colour.
 
     At most 25 rows are drawn: the first ones, and all references.
     """
@@ -67,7 +88,8 @@ def intervals(board: Board, references: Mapping[str, Reference] | None = None) -
         figure = Figure(figsize=(6.4, 1.3 + 0.28 * max(len(rows), 2)))
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            _interval(axes, place, row, scales.kind(row, known))
+            colour = palette.colour(row.model, colours or {})
+            _interval(axes, place, row, scales.kind(row, known), colour)
         axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
@@ -106,7 +128,7 @@ def _zoom(axes: Axes, board: Board, rows: Sequence[Row]) -> None:
 
 
 def _legend(figure: Figure, kinds: set[str]) -> None:
-    """What the colours mean, below the axes."""
+    """What the marks mean, below the axes."""
     words = {
         "ceiling": "ceiling (sees the truth)",
         "ranked": "learned",
@@ -118,15 +140,16 @@ def _legend(figure: Figure, kinds: set[str]) -> None:
         Line2D(
             [],
             [],
-            marker="o",
-            color=COLOURS[kind],
+            marker=MARKS[kind],
+            color=GREY,
             label=words[kind],
-            markerfacecolor="#ffffff" if kind == "unranked" else COLOURS[kind],
+            linestyle="none",
+            markerfacecolor="#ffffff" if kind == "unranked" else GREY,
         )
         for kind in words
         if kind in kinds
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
 
 
 def _drawn(rows: Sequence[Row], references: Mapping[str, Reference]) -> list[Row]:
@@ -142,12 +165,11 @@ def _drawn(rows: Sequence[Row], references: Mapping[str, Reference]) -> list[Row
     return chosen
 
 
-def _interval(axes: Axes, place: int, row: Row, kind: str) -> None:
-    colour = COLOURS[kind]
+def _interval(axes: Axes, place: int, row: Row, kind: str, colour: str) -> None:
     if math.isfinite(row.low) and math.isfinite(row.high):
         axes.plot([row.low, row.high], [place, place], color=colour, solid_capstyle="butt")
     filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
-    axes.plot(row.score, place, "o", color=colour, markersize=5, markerfacecolor=filled)
+    axes.plot(row.score, place, MARKS[kind], color=colour, markersize=5, markerfacecolor=filled)
     if kind in ("ceiling", "floor"):
         axes.axvline(row.score, color=colour, linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
 
@@ -158,7 +180,11 @@ def _name(row: Row) -> str:
     return rank + escaping.picture(label)
 
 
-def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Figure:
+def cost(
+    board: Board,
+    references: Mapping[str, Reference] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
     """Score against what a row costs, a panel each: training, prediction, size.
 
     The lines join the Pareto fronts of the ranked rows. Oracles are shown as well: a simulation
@@ -170,7 +196,11 @@ def cost(board: Board, references: Mapping[str, Reference] | None = None) -> Fig
         figure = Figure(figsize=(9.6, max(6.4, 0.2 * len(rows))))
         panels = figure.subplots(2, 2, sharey=True)
         for axes, (label, taken) in zip(panels.flat, scales.costs(board).items(), strict=True):
-            _panel(axes, board, rows, known, taken)
+            _panel(axes, board, rows, taken)
+            for place, row in enumerate(rows, 1):
+                if math.isfinite(taken(row)):
+                    colour = palette.colour(row.model, colours or {})
+                    _point(axes, place, row, taken(row), MARKS[scales.kind(row, known)], colour)
             axes.set_xlabel(label)
         figure.supylabel(f"{board.metric} ({scales.direction(board.best)})", fontsize="medium")
         # Names beside the points would cover one another where rows are close.
@@ -185,26 +215,20 @@ def _short(row: Row) -> str:
     return row.model.split(" ")[0]
 
 
-def _panel(
-    axes: Axes, board: Board, rows: Sequence[Row], known: Mapping[str, Reference], taken: Cost
-) -> None:
+def _point(axes: Axes, place: int, row: Row, x: float, mark: str, colour: str) -> None:
+    """A row's mark, with its number in the list of names."""
+    filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
+    axes.plot(x, row.score, mark, color=colour, markerfacecolor=filled)
+    offset = (3, 4 + 8 * (place % 2))
+    axes.annotate(str(place), (x, row.score), offset, fontsize=8, textcoords="offset points")
+
+
+def _panel(axes: Axes, board: Board, rows: Sequence[Row], taken: Cost) -> None:
+    """The front of the ranked rows, and the axis of what they cost."""
     shown = [row for row in rows if math.isfinite(taken(row))]
     line = scales.pareto([row for row in shown if row.role == "ranked"], board.best, taken)
     x, y = [taken(row) for row in line], [row.score for row in line]
     axes.step(x, y, where="post", color="#000000", lw=0.9, zorder=1)
-    for place, row in enumerate(rows, 1):
-        if not math.isfinite(taken(row)):
-            continue
-        colour = COLOURS[scales.kind(row, known)]
-        filled = colour if row.role in ("ranked", "oracle") else "#ffffff"
-        axes.plot(taken(row), row.score, "o", color=colour, markerfacecolor=filled)
-        axes.annotate(
-            str(place),
-            (taken(row), row.score),
-            (3, 4 + 8 * (place % 2)),
-            fontsize=8,
-            textcoords="offset points",
-        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: abbreviated(value))
     narrow = 0 < scales.decades([taken(row) for row in shown]) < 1  # has few ticks, or none

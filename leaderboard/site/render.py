@@ -10,11 +10,12 @@ import contextlib
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from markupsafe import Markup
 from physbench.leaderboard import board as boards
 from physbench.leaderboard import standing, tables
 from physbench.leaderboard.board import Board, Row
-from physbench.leaderboard.record import Cost, MetricPart, Record, body
-from physbench.leaderboard.site import scales
+from physbench.leaderboard.record import Cost, MetricPart, Record, body, canonical
+from physbench.leaderboard.site import pairs, palette, scales
+from physbench.leaderboard.site.pairs import Units
 from physbench.leaderboard.site.scales import Reference
-from physbench.leaderboard.standing import Standing
+from physbench.leaderboard.standing import Matrix, Standing
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = '<meta name="generator" content="physbench">'
@@ -41,7 +43,7 @@ class Picture:
 
     `draw` makes it, or returns None where there is nothing to see; it raises Missing where it
     lacks the data, which is not remembered. `key` stands for all that decides the figure: what an
-    earlier site drew for the same key is kept.
+    earlier site drew for the same key is kept. A `broad` one has a row of its own.
     """
 
     stem: str
@@ -49,6 +51,17 @@ class Picture:
     alt: str
     key: str
     draw: Callable[[], Any]
+    broad: bool = False
+
+
+@dataclass(frozen=True)
+class Text:
+    """Markdown that is costly to make; what an earlier site holds for the same `key` is kept."""
+
+    title: str
+    stem: str
+    key: str
+    make: Callable[[], str]
 
 
 class Missing(Exception):
@@ -94,8 +107,9 @@ class Page:
     """A board with all its records, the meaning of its reference rows, and its task's figures.
 
     `local` are ids of records that are not committed: they lie in `runs/`. `display` shows what
-    the question is about, `papers` are addresses of the models' references and `studies` (title,
-    Markdown) what its variants did.
+    the question is about, `papers` are addresses of the models' references, `studies` (title,
+    Markdown) what its variants did, `compared` sets all studied models side by side, `colours`
+    are those of the models, by name, `units` finds the test units that make rows differ.
     """
 
     board: Board
@@ -108,6 +122,9 @@ class Page:
     display: Picture | None = None
     papers: Mapping[str, str] = field(default_factory=dict)
     studies: Sequence[tuple[str, str]] = ()
+    compared: Text | None = None
+    colours: Mapping[str, str] = field(default_factory=dict)
+    units: Units | None = None
 
     @property
     def title(self) -> str:
@@ -197,19 +214,30 @@ def _render(site: Site, folder: Path, earlier: Path) -> int:
         keep_trailing_newline=True,
     )
     environment.filters |= {"soft": soft, "prose": prose}
-    for name in ("boards", "records", "tasks", "models", "datasets", "claims", "figures"):
+    for name in (
+        "boards",
+        "records",
+        "tasks",
+        "models",
+        "datasets",
+        "claims",
+        "figures",
+        "compare",
+    ):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in ("site.css", "site.js"):
         shutil.copyfile(TEMPLATES / name, folder / name)
     count = 0
     pictures, displays = {}, {}
+    matrices = {stem: standing.matrix(page.board) for stem, page in site.pages.items()}
     for stem, page in site.pages.items():
         pictures[stem] = _drawn(_pictures(stem, page), folder / "figures", earlier)
         shown = _drawn([page.display] if page.display else [], folder / "figures", earlier)
         displays[stem] = shown[0] if shown else None
     for path, template, values in (
         *_index(site, pictures),
-        *_board_pages(site, pictures, displays, folder),
+        *_board_pages(site, matrices, pictures, displays, folder, earlier),
+        *_compare_pages(site, matrices, folder / "compare", earlier.parent / "compare"),
         *_record_pages(site, folder),
         *_card_pages(site, displays),
         *_claim_pages(site),
@@ -250,7 +278,15 @@ def prose(text: str) -> Markup:
 
 def _drawn(pictures: Sequence[Picture], folder: Path, earlier: Path) -> list[Picture]:
     """Write pictures, or copy them from an earlier site; returns those that show something."""
-    return [item for item in pictures if _written(item, folder, earlier)]
+    shown = [item for item in pictures if _written(item, folder, earlier)]
+    return [replace(item, broad=_broad(folder / f"{item.stem}.svg")) for item in shown]
+
+
+def _broad(path: Path) -> bool:
+    """Whether a picture is twice as wide as it is high, or nearly."""
+    with path.open(encoding="utf-8") as stream:
+        box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', stream.read(2000))
+    return box is not None and float(box[1]) > 1.8 * float(box[2])
 
 
 def _written(item: Picture, folder: Path, earlier: Path) -> bool:
@@ -279,16 +315,17 @@ def _figures() -> Any:
 
 def _pictures(stem: str, page: Page) -> list[Picture]:
     """The figures of every board, then those of its task."""
-    board, marks = page.board, page.references
+    board, marks, colours = page.board, page.references, page.colours
     costs = [(r.model, r.kind, r.latency_ms) for r in board.rows]
-    key = scales.key(boards.table(board), sorted(marks.items()), costs)
+    own = [palette.colour(row.model, colours) for row in board.rows]
+    key = scales.key(boards.table(board), sorted(marks.items()), costs, own)
     found = [
         Picture(
             f"{stem}-scores",
-            "Scores with 95 % intervals; open circles are rows that are not ranked.",
+            "Scores with 95 % intervals, a colour a model, here and in every figure.",
             scales.described(board),
             key,
-            lambda: _figures().intervals(board, marks),
+            lambda: _figures().intervals(board, marks, colours),
         )
     ]
     if any(row.role == "ranked" for row in board.rows):
@@ -299,7 +336,7 @@ def _pictures(stem: str, page: Page) -> list[Picture]:
                 "Score against training, size and prediction time; lines are Pareto fronts.",
                 f"{board.metric} against cost; on the front of training time: {front}",
                 key,
-                lambda: _figures().cost(board, marks),
+                lambda: _figures().cost(board, marks, colours),
             )
         )
     return [*found, *page.pictures]
@@ -339,9 +376,11 @@ def _index(site: Site, pictures: Mapping[str, Sequence[Picture]]) -> Rendered:
 
 def _board_pages(
     site: Site,
+    matrices: Mapping[str, Matrix],
     pictures: Mapping[str, Sequence[Picture]],
     displays: Mapping[str, Picture | None],
     folder: Path,
+    earlier: Path,
 ) -> Rendered:
     for stem, page in site.pages.items():
         board = page.board
@@ -361,9 +400,25 @@ def _board_pages(
                 for kind, name in (("task", board.task), ("dataset", board.dataset))
             ],
             "claims": [claim for claim in site.claims if claim.told["dataset"] == board.dataset],
-            **_tables(site, page),
+            "studies": [*_texts(page, folder / "figures", earlier), *page.studies],
+            **_tables(site, page, matrices[stem]),
         }
         yield f"boards/{stem}.html", "board.html.j2", values
+
+
+def _texts(page: Page, folder: Path, earlier: Path) -> list[tuple[str, str]]:
+    """The comparison of the studies of a board, made now or copied from an earlier site."""
+    item = page.compared
+    if item is None:
+        return []
+    name, mark = f"{item.stem}.md", f"\n<!-- {item.key} -->\n"
+    text = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        text = (earlier / name).read_text(encoding="utf-8")
+    if not text.endswith(mark):
+        text = item.make() + mark
+    (folder / name).write_text(text, encoding="utf-8")
+    return [(item.title, text.removesuffix(mark))]
 
 
 def verdict(board: Board) -> str:
@@ -389,12 +444,12 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(few[:-1]), few[-1]]))
 
 
-def _tables(site: Site, page: Page) -> dict[str, Any]:
+def _tables(site: Site, page: Page, matrix: Matrix) -> dict[str, Any]:
     """The six columns, all other columns with their meaning, and the paired differences."""
     board = page.board
     ids = {record.id[:12] for record in page.records}
     known = {metric.name: metric for metric in page.metrics}
-    rows, cells = standing.matrix(board)
+    rows, cells = matrix
     places = zip(_placed(board), standing.of(board), strict=True)
     return {
         "rows": [_row(site, page, place, where, ids) for place, where in places],
@@ -405,11 +460,24 @@ def _tables(site: Site, page: Page) -> dict[str, Any]:
         "tiers": [
             (kind, limit, row.model, boards.shown(row)) for kind, limit, row in scales.tiers(board)
         ],
-        "matrix": [
-            (row.model, [(standing.text(cell), _sense(cell)) for cell in line])
-            for row, line in zip(rows, cells, strict=True)
-        ],
+        "matrix": _matrix(rows, cells),
     }
+
+
+def _matrix(
+    rows: Sequence[Row], cells: Sequence[Sequence[standing.Difference | None]]
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Text, sense and place on the page of pairs of each row's difference to each other one."""
+    return [
+        (
+            row.model,
+            [
+                (standing.text(cell), _sense(cell), pairs.anchor(row.model, other.model))
+                for other, cell in zip(rows, line, strict=True)
+            ],
+        )
+        for row, line in zip(rows, cells, strict=True)
+    ]
 
 
 def _more(row: Row, board: Board, ids: set[str]) -> dict[str, Any]:
@@ -421,6 +489,33 @@ def _more(row: Row, board: Board, ids: set[str]) -> dict[str, Any]:
         "cost": [str(row.seeds), _number(row.detectable, 2), *cost, _number(row.units_per_s, 3)],
         "records": [i for i in row.records if i in ids],
     }
+
+
+def _compare_pages(
+    site: Site, matrices: Mapping[str, Matrix], folder: Path, earlier: Path
+) -> Rendered:
+    """Every pair of a board's first rows, on one page a board."""
+    for stem, page in site.pages.items():
+        rows, cells = matrices[stem]
+        if len(rows) < 2:
+            continue
+        places = folder / f"{stem}.json", earlier / f"{stem}.json"
+        known = pairs.units_of(page.board, rows, page.units, *places) if page.units else None
+        bars = {row.model: _bar(row, page) for row in rows}
+        names = {metric.name: metric for metric in page.metrics}
+        values = {
+            "title": f"Compare rows: {page.title}",
+            "page": page,
+            "board": page.board,
+            "stem": stem,
+            "direction": DIRECTIONS[page.board.best],
+            "metric": names.get(page.board.metric),
+            "ids": {record.id[:12] for record in page.records},
+            "known": known,
+            "sections": pairs.sections(page.board, matrices[stem], known, bars),
+            "matrix": _matrix(rows, cells),
+        }
+        yield f"compare/{stem}.html", "compare.html.j2", values
 
 
 def _sense(found: standing.Difference | None) -> str:
@@ -513,6 +608,7 @@ def _bar(row: Row, page: Page) -> dict[str, Any] | None:
     ]
     finite = math.isfinite(row.low) and math.isfinite(row.high)
     return {
+        "colour": palette.colour(row.model, page.colours),
         "score": position(row.score),
         "low": position(row.low) if finite else None,
         "high": position(row.high) if finite else None,
@@ -527,9 +623,7 @@ def _record_pages(site: Site, folder: Path) -> Rendered:
             seeds.setdefault(_variant(record), []).append((record.id[:12], record.seed))
         for record in page.records:
             name = record.id[:12]
-            text = json.dumps(
-                body(record) | {"id": record.id}, sort_keys=True, indent=1, ensure_ascii=False
-            )
+            text = canonical(body(record) | {"id": record.id})
             (folder / f"records/{name}.json").write_text(text + "\n", encoding="utf-8")
             same = sorted(seeds[_variant(record)], key=lambda pair: (pair[1], pair[0]))
             others = [pair for pair in same if pair[0] != name]

@@ -145,14 +145,16 @@ def described(board: Board) -> str:
 
 def key(*parts: object) -> str:
     """What decides a picture, as one digest: its parts, our style, Matplotlib's version."""
-    style = [
-        path.read_bytes() for path in (Path(__file__).with_name("figures.py"), Path(__file__))
-    ]
-    text = repr([importlib.metadata.version("matplotlib"), style, *parts])
+    text = repr([_style(), *parts])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache
-def _style() -> list[bytes]:
+def _style() -> list[object]:
     here = Path(__file__)
-    return [path.read_bytes() for path in (here, here.with_name("figures.py"))]
+    names = ("figures.py", "palette.py")
+    return [
+        importlib.metadata.version("matplotlib"),
+        here.read_bytes(),
+        *(here.with_name(name).read_bytes() for name in names),
+    ]

@@ -1,7 +1,7 @@
 """Figures of anomaly scores, a panel for each signal: ROC, SIC and distributions of the score.
 
 Signal jets have the weights that give them the background's pT spectrum. An oracle, which has a
-score for each signal, is drawn dashed.
+score for each signal, is drawn in dashes and dots.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physbench.datasets.jets import JetTruth
 from physbench.tasks.metrics import anomaly, ranking
 from physbench.tasks.metrics.ranking import Roc
+from physbench.tasks.metrics.styles import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,8 +105,8 @@ def _curve_figure(
     for name, axes in panels.items():
         for model, by_signal in lines.items():
             x, y, error = by_signal[name]
-            style = "--" if np.ndim(predictions[model]) == 2 else "-"
-            (line,) = axes.plot(x, y, style, label=model, linewidth=1.2)
+            oracle: dict[str, Any] = {"ls": "-."} if np.ndim(predictions[model]) == 2 else {}
+            (line,) = axes.plot(x, y, label=model, linewidth=1.2, **oracle)
             axes.fill_between(x, y - error, y + error, color=line.get_color(), alpha=0.2, lw=0)
         axes.set_xlim(0.0, 1.0)
     handles, labels = next(iter(panels.values())).get_legend_handles_labels()
@@ -152,7 +153,7 @@ def score_figure(targets: JetTruth, predictions: Mapping[str, Any]) -> Figure:
                 weights=weight,
                 histtype="step",
                 label=name,
-                color="black" if code == 0 else f"C{code - 1}",
+                color="black" if code == 0 else KINDS[(code - 1) % len(KINDS)],
                 linestyle="--" if name == anomaly.VISIBLE else "-",
             )
         axes.set_xlim(0.0, 1.0)

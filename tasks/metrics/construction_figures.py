@@ -72,7 +72,6 @@ def _binned(targets: Any, predictions: Mapping[str, Any], quantity: str, label: 
         )
     axes.set_xticks(range(len(names)), names)
     axes.set(xlabel=label, ylabel="efficiency of wanted edges")
-    axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of flavour tagging in the experiments' styles, from stored predictions.
+"""Figures of flavour tagging from stored predictions.
 
 Bands and bars are 68 % and statistical: Poisson in the background jets that pass.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physbench.datasets.jets import Flavours
 from physbench.tasks.metrics import flavour
 from physbench.tasks.metrics.ranking import FEW, Roc, roc, working_point
+from physbench.tasks.metrics.styles import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,7 +100,8 @@ def discriminant_figure(targets: Flavours, predictions: Mapping[str, Any]) -> Fi
         score = _score(targets, flavour.log_probabilities(targets, stored)).clip(*SHOWN)
         for k, name in enumerate(targets.classes):
             own = score[targets.label == k]
-            axes.stairs(np.histogram(own, edges)[0] / len(own), edges, label=name, lw=1.5)
+            share = np.histogram(own, edges)[0] / len(own)
+            axes.stairs(share, edges, label=name, lw=1.5, color=KINDS[k % len(KINDS)])
         axes.set(yscale="log", xlabel=r"$D_b$ [nats]", ylabel="share of jets", title=model)
     return _finished(figure, panels)
 
@@ -128,20 +130,18 @@ def calibration_figure(targets: Flavours, predictions: Mapping[str, Any]) -> Fig
 
 
 def _panels(number: int) -> tuple[Figure, list[Any]]:
-    """A row of panels in ATLAS style, at most four side by side."""
+    """A row of panels, at most four side by side."""
     import matplotlib.pyplot as plt
-    import mplhep
 
     columns = min(number, 4)
     rows = -(-number // columns)
-    with plt.style.context(mplhep.style.ATLAS):
-        figure, grid = plt.subplots(
-            rows,
-            columns,
-            squeeze=False,
-            layout="constrained",
-            figsize=(1.0 + 4.2 * columns, 1.2 + 3.8 * rows),
-        )
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        layout="constrained",
+        figsize=(max(0.6 + 2.8 * columns, 5.6), 0.9 + 2.7 * rows + (columns == 1)),
+    )
     for axes in grid.flat[number:]:
         axes.set_axis_off()
     return figure, list(grid.flat[:number])
@@ -157,9 +157,9 @@ def _finished(figure: Figure, panels: list[Any]) -> Figure:
         labels,
         loc="outside upper center",
         ncols=min(5, 2 * len(panels)),
-        fontsize="small",
+        fontsize="x-small",
         title=NOTE,
-        title_fontsize="small",
+        title_fontsize="x-small",
         frameon=False,
     )
     plt.close(figure)

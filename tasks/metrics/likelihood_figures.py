@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets.events import GRID, Gold
 from physbench.tasks.metrics import likelihood
+from physbench.tasks.metrics.styles import coloured, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 MARKERS = "oDs^vP<X>"  # nine by ten colours: no two rows look alike
+EXACT = {"color": "black", "ls": "-", "lw": 2.4, "alpha": 0.7}
 SMALLEST = 1e-6  # mean squared error below which half precision is all that is left
 
 
@@ -26,14 +28,13 @@ def error_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    for model, values in predictions.items():
+    for model, values, style in styled(predictions):
         squares = (likelihood.derive(truth, values)["error"] ** 2).mean(0)
         if squares.max() > SMALLEST:
             shown = np.where(squares > SMALLEST, squares, np.nan)  # 0 at theta = 0 has no log
-            axes.plot(GRID, shown, marker="o", ms=3, lw=1, label=model)
+            axes.plot(GRID, shown, marker="o", ms=3, lw=1, label=model, **style)
     axes.set(yscale="log", xlabel=r"$\theta$", ylabel=r"mean of $(\ln \hat r - \ln r)^2$")
-    axes.legend(fontsize="x-small", loc="upper center", ncols=2, frameon=False)
-    axes.set_ylim(top=5 * axes.get_ylim()[1])
+    figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
 
@@ -60,10 +61,10 @@ def scan_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(8.4, 4.6), sharey=True, layout="constrained"
     )
-    for model, values in {"exact": truth.exact, **predictions}.items():
+    for model, values, own in [("exact", truth.exact, EXACT), *styled(predictions)]:
         if model != "exact" and _is_exact(truth, values):
             continue  # the oracle is the black curve
-        style = _style(model)
+        style = {"lw": 1} | own
         left.plot(likelihood.FINE, expected_curve(_ratios(values)), label=model, **style)
         right.plot(likelihood.FINE, one_experiment(truth, _ratios(values)), **style)
     for axes, title, theta in (
@@ -86,10 +87,6 @@ def _ratios(values: Any) -> Array:
     return np.asarray(chosen, dtype=np.float64)
 
 
-def _style(model: str) -> dict[str, Any]:
-    return {"color": "black", "lw": 2.4, "alpha": 0.7} if model == "exact" else {"lw": 1}
-
-
 def _frame(axes: Axes, title: str, theta: float) -> None:
     axes.axhline(1, color="grey", lw=0.7)
     axes.axvline(theta, color="grey", lw=0.7, ls=":")
@@ -107,9 +104,12 @@ def coverage_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
-    for place, (model, values) in enumerate({"exact": truth.exact, **predictions}.items()):
-        if model == "exact" or not _is_exact(truth, values):
-            _interval_point(axes, truth, model, {"log_ratio": _ratios(values)}, MARKERS[place % 9])
+    star = {"marker": "*", "ms": 13, "color": "black"}
+    _interval_point(axes, truth, "exact", {"log_ratio": truth.exact}, star)
+    for place, (model, values, colour) in enumerate(coloured(predictions)):
+        if not _is_exact(truth, values):
+            style = {"marker": MARKERS[place % 9], "color": colour}
+            _interval_point(axes, truth, model, {"log_ratio": _ratios(values)}, style)
     axes.axhline(likelihood.NOMINAL, color="grey", lw=0.8, ls="--")
     axes.set(
         xlabel=r"mean length of the interval on $\theta$, 100 events",
@@ -124,12 +124,13 @@ def coverage_figure(truth: Gold, predictions: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _interval_point(axes: Axes, truth: Gold, model: str, values: Any, marker: str) -> None:
+def _interval_point(
+    axes: Axes, truth: Gold, model: str, values: Any, style: Mapping[str, Any]
+) -> None:
     """Mean length and share of one model, with the binomial interval of the share."""
     derived = likelihood.derive(truth, values)
     share = likelihood.coverage_excess(truth, derived)["coverage"]
     ends = np.array(likelihood.coverage_interval(truth, derived)) + likelihood.NOMINAL
-    style = {"marker": "*", "ms": 13, "color": "black"} if model == "exact" else {"marker": marker}
     axes.errorbar(
         likelihood.interval_width(truth, derived),
         share,

@@ -21,20 +21,18 @@ def correlation_against_time(
 ) -> Figure:
     """Pearson's r of type A against time, with the noise ceiling; bars: standard error."""
     import matplotlib.pyplot as plt
-    import mplhep
 
     times = targets[0].times
-    with plt.style.context(mplhep.style.ATLAS):
-        figure, axes = plt.subplots(figsize=(8, 6))
-        roof = [propensity.ceiling(m, i) for m in targets for i in range(len(times))]
-        mean = np.reshape(roof, (len(targets), -1)).mean(0)
-        axes.plot(times, mean, color="black", linestyle="dashed", label="noise ceiling")
-        for model, values in predictions.items():
-            table = _table(targets, values)
-            error = table.std(0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
-            axes.errorbar(times, table.mean(0), yerr=error, marker="o", markersize=4, label=model)
-        axes.set(xscale="log", xlabel="time", ylabel="Pearson's r, type A", ylim=(-0.2, 1.5))
-        axes.legend(ncols=2, fontsize="small", loc="upper left", frameon=False)
+    figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
+    roof = [propensity.ceiling(m, i) for m in targets for i in range(len(times))]
+    mean = np.reshape(roof, (len(targets), -1)).mean(0)
+    axes.plot(times, mean, color="black", linestyle="dashed", label="noise ceiling")
+    for model, values in predictions.items():
+        table = _table(targets, values)
+        error = table.std(0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
+        axes.errorbar(times, table.mean(0), yerr=error, marker="o", markersize=4, label=model)
+    axes.set(xscale="log", xlabel="time", ylabel="Pearson's r, type A", ylim=(-0.2, 1.05))
+    figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
 
@@ -87,7 +85,8 @@ def true_and_predicted(targets: Sequence[Mobility], predictions: Mapping[str, An
         points = axes.scatter(
             x, y, c=standard[inside], s=45, cmap="coolwarm", vmin=-2.5, vmax=2.5, linewidths=0
         )
-        axes.set(title=name, aspect="equal")
+        axes.set_title(name, fontsize="small")
+        axes.set_aspect("equal")
     figure.colorbar(points, ax=grid, label="propensity, standard deviations", shrink=0.7)
     plt.close(figure)
     return figure

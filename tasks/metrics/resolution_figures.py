@@ -12,6 +12,7 @@ from physbench.datasets.common import barrel
 from physbench.datasets.common.particle_mix import EDGES
 from physbench.datasets.tracks import TrackTruth
 from physbench.tasks.metrics import resolution
+from physbench.tasks.metrics.styles import coloured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,8 +70,7 @@ def resolution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Figu
         xlabel="true $p_T$ [GeV]",
         ylabel=r"core68 of $\Delta p_T / p_T$ [%]",
     )
-    axes.set_ylim(top=1.7 * axes.get_ylim()[1])
-    axes.legend(fontsize="x-small", loc="upper left", frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
 
@@ -80,18 +80,19 @@ def distribution_figure(truth: TrackTruth, predictions: Mapping[str, Any]) -> Fi
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    for model, values in predictions.items():
+    for model, values, colour in coloured(predictions):
         r = resolution.binned(truth, resolution.pt_errors(truth, values))[1]
         fitted = resolution.gaussian_fit(r)
         if not np.isfinite(fitted.sigma):
             continue
         edges = fitted.centre + SHOWN * fitted.sigma * np.linspace(-1, 1, STEPS + 1)
         density = np.histogram(r, edges)[0] / len(r) / np.diff(edges)
-        line = axes.stairs(density, 100 * edges, label=f"{model}: {100 * fitted.sigma:.2f} %")
+        name = f"{model}: {100 * fitted.sigma:.2f} %"
+        axes.stairs(density, 100 * edges, label=name, color=colour)
         shape = np.exp(-0.5 * ((edges - fitted.centre) / fitted.sigma) ** 2)
         shape = shape / (fitted.sigma * np.sqrt(2 * np.pi))
-        axes.plot(100 * edges, shape, color=line.get_edgecolor(), lw=0.7, ls="--")
+        axes.plot(100 * edges, shape, color=colour, lw=0.7, ls="--")
     axes.set(xlabel=r"$\Delta p_T / p_T$ [%], 1 < $p_T$ < 2 GeV", ylabel="density")
-    axes.legend(fontsize="x-small", bbox_to_anchor=(0.5, 1.02), loc="lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=2, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physbench.tasks.metrics import seeding
+from physbench.tasks.metrics.styles import coloured
 from physbench.tasks.metrics.tracking import clopper_pearson
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ def _binned(targets: Any, predictions: Mapping[str, Any], quantity: str, label: 
         )
     axes.set_xticks(range(len(names)), names)
     axes.set(xlabel=label, ylabel="efficiency (strict)", ylim=(0.0, 1.02))
-    axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure
@@ -66,7 +66,7 @@ def against_seeds(targets: Any, predictions: Mapping[str, Any]) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.2, 5.0), layout="constrained")
-    for number, (model, values) in enumerate(predictions.items()):
+    for number, (model, values, colour) in enumerate(coloured(predictions)):
         events = seeding.derive(targets, values)
         seeds = seeding.seeds_per_event(targets, events)
         if not seeds:
@@ -76,12 +76,11 @@ def against_seeds(targets: Any, predictions: Mapping[str, Any]) -> Figure:
             seeds,
             seeding.seed_efficiency(targets, events),
             MARKERS[number % len(MARKERS)],
-            color=f"C{number % 10}",
+            color=colour,
             mfc=None if pure else "white",
             label=model,
         )
     axes.set(xscale="log", xlabel="seeds an event", ylabel="efficiency (strict)")
-    axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize="x-small", frameon=False)
     plt.close(figure)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets.showers import Showers, decode
 from physbench.tasks.metrics import shower_table
+from physbench.tasks.metrics.styles import styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,18 +21,6 @@ Drawn = Mapping[str, Any]  # codes of the showers of each model
 
 BARS = 40  # of a histogram
 SINGLE = 3  # showers shown one by one
-# Black and the colours of Okabe and Ito, which colour-blind readers tell apart.
-COLOURS = (
-    "#000000",
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-    "#8a5a2b",
-    "#7f7f7f",
-)
 
 
 def layer_figure(truth: Showers, drawn: Drawn) -> Figure:
@@ -164,10 +153,9 @@ def _panels(label: str) -> tuple[Figure, Axes, Axes]:
 def _profile(curves: Mapping[str, Floats], edges: Floats, label: str) -> Figure:
     figure, upper, lower = _panels(label)
     reference = curves["simulation"]
-    for number, (name, values) in enumerate(curves.items()):
-        style = _style(number)
+    for name, values, style in _styled(curves):
         upper.stairs(values, edges, label=name, baseline=None, **style)
-        if number:
+        if values is not reference:
             lower.stairs(values / reference, edges, baseline=None, **style)
     upper.set(yscale="log", ylabel="mean share of the incident energy")
     _tight(lower, [v / reference for v in curves.values()])
@@ -182,10 +170,10 @@ def _histogram(values: Mapping[str, Floats], label: str, edges: Floats | None = 
         low, high = np.quantile(reference, [0.0005, 0.9995])
         edges = np.linspace(low - 0.1 * (high - low), high + 0.1 * (high - low), BARS + 1)
     base = np.histogram(reference, edges)[0]
-    for number, (name, sample) in enumerate(values.items()):
-        counts, style = np.histogram(sample, edges)[0], _style(number)
+    for name, sample, style in _styled(values):
+        counts = np.histogram(sample, edges)[0]
         upper.stairs(counts / len(sample), edges, label=name, **style)
-        if number:
+        if sample is not reference:
             shown = base >= 10
             ratio = np.divide(counts, base, where=shown, out=np.full(len(base), np.nan))
             lower.stairs(ratio, edges, baseline=None, **style)
@@ -202,9 +190,12 @@ def _tight(axes: Axes, ratios: list[Floats]) -> None:
     axes.set_ylim(1 - width, 1 + width)
 
 
-def _style(number: int) -> dict[str, Any]:
-    """Black for the simulation, then a colour for each model."""
-    return {"color": COLOURS[number % len(COLOURS)], "linewidth": 2.0 if not number else 1.2}
+def _styled(curves: Mapping[str, Floats]) -> Iterator[tuple[str, Floats, dict[str, Any]]]:
+    """The simulation in black, then each model in its colour."""
+    yield "simulation", curves["simulation"], {"color": "#000000", "linewidth": 2.0}
+    models = {name: values for name, values in curves.items() if name != "simulation"}
+    for name, values, style in styled(models):
+        yield name, values, style | {"linewidth": 1.2}
 
 
 def _map(voxels: Floats, truth: Showers) -> Floats:

@@ -655,10 +655,10 @@ def test_figures_show_every_model_and_the_limit(splits: Splits) -> None:
     assert ((pt > EDGES[:-1]) & (pt <= EDGES[1:])).all()
     assert error[0] == pytest.approx(0.962 * width[0] / np.sqrt((test.targets.pt <= 1).sum()))
     figure = track_parameters.TASK.figures["Resolution of pT"](test.targets, found)
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(labels) == ["a circle", "ideal linear fit", "none"]
     figure = track_parameters.TASK.figures["Errors from 1 to 2 GeV"](test.targets, found)
-    (label,) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    (label,) = [text.get_text() for text in figure.legends[0].get_texts()]
     assert label.startswith("a circle: 1.0")
 
 

@@ -1,5 +1,33 @@
-// Sorting and filtering of the board; without it the page is a plain, complete table.
+// Sorting and filtering of the board, and the choice of two rows to compare; without it each page
+// is plain and complete.
 "use strict";
+
+const pairs = [...document.querySelectorAll("[data-names]")];
+if (pairs.length) {
+  const selects = [...document.querySelectorAll("[data-pair]")];
+  const known = new Map(pairs.map((section) => [section.dataset.names, section.id]));
+  const names = [...new Set(pairs.flatMap((section) => JSON.parse(section.dataset.names)))];
+  const place = (one, other) =>
+    known.get(JSON.stringify([one, other])) ?? known.get(JSON.stringify([other, one]));
+
+  function show() {
+    const section = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const shown = JSON.parse((section?.dataset.names ? section : pairs[0]).dataset.names);
+    selects.forEach((select, side) => { select.value = shown[side]; });
+  }
+
+  selects.forEach((select, side) => {
+    names.forEach((name) => select.add(new Option(name, name)));
+    select.addEventListener("change", () => {
+      const other = selects[1 - side];
+      if (other.value === select.value) other.value = names.find((name) => name !== select.value);
+      location.hash = place(selects[0].value, selects[1].value);
+    });
+  });
+  window.addEventListener("hashchange", show);
+  document.querySelector(".tools").hidden = false;
+  show();
+}
 
 const table = document.getElementById("board");
 if (table) {

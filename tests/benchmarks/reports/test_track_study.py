@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import registry
-from benchmarks.reports import studying
+from benchmarks.reports import boards, studying
 from physbench.datasets.common.particle_mix import SPECIES
 from physbench.datasets.tracks import TrackTruth
 from physbench.tasks import Variant, track_parameters
@@ -77,7 +77,7 @@ def test_a_missing_variant_leaves_its_figures_out(
 
 def test_committed_records_fill_the_study_in_raw_coordinates() -> None:
     entry, model = registry.load("task", "track_parameters"), registry.load("model", "trackformer")
-    assert studying.studied(entry) == ["trackformer"]
+    assert studying.studied(entry, boards.gather()[0]) == ["trackformer"]
     found = studying.committed_of(entry, model)
     raw = [name for name in found if "->" in name]
     assert len(raw) == 18

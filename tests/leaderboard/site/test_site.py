@@ -16,16 +16,17 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import benchmarks
 from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.reports import boards, drawings, pages
-from benchmarks.trust import ledger
-from physbench.leaderboard import board, record
+from benchmarks.trust import comparing, ledger
+from physbench.leaderboard import board, predictions, record, standing
 from physbench.leaderboard.record import Record
-from physbench.leaderboard.site import figures, render, scales
+from physbench.leaderboard.site import figures, pairs, palette, render, scales
 from physbench.leaderboard.site.render import Card, Page
 
 TASK = '''"""Toy: a straight line."""
@@ -285,7 +286,7 @@ def test_a_thousand_records_build_in_seconds(runs: Path, tmp_path: Path) -> None
     begin = time.process_time()
     count = render.write([Page(board.build(many), many)], [], tmp_path / "site")
     used = time.process_time() - begin
-    assert count == 1002
+    assert count == 1003  # the index, the board, its pairs and the records
     assert used < 12, f"{used:.1f} CPU seconds"
 
 
@@ -459,6 +460,116 @@ def test_an_unlinked_card_and_an_empty_site_are_whole_pages(tmp_path: Path) -> N
     assert "- list\n- goes on" in text
 
 
+def test_pairs_of_rows_stand_side_by_side_down_to_single_units(runs: Path, built: Path) -> None:
+    page = (built / "compare" / "line-points.html").read_text()
+    rows, _ = standing.matrix(page_of(runs).board)
+    found = comparing.compare(
+        *[[str(runs / "runs" / p) for p in _paths(runs, row)] for row in rows[:2]],
+    )
+    place = pairs.anchor(rows[0].model, rows[1].model)
+    section = page.split(f'<section id="{place}"')[1].split("</section>")[0]
+    estimate = found.estimate
+    places = board.digits(estimate.low, estimate.high)
+    assert f"{estimate.value:+.{places}f} squared [{estimate.low:+.{places}f}" in section
+    named = re.findall(r"<code>(c\d+)</code>", section)
+    assert 0 < len(named) <= 2 * pairs.MOST_UNITS
+    whole, without = _squared(runs, rows, named[0])
+    moved = re.findall(rf"<code>{named[0]}</code></th><td>([^<]+)</td><td>([^<]+)</td>", section)[0]
+    assert [float(m) for m in moved] == pytest.approx(whole - without, rel=0.06)
+    assert (
+        f'../compare/line-points.html#{place}"'
+        in (built / "boards" / "line-points.html").read_text()
+    )
+
+
+def _paths(runs: Path, row: Any) -> list[str]:
+    known = {r.id[:12]: str(r.path) for r in record.read_all(runs / "runs")}
+    return [known[i] for i in row.records]
+
+
+def _squared(runs: Path, rows: Sequence[Any], name: str) -> tuple[Any, Any]:
+    """Mean squared error of the median seed of two rows, with and without a unit."""
+    task = registry.load("task", runs / "line.py").object
+    test = task.load("points").test
+    kept = np.array([one != name for one in test.ids])
+    values = []
+    for row in rows[:2]:
+        records = [record.read(runs / "runs" / p) for p in _paths(runs, row)]
+        middle = sorted(records, key=lambda r: r.metrics[0].value or 0.0)[1]
+        assert middle.predictions is not None
+        path = runs / "runs" / Path(middle.path).parent / middle.predictions.file
+        found = predictions.unpack(predictions.read(path, middle.predictions.sha256))
+        squares = (np.asarray(found, np.float64) - test.targets) ** 2
+        values.append((squares.mean(), squares[kept].mean()))
+    first, second = np.array(values).T
+    return first, second
+
+
+def test_units_are_looked_at_anew_only_when_their_key_changes(runs: Path, tmp_path: Path) -> None:
+    the_board = page_of(runs).board
+    rows, _ = standing.matrix(the_board)
+    asked: list[str] = []
+
+    def units(key: str) -> pairs.Units:
+        def find(labels: Sequence[str]) -> pairs.Single:
+            asked.append(key)
+            return pairs.Single(
+                2, ["a", "b"], {n: np.array([k, -k]) for k, n in enumerate(labels)}
+            )
+
+        return pairs.Units(key, find)
+
+    def shown(key: str) -> Any:
+        place = tmp_path / "line.json"
+        return pairs.units_of(the_board, rows, units(key), place, place)
+
+    first = shown("one")
+    assert shown("one") == first
+    assert asked == ["one"]
+    shown("two")
+    assert asked == ["one", "two"]
+    # Squared error is best when small: the unit that lowers the second row's speaks for it.
+    place = pairs.anchor(rows[0].model, rows[1].model)
+    assert first["pairs"][place] == [["a", 0.0, 1.0], ["b", 0.0, -1.0]]
+
+
+def test_a_model_has_one_colour_in_all_figures_of_the_board(runs: Path) -> None:
+    page = page_of(runs)
+    known = {"slope": palette.SOLID[3], "zero": palette.DASHED[1]}
+    for draw in (figures.intervals, figures.cost):
+        drawn = draw(page.board, page.references, known)
+        seen = {line.get_color() for axes in drawn.axes for line in axes.lines}
+        assert set(known.values()) <= seen
+        assert seen <= {*known.values(), palette.colour("best", known), "#000000"}
+    with figures.style(["zero", "slope slope=0.5"], known):
+        import matplotlib.pyplot as plt
+
+        drawn, axes = plt.subplots()
+        lines = [axes.plot([0, 1], label=name)[0].get_color() for name in ("zero", "slope")]
+        plt.close(drawn)
+    assert lines == [known["zero"], known["slope"]]
+
+
+def test_colours_of_a_wing_differ_and_are_seen_on_either_paper() -> None:
+    named = drawings.colours()
+    for wing in {registry.path("model", name).parent for name in named}:
+        own = [named[name] for name in named if registry.path("model", name).parent == wing]
+        assert len(set(own)) == min(len(own), len(palette.PALETTE))
+    for colour in palette.PALETTE:
+        assert contrast(colour, "#ffffff") > 2.9
+        assert contrast(colour, figures.DARK["#ffffff"]) > 2.9
+
+
+def contrast(one: str, other: str) -> float:
+    """Ratio of the luminances of two colours, as WCAG defines it."""
+    found = []
+    for text in (one, other):
+        parts = np.array([int(text[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        found.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return float(max(found) / min(found))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
@@ -480,7 +591,8 @@ def kinds(built: Path) -> Sequence[Path]:
     firsts = [
         sorted((built / n).glob("*.html"))[:1] for n in ("tasks", "models", "datasets", "claims")
     ]
-    return [built / "index.html", built / "boards" / "line-points.html", records[0], *failed] + [
+    boards_of = [built / kind / "line-points.html" for kind in ("boards", "compare")]
+    return [built / "index.html", *boards_of, records[0], *failed] + [
         path for pages in firsts for path in pages
     ]
 
@@ -557,3 +669,24 @@ def test_without_javascript_the_table_is_complete(built: Path, browser: Any) -> 
     assert len(visible(page)) == 6
     assert page.locator(".tools:visible").count() == 0
     context.close()
+
+
+def test_two_rows_are_chosen_with_and_without_javascript(built: Path, browser: Any) -> None:
+    address = (built / "compare" / "line-points.html").as_uri()
+    for scripts in (True, False):
+        context = browser.new_context(java_script_enabled=scripts)
+        page = context.new_page()
+        page.goto(address)
+        assert page.locator("section.two:visible").count() == 1
+        other = page.locator("section.two").nth(2).get_attribute("id")
+        page.locator(f'.matrix a[href="#{other}"]').first.click()
+        assert page.locator("section.two:visible").get_attribute("id") == other
+        assert page.locator("select:visible").count() == (2 if scripts else 0)
+        if scripts:
+            names = page.locator("select").first.locator("option").all_inner_texts()
+            page.locator("select").nth(0).select_option(names[0])
+            page.locator("select").nth(1).select_option(names[1])
+            assert page.locator("section.two:visible").get_attribute("id") == pairs.anchor(
+                names[0], names[1]
+            )
+        context.close()
