@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import registry
 from benchmarks.__main__ import main
-from benchmarks.reports import studying
+from benchmarks.reports import boards, studying
 from physbench.tasks import track_parameters
 
 VARIANTS = """,
@@ -99,6 +99,6 @@ def test_studies_of_several_models_are_compared() -> None:
 
 def test_events_of_the_likelihood_ratio_are_a_committed_study() -> None:
     entry = registry.load("task", "likelihood_ratio")
-    studies = studying.committed_studies(entry)
+    studies = studying.committed_studies(entry, studying.studied(entry, boards.gather()[0]))
     assert {"carl"} <= set(studies)
     assert all(own["10,000 events"] for own in studies.values())

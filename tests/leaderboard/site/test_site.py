@@ -474,7 +474,9 @@ def test_pairs_of_rows_stand_side_by_side_down_to_single_units(runs: Path, built
     named = re.findall(r"<code>(c\d+)</code>", section)
     assert 0 < len(named) <= 2 * pairs.MOST_UNITS
     whole, without = _squared(runs, rows, named[0])
-    moved = re.findall(rf"<code>{named[0]}</code></th><td>([^<]+)</td><td>([^<]+)</td>", section)[0]
+    moved = re.findall(rf"<code>{named[0]}</code></th><td>([^<]+)</td><td>([^<]+)</td>", section)[
+        0
+    ]
     assert [float(m) for m in moved] == pytest.approx(whole - without, rel=0.06)
     assert (
         f'../compare/line-points.html#{place}"'

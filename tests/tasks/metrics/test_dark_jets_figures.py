@@ -62,7 +62,7 @@ def test_a_panel_for_each_signal_and_a_line_for_each_model() -> None:
     oracle = {"oracle": np.stack([signal * 1.0, signal * 2.0], axis=1)}
     assert (
         anomaly_figures.roc_figure(truth, predictions | oracle).axes[0].lines[2].get_linestyle()
-        == "--"
+        == "-."
     )
     panels = anomaly_figures.score_figure(truth, predictions | oracle).axes
     assert [a.get_title() for a in panels] == ["good", "blind"]
