@@ -229,9 +229,9 @@ TASK = Task(
     derive=flavour.log_probabilities,
     admit=admit,
     study={
-        "5,400 jets": ({"train_jets": 5_400}, {}),
-        "10,800 jets": ({"train_jets": 10_800}, {}),
-        "21,600 jets": ({}, {}),
+        "10,000 jets": ({"train_jets": 10_000}, {}),
+        "30,000 jets": ({"train_jets": 30_000}, {}),
+        "60,000 jets": ({}, {}),
     },
     explain=flavour_insight.explain,
     figures={

@@ -238,10 +238,42 @@ def test_matching_gives_every_class_the_same_number_in_each_bin():
 
 
 def test_matching_says_when_there_are_too_few():
-    with pytest.raises(
-        ValueError, match="matching leaves 5 jets a flavour in a split, 6 were asked for"
-    ):
+    with pytest.raises(ValueError, match="matching leaves 5 jets a flavour in a split of 6"):
         flavour_jets.quotas(np.array([2, 3]), 6)
+
+
+def fake(chunk):
+    """A chunk's jets in place of Pythia's: 300 of one track in one place."""
+    n = 300
+    column = np.ones(n)
+    tracks = dict.fromkeys((*flavour_jets.TRACKS, "charge"), column)
+    return {
+        "jet_pt": np.full(n, 50.0),
+        "jet_eta": np.zeros(n),
+        "event": chunk.number * 1000 + np.arange(n),
+        "rank": np.zeros(n, dtype=np.int64),
+        "count": np.ones(n, dtype=np.int64),
+        "tracks": tracks | {k: np.zeros(n, dtype=np.int64) for k in ("origin", "hadron")},
+        **dict.fromkeys(("events", "matched", "dropped"), n),
+    }
+
+
+def test_a_sample_that_matching_leaves_short_gets_more_chunks(tmp_path, monkeypatch, capsys):
+    """Nothing that was generated is thrown away: 1,200 jets of four flavours need two rounds."""
+    monkeypatch.setattr(flavour_jets, "_made", fake)
+    monkeypatch.setattr(flavour_jets, "candidates", lambda kept: 1)
+    monkeypatch.setattr(flavour_jets, "version", lambda package: "none")
+    flavour_jets.make(tmp_path, jets=1200)
+    assert (
+        np.bincount(flavour_jets.read(tmp_path / flavour_jets.FILE).truth.label).tolist()
+        == [300] * 4
+    )
+    said = capsys.readouterr().out
+    assert "matching leaves 156 jets a flavour in a split of 180: a chunk more" in said
+    seeds = [
+        s["seeds"] for s in flavour_jets.facts(tmp_path / flavour_jets.FILE)["samples"].values()
+    ]
+    assert len({seed for each in seeds for seed in each}) == 8
 
 
 def test_hadrons_are_numbered_within_each_jet():
@@ -296,9 +328,9 @@ def sample():
 
 
 def test_frozen_file_has_the_sizes_of_its_card(sample):
-    assert len(sample.jets) == 36_000
-    assert np.bincount(sample.split).tolist() == [21_600, 3_600, 10_800]
-    assert np.bincount(sample.truth.label).tolist() == [9_000] * 4
+    assert len(sample.jets) == 100_000
+    assert np.bincount(sample.split).tolist() == [60_000, 10_000, 30_000]
+    assert np.bincount(sample.truth.label).tolist() == [25_000] * 4
     (file,) = flavour_jets.DATASET.files
     assert file.bytes < 12e6
     facts = flavour_jets.facts(flavour_jets.store.FROZEN / file.name)
@@ -328,8 +360,8 @@ def test_no_event_is_in_two_splits_and_test_has_one_jet_an_event(sample):
     assert not event[0] & event[1]
     assert not event[0] & event[2]
     assert not event[1] & event[2]
-    assert len(event[1]) == 3_600
-    assert len(event[2]) == 10_800
+    assert len(event[1]) == 10_000
+    assert len(event[2]) == 30_000
     assert len(set(sample.ids)) == len(sample.ids)
 
 
