@@ -6,7 +6,7 @@ EXTRAS ?= dev,md,devices,wandb,dask,equivariant,browser,acts,symbolic,flows,infe
 export OMP_NUM_THREADS ?= 1
 
 demo: $(V)/.ok
-	$(V)/bin/python -m benchmarks run jet_flavour particle_net --seed 7
+	$(V)/bin/python -m benchmarks run jet_flavour particle_flow_network --seed 7
 	$(V)/bin/python -m benchmarks board jet_flavour --picture runs/demo.png
 
 test: $(V)/.ok
