@@ -297,7 +297,11 @@ def _skewness(values: Floats) -> float:
     centred = values - values.mean()
     squares = centred * centred  # a power takes fifty times as long
     scale = math.sqrt(float(np.mean(squares)))
-    return float(np.mean(squares * centred)) / scale**3 if scale > ROUNDING * abs(values.mean()) else 0.0
+    return (
+        float(np.mean(squares * centred)) / scale**3
+        if scale > ROUNDING * abs(values.mean())
+        else 0.0
+    )
 
 
 def arms(skew: ArrayLike) -> tuple[Floats, Floats]:

@@ -48,12 +48,11 @@ def full_event() -> tuple[NDArray[np.int64], str]:
 
 
 def truth_of(particle: NDArray[np.int64], weight: NDArray[np.float64]) -> EventTruth:
-    """Truth for metrics that need neither momenta nor layers."""
+    """Truth for metrics that need no momenta; hits on any of 48 layers."""
     ids = np.unique(particle[particle != 0])
     ones = np.ones(len(ids))
-    return EventTruth(
-        particle, weight, weight, ids, ones, ones, np.arange(len(particle)), particle
-    )
+    layer = np.random.default_rng(2).integers(0, 48, len(particle))
+    return EventTruth(particle, weight, weight, ids, ones, ones, layer, particle)
 
 
 def loop_score(table: Any) -> float:
