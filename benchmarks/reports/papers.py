@@ -17,7 +17,8 @@ def latex(names: Sequence[str]) -> str:
     r"""LaTeX tables of board rows; their methods are cited with the keys of `cite`.
 
     A name is a task (all its ranked rows and ceilings) or the file of a record (the row that it
-    stands on). Records that stand on no board of a registered task make a table of their own.
+    stands on). Records that stand on no board of a registered task make a table of their own. A
+    comment above each table of a board is the command that gives its BibTeX.
     """
     files = [name for name in names if name.endswith(".json")]
     found = {record.id[:12]: record for record in map(records.read, map(Path, files))}
@@ -44,7 +45,10 @@ def _rows(board: Board, rows: Sequence[Row], everything: Sequence[Record]) -> st
     first = by_id[rows[0].records[0]]
     keyed = [(row, _keys(by_id[row.records[0]])) for row in rows]
     units = rows[0].scores.units or first.task.units["test"]
-    return citations.table(board, keyed, first.metrics[0].unit, units)
+    cited = [by_id[row.records[0]] for row, keys in keyed if keys]
+    works = [r.model.name if r.model.origin == "zoo" else r.id[:12] for r in cited]
+    command = " ".join(["python -m benchmarks cite", board.task, *dict.fromkeys(works)])
+    return f"% BibTeX: {command}\n{citations.table(board, keyed, first.metrics[0].unit, units)}"
 
 
 def _keys(record: Record) -> list[str]:
