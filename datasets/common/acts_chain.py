@@ -30,7 +30,9 @@ CITATION = """@article{acts,
   volume = {6},
   pages = {8},
   year = {2022},
-  doi = {10.1007/s41781-021-00078-8}
+  doi = {10.1007/s41781-021-00078-8},
+  eprint = {2106.13593},
+  archiveprefix = {arXiv}
 }"""
 
 EVENT = 400  # tracks that a live fit puts into one event
