@@ -29,7 +29,7 @@ LAYERS_MIN = 3
 PIXEL_VOLUMES = (7, 8, 9)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Event(Described):
     """The hits of one event; all arrays have one element a hit, in the order of `hit_id`."""
 
@@ -79,7 +79,7 @@ class Event(Described):
         return np.arctan2(self.y, self.x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EventTruth(Described):
     """Truth of one event."""
 
