@@ -125,7 +125,10 @@ def _quantiles(r: Array, *q: float) -> list[float]:
     positions = [share * (len(r) - 1) for share in q]
     places = [min(int(position), len(r) - 2) for position in positions]
     chosen = np.partition(r, sorted({k + step for k in places for step in (0, 1)}))
-    return [_between(*chosen[k : k + 2], p - k) for p, k in zip(positions, places, strict=True)]
+    return [
+        _between(chosen[k], chosen[k + 1], position - k)
+        for position, k in zip(positions, places, strict=True)
+    ]
 
 
 def _between(below: float, above: float, share: float) -> float:
