@@ -282,6 +282,12 @@ def _quantile(freedom: ArrayLike) -> Floats:
     return np.interp(1 / np.asarray(freedom, dtype=np.float64), places, values)
 
 
+def prepare() -> None:
+    """What all intervals need, imported and computed once: for whoever forks afterwards."""
+    _table()
+    rate_interval(0.5, 10.0)
+
+
 @functools.cache
 def _table() -> tuple[Floats, Floats]:
     from scipy.special import stdtrit

@@ -90,7 +90,8 @@ def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, numbers in new["numbers"].items():
         for key, value in numbers.items():
-            before = old["numbers"].get(name, {}).get(key)
+            kept = old["numbers"].get(name, {})
+            before = kept.get(key, kept.get("ratio") if key == "measured" else None)
             if before and value > 0 and (alike or key in RATIOS or "over" in key):
                 ratio = value / before
                 if abs(math.log(ratio)) > math.log(TOLD):
