@@ -48,6 +48,11 @@ def description(kind: type) -> list[tuple[str, str, str, str]]:
 class Described:
     """A type of the house: knows its fields, and says so where it is taken for an array."""
 
+    def __repr__(self) -> str:
+        values = {name: getattr(self, name) for name, *_ in description(type(self))}
+        known = [f"{name} {v.shape}" for name, v in values.items() if hasattr(v, "shape")]
+        return f"{type(self).__name__}({', '.join(known)})"
+
     def __array__(self, *arguments: Any, **options: Any) -> Any:
         raise TypeError(f"{type(self).__name__} is not an array. {usage(type(self))}")
 
@@ -125,6 +130,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} units of {type(self.inputs).__name__})"
+
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(
             "a Split is no sequence: split.inputs, split.targets and split.ids have one element "
@@ -175,6 +183,9 @@ class Splits:
                 f"validation both with test_only=True; got units {sizes}. Are files missing?"
             )
         check_distinct(self.files)
+
+    def __repr__(self) -> str:
+        return f"Splits({', '.join(f'{name} {len(getattr(self, name)):,}' for name in SPLITS)})"
 
 
 def check_distinct(files: Mapping[str, str]) -> None:
@@ -232,3 +243,6 @@ class Dataset:
     folders: tuple[str, ...] = ()
     embedded: bool = False
     make: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.summary!r}, version {self.version})"

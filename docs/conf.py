@@ -1,5 +1,13 @@
 """Sphinx: the documentation site, built by `make docs` with warnings as errors."""
 
+import runpy
+from pathlib import Path
+
+# The page of the history is written anew from the benchmarks that were kept and the records.
+HERE = Path(__file__).parent
+HISTORY = runpy.run_path(str(HERE.parent / "tests" / "performance" / "history.py"))
+(HERE / "history.md").write_text(HISTORY["page"](), encoding="utf-8")
+
 project = "Physbench"
 author = "The Physbench authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -114,6 +114,9 @@ class Model:
     deterministic: bool = False
     checks: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Model({self.role}, for {', '.join(self.tasks)})"
+
     @property
     def oracle(self) -> bool:
         """Whether the model sees what no real model can."""

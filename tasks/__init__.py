@@ -221,6 +221,9 @@ class Task:
     inputs: type | None = None
     predicts: tuple[Field, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Task({self.summary!r}, ranked by {self.metrics[0].name})"
+
     @property
     def named(self) -> dict[str, Dataset]:
         """The datasets by name, the default first."""

@@ -145,9 +145,28 @@ TASK = Task(
     reference="""@article{CaloChallenge:2024,
   author = {Krause, Claudius and {Faucci Giannelli}, Michele and Kasieczka, Gregor and
             Nachman, Benjamin and Salamani, Dalila and Shih, David and Zaborowska, Anna and
-            {CaloChallenge participants}},
+            Amram, Oz and Borras, Kerstin and Buckley, Matthew R. and Buhmann, Erik and Buss,
+            Thorsten and {Da Costa Cardoso}, Renato Paulo and Caterini, Anthony L. and
+            Chernyavskaya, Nadezda and Corchia, Federico A. G. and Cresswell, Jesse C. and
+            Diefenbacher, Sascha and Dreyer, Etienne and Ekambaram, Vijay and Eren, Engin and
+            Ernst, Florian and Favaro, Luigi and Franchini, Matteo and Gaede, Frank and Gross,
+            Eilam and Hsu, Shih-Chieh and Jaruskova, Kristina and K{\\"a}ch, Benno and
+            Kalagnanam, Jayant and Kansal, Raghav and Kim, Taewoo and Kobylianskii, Dmitrii
+            and Korol, Anatolii and Korcari, William and Kr{\\"u}cker, Dirk and Kr{\\"u}ger,
+            Katja and Letizia, Marco and Li, Shu and Liu, Qibin and Liu, Xiulong and
+            Loaiza-Ganem, Gabriel and Madula, Thandikire and McKeown, Peter and
+            Melzer-Pellmann, Isabell-A. and Mikuni, Vinicius and Nguyen, Nam and Ore, Ayodele
+            and {Palacios Schweitzer}, Sofia and Pang, Ian and Pedro, Kevin and Plehn, Tilman
+            and Pokorski, Witold and Qu, Huilin and Raikwar, Piyush and Raine, John A. and
+            Reyes-Gonzalez, Humberto and Rinaldi, Lorenzo and Ross, Brendan Leigh and Scham,
+            Moritz A. W. and Schnake, Simon and Shimmin, Chase and Shlizerman, Eli and
+            Soybelman, Nathalie and Srivatsa, Mudhakar and Tsolaki, Kalliopi and Vallecorsa,
+            Sofia and Yeo, Kyongmin and Zhang, Rui},
   title = {{CaloChallenge} 2022: A Community Challenge for Fast Calorimeter Simulation},
-  year = {2024},
+  journal = {Rept. Prog. Phys.},
+  volume = {88},
+  pages = {116201},
+  year = {2025},
   eprint = {2410.21611},
   archiveprefix = {arXiv},
   url = {https://arxiv.org/abs/2410.21611}

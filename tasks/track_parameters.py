@@ -252,7 +252,9 @@ TASK = Task(
     version=2,
     reference="""@misc{trackformer2025,
   title = {TrackFormer: track-parameter regression with transformers},
-  howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
+  howpublished = {thesis talk, 26 March 2025},
+  year = {2025},
+  url = {https://github.com/CouthuresJeremy/TrackFormer}
 }""",
     inputs=Tracks,
     predicts=(

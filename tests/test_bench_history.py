@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_a_report_is_condensed_to_numbers_machine_and_versions(history: Any) -> 
     one = {
         "fullname": "tests/performance/bench_x.py::test_y",
         "stats": {"min": 0.123456},
-        "extra_info": {"ratio": 2.34567, "source": "made"},
+        "extra_info": {"ratio": 2.34567, "source": "made", "told": "bar >= 2, measured 2.35"},
     }
     machine = {
         "cpu": {"brand_raw": "Z80", "count": 1},
@@ -58,5 +59,29 @@ def test_a_report_is_condensed_to_numbers_machine_and_versions(history: Any) -> 
         }
     )
     assert found["numbers"] == {"bench_x: test_y": {"seconds": 0.1235, "ratio": 2.346}}
+    assert found["told"] == {"bench_x: test_y": "bar >= 2, measured 2.35"}
     assert found["machine"]["cpu"] == "Z80"
     assert found["versions"]["numpy"]
+
+
+def test_the_page_has_a_row_for_each_bar_and_the_leaders_of_each_board(
+    history: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = {
+        "date": "2026-01-01T00:00:00",
+        "numbers": {"bench_x: test_y": {"ratio": 3.0, "bar": 4.0}},
+    }
+    other = {
+        "date": "2026-02-01T00:00:00",
+        "numbers": {"bench_x: test_y": {"measured": 5.0, "bar": 4.0}},
+        "told": {"bench_x: test_y": "bar >= 4, measured 5"},
+    }
+    for number, one in enumerate((run, other)):
+        (tmp_path / f"{number}.json").write_text(json.dumps(one), encoding="utf-8")
+    monkeypatch.setattr(history, "HISTORY", tmp_path)
+    lines = history.page().splitlines()
+    assert "| bench_x: test_y | >= 4 | 3 | 5 |" in lines
+    leaders = [line for line in lines if line.startswith("| tracking, generic_detector 2 |")]
+    scores = [float(line.split("|")[5].split()[1]) for line in leaders]
+    assert scores == sorted(scores)
+    assert len(scores) > 1

@@ -40,10 +40,10 @@ def _record(name: str) -> Record:
 
 def _of_entry(name: str) -> list[str]:
     """The reference of a task or model, or the citation of a dataset."""
-    return [_reference(kind, name) for kind in registry.kinds_of(name)]
+    return [reference(kind, name) for kind in registry.kinds_of(name)]
 
 
-def _reference(kind: str, name: str) -> str:
+def reference(kind: str, name: str) -> str:
     """As its file says it; imported where that takes more than reading."""
     known = cards.reference(kind, name)
     if known is not None:

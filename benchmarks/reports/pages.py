@@ -160,7 +160,7 @@ def _task_card(name: str) -> Card:
                 "Metrics; the first one ranks", METRIC_HEAD, [_metric_row(m) for m in task.metrics]
             ),
         ],
-        links=[*(("dataset", d) for d in task.named), *(("model", m) for m in marks)],
+        links=[*(("dataset", d) for d in task.named), *(("model", m) for m in roles)],
     )
 
 

@@ -18,7 +18,7 @@ from physbench.datasets.common.particle_mix import Particles
 
 Array = NDArray[np.float64]
 
-CITATION = """@article{acts,
+CITATION = """@article{Ai:2021ghi,
   title = {A Common Tracking Software Project},
   author = {Ai, X. and Allaire, C. and Calace, N. and Czirkos, A. and Elsing, M. and Ene, I. and
     Farkas, R. and Gagnon, L.-G. and Garg, R. and Gessinger, P. and Grasland, H. and Gray, H. M.
@@ -30,7 +30,9 @@ CITATION = """@article{acts,
   volume = {6},
   pages = {8},
   year = {2022},
-  doi = {10.1007/s41781-021-00078-8}
+  doi = {10.1007/s41781-021-00078-8},
+  eprint = {2106.13593},
+  archiveprefix = {arXiv}
 }"""
 
 EVENT = 400  # tracks that a live fit puts into one event

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, Split, described
+from physbench.datasets.common.runs import distinct, stable_order, starts_of
 from physbench.datasets.common.streaming import Deferred
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LAYERS_MIN = 3
 PIXEL_VOLUMES = (7, 8, 9)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Event(Described):
     """The hits of one event; all arrays have one element a hit, in the order of `hit_id`."""
 
@@ -78,7 +79,7 @@ class Event(Described):
         return np.arctan2(self.y, self.x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EventTruth(Described):
     """Truth of one event."""
 
@@ -119,26 +120,30 @@ class EventTruth(Described):
         return len(self.particle_id)
 
 
-def selected(truth: EventTruth, pt_min: float = PT_MIN) -> Bools:
+def selected(
+    truth: EventTruth, pt_min: float = PT_MIN, *, runs: tuple[Integers, Integers] | None = None
+) -> Bools:
     """Particles with pT > 0.9 GeV, |eta| < 4 and hits on at least 3 layers, shape (particles,).
 
     A particle whose pT is not known (NaN, as in truth-cut graphs) passes the kinematic cuts.
-    Source: gnn_tracking (arXiv:2309.16754).
+    `runs`: the hits in the order of their particles, and where each particle begins, where they
+    are known. Source: gnn_tracking (arXiv:2309.16754).
     """
-    place = np.searchsorted(truth.particles, truth.particle_id)
-    place = place.clip(max=max(len(truth.particles) - 1, 0))
-    known = np.zeros(len(truth), dtype=bool)
-    if len(truth.particles):
-        known = truth.particles[place] == truth.particle_id
-    layer = truth.layer - truth.layer.min(initial=0)
-    width = int(layer.max(initial=0)) + 1
-    # Sorted and compared with the next: `np.unique` of integers takes ten times as long.
-    pairs = np.sort(place[known] * width + layer[known])
-    fresh = np.ones(len(pairs), dtype=bool)
-    fresh[1:] = pairs[1:] != pairs[:-1]
-    layers_of = np.bincount(pairs[fresh] // width, minlength=len(truth.pt))
+    order = stable_order(truth.particle_id) if runs is None else runs[0]
+    starts = starts_of(truth.particle_id[order]) if runs is None else runs[1]
+    place, known = place_of(truth, truth.particle_id[order[starts]])
+    layers = np.zeros(len(truth.particles), dtype=np.int64)
+    layers[place[known]] = distinct(truth.layer[order], starts)[known]
     kinematic = ~(truth.pt <= pt_min) & ~(np.abs(truth.eta) >= ETA_MAX)
-    return np.asarray(kinematic & (layers_of >= LAYERS_MIN))
+    return np.asarray(kinematic & (layers >= LAYERS_MIN))
+
+
+def place_of(truth: EventTruth, ids: Integers) -> tuple[Integers, Bools]:
+    """Where ids stand in `truth.particles`, and whether they do (noise does not)."""
+    place = np.searchsorted(truth.particles, ids).clip(max=max(len(truth.particles) - 1, 0))
+    if not len(truth.particles):
+        return place, np.zeros(len(ids), dtype=bool)
+    return place, np.asarray(truth.particles[place] == ids)
 
 
 def sequential_edges(truth: EventTruth) -> Integers:

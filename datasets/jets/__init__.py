@@ -35,7 +35,7 @@ class _Columns:
         return type(self)(**chosen)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Jets(_Columns, Described):
     """Jets with their constituents, zero padded.
 
@@ -246,7 +246,7 @@ def matching_weights(signal: NDArray[np.int8], test: NDArray[np.bool_], pt: Floa
 TRACK = ("pt", "deta", "dphi", "charge", "d0", "z0")  # the columns of `FlavourJets.tracks`
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FlavourJets(_Columns, Described):
     """Jets as flavour taggers see them: tracks with impact parameters, zero padded.
 
@@ -336,7 +336,7 @@ class FlavourJets(_Columns, Described):
         return torch.from_numpy(self.tracks.copy())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flavours(_Columns, Described):
     """What flavour jets are. `classes[0]` is the signal that rejections keep."""
 

@@ -26,7 +26,7 @@ STRUCTURES = ("thermal", "inherent", "cage")
 HALVES = 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Configuration(Described):
     """One configuration: where the particles are at time zero.
 

@@ -44,7 +44,7 @@ class _Columns:
         return type(self)(**chosen)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tracks(_Columns, Described):
     """Hits of single tracks, sorted by radius, zero padded.
 
@@ -148,7 +148,7 @@ def monotonic(tracks: Tracks) -> NDArray[np.bool_]:
     return np.asarray((step[:, 1:] * step[:, :-1] >= 0).all(1))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrackTruth(_Columns, Described):
     """True parameters of tracks at their point of closest approach to the beam line."""
 

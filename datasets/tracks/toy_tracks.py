@@ -50,7 +50,9 @@ DATASET = Dataset(
     licence="CC0-1.0",
     citation="""@misc{trackformer2025,
   title = {TrackFormer: track-parameter regression with transformers},
-  howpublished = {thesis talk, 26 March 2025; github.com/CouthuresJeremy/TrackFormer}
+  howpublished = {thesis talk, 26 March 2025},
+  year = {2025},
+  url = {https://github.com/CouthuresJeremy/TrackFormer}
 }""",
     source="drawn by load() of this file from a seed",
     load=load,

@@ -57,13 +57,15 @@ class HeterogeneousNetwork(GatedNetwork):
 
 MODEL = Model(
     tasks=("tracking",),
-    reference="""@inproceedings{GNN4ITk:2023,
-  title = {Physics performance of the {ATLAS} {GNN4ITk} track reconstruction chain},
-  author = {{ATLAS Collaboration}},
-  booktitle = {26th International Conference on Computing in High Energy and Nuclear Physics},
-  number = {ATL-SOFT-PROC-2023-038},
-  year = {2023},
-  url = {https://cds.cern.ch/record/2882507}
+    reference="""@inproceedings{gnn4itk2024,
+  title = {Physics Performance of the {ATLAS} {GNN4ITk} Track Reconstruction Chain},
+  author = {Caillou, Sylvain and Calafiura, Paolo and Ju, Xiangyang and Murnane, Daniel and
+    Pham, Tuan and Rougier, Charline and Stark, Jan and Vallier, Alexis},
+  booktitle = {EPJ Web Conf.},
+  volume = {295},
+  pages = {03030},
+  year = {2024},
+  doi = {10.1051/epjconf/202429503030}
 }""",
     fit=networks.fits(HeterogeneousNetwork),
     predict=networks.predict,

@@ -139,11 +139,13 @@ MODEL = Model(
     tasks=("track_graphs",),
     reference="""@inproceedings{gnn4itk2024,
   title = {Physics Performance of the {ATLAS} {GNN4ITk} Track Reconstruction Chain},
-  author = {{ATLAS Collaboration}},
+  author = {Caillou, Sylvain and Calafiura, Paolo and Ju, Xiangyang and Murnane, Daniel and
+    Pham, Tuan and Rougier, Charline and Stark, Jan and Vallier, Alexis},
   booktitle = {EPJ Web Conf.},
   volume = {295},
   pages = {03030},
-  year = {2024}
+  year = {2024},
+  doi = {10.1051/epjconf/202429503030}
 }""",
     fit=fit,
     predict=predict,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from physbench.datasets.common.runs import stable_order
 from physbench.datasets.liquids import Configuration, wrapped
 
 CLOSEST = 0.3  # sigma_AA: nothing in a liquid comes closer; two of one place have no direction
@@ -48,18 +49,30 @@ def pairs(configuration: Configuration, structure: str, cutoff: float) -> Pairs:
             "smaller cutoff or a larger configuration"
         )
     place = wrapped(configuration.positions(structure), box).astype(np.float64)
-    tree = cKDTree(place, boxsize=box)
-    found = tree.query_pairs(cutoff, output_type="ndarray")
-    both = np.concatenate([found, found[:, ::-1]])
-    both = both[np.lexsort((both[:, 1], both[:, 0]))]
-    vector = place[both[:, 1]] - place[both[:, 0]]
+    first, second = cKDTree(place, boxsize=box).query_pairs(cutoff, output_type="ndarray").T
+    vector = place[second] - place[first]
     vector -= box * np.rint(vector / box)
     distance = np.linalg.norm(vector, axis=1)
+    _check_apart(first, second, distance)
+    below = distance < cutoff  # the tree counts the cutoff itself
+    first, second, vector, distance = (v[below] for v in (first, second, vector, distance))
+    centre, other = np.concatenate([first, second]), np.concatenate([second, first])
+    order = stable_order(centre * len(place) + other)
+    return Pairs(
+        centre[order],
+        other[order],
+        np.concatenate([vector, -vector])[order],
+        np.concatenate([distance, distance])[order],
+    )
+
+
+def _check_apart(
+    first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.float64]
+) -> None:
+    """Raise ValueError for overlapping particles."""
     if len(distance) and distance.min() < CLOSEST:
         worst = int(distance.argmin())
         raise ValueError(
-            f"particles {both[worst, 0]} and {both[worst, 1]} overlap: distance "
+            f"particles {first[worst]} and {second[worst]} overlap: distance "
             f"{distance[worst]:.3g}, expected at least {CLOSEST}; the configuration is damaged"
         )
-    below = distance < cutoff  # the tree counts the cutoff itself
-    return Pairs(both[below, 0], both[below, 1], vector[below], distance[below])

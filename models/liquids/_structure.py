@@ -6,6 +6,7 @@ particles, and wrapping across the boundary. Lengths in sigma_AA.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,19 +58,19 @@ def gaussians(
     `centres` are evenly spaced. Terms beyond `TAIL` widths are left out.
     """
     step = centres[1] - centres[0]
-    nearest = np.rint((near.distance - centres[0]) / step).astype(np.int64)
     reach = int(np.ceil(TAIL * width / step))
+    nearest = np.rint((near.distance - centres[0]) / step).astype(np.int64)
+    met = np.flatnonzero((nearest >= -reach) & (nearest < len(centres) + reach))
+    nearest, distance, row = nearest[met], near.distance[met], near.centre[met] * len(centres)
     total = np.zeros(count * len(centres))
     for offset in range(-reach, reach + 1):
         place = nearest + offset
-        inside = (place >= 0) & (place < len(centres))
-        away = near.distance[inside] - centres[place[inside]]
+        inside = np.flatnonzero((place >= 0) & (place < len(centres)))
+        away = distance[inside] - centres[place[inside]]
         value = np.exp(-(away**2) / (2 * width**2)) * (np.abs(away) <= TAIL * width)
         if weights is not None:
-            value = value * weights[inside]
-        total += np.bincount(
-            near.centre[inside] * len(centres) + place[inside], value, minlength=len(total)
-        )
+            value = value * weights[met[inside]]
+        total += np.bincount(row[inside] + place[inside], value, minlength=len(total))
     return total.reshape(count, len(centres))
 
 
@@ -131,32 +132,43 @@ def bond_order(
 def _bond_order(
     near: Pairs, start: int, count: int, centres: Array, width: float, degrees: int
 ) -> Array:
-    from scipy.special import sph_harm_y_all
-
     away = near.distance[:, None] - centres
     weight = np.exp(-(away**2) / (2 * width**2)) * (np.abs(away) <= FAR_TAIL * width)
-    polar = np.arccos(np.clip(near.vector[:, 2] / near.distance, -1, 1))
-    azimuth = np.arctan2(near.vector[:, 1], near.vector[:, 0])
-    harmonics = sph_harm_y_all(degrees, degrees, polar, azimuth)  # (l, m, pairs)
-    owner = csr_array(
-        (np.ones(len(near.centre)), (near.centre - start, np.arange(len(near.centre)))),
-        shape=(count, len(near.centre)),
-    )
-    total = owner @ weight
-    total = np.where(total > 0, total, np.inf)
+    degree, rows = harmonics(near.vector / near.distance[:, None], degrees)
+    ends = np.searchsorted(near.centre, np.arange(start, start + count + 1))
+    first = np.flatnonzero(np.diff(degree, prepend=0))  # where each degree begins
     found = np.empty((count, degrees, len(centres)))
-    for place in range(len(centres)):
-        used = np.flatnonzero(weight[:, place])
-        scaled = (
-            owner[:, used]
-            @ (harmonics[1:, : degrees + 1, used] * weight[used, place]).reshape(-1, len(used)).T
-        )
-        # |q_l,-m| = |q_l,m| for real weights: every m > 0 counts twice.
-        power = np.abs(scaled).reshape(count, degrees, degrees + 1) ** 2
-        power[:, :, 1:] *= 2
-        found[:, :, place] = np.sqrt(power.sum(2)) / total[:, place, None]
-    degree = np.arange(1, degrees + 1)
-    return (found * np.sqrt(4 * np.pi / (2 * degree + 1))[:, None]).reshape(count, -1)
+    for number, (low, high) in enumerate(itertools.pairwise(ends)):
+        total = weight[low:high].sum(0)
+        mean = (rows[:, low:high] @ weight[low:high]) / np.where(total > 0, total, np.inf)
+        found[number] = np.sqrt(np.add.reduceat(mean**2, first))
+    each = np.arange(1, degrees + 1)
+    return (found * np.sqrt(4 * np.pi / (2 * each + 1))[:, None]).reshape(count, -1)
+
+
+def harmonics(unit: Array, degrees: int) -> tuple[NDArray[np.int64], Array]:
+    """Degree of each row, and 2l + 1 rows for each l = 1..degrees whose squares sum as |Y_lm|^2.
+
+    Real and imaginary parts of Y_lm for m >= 0 at unit vectors (e, 3), up to a sign, those of
+    m > 0 times sqrt(2) since m < 0 has the same. Recursion over l of the normalised associated
+    Legendre functions over sin^m, which (x + iy)^m brings along.
+    """
+    z, planar, turn = unit[:, 2], unit[:, 0] + 1j * unit[:, 1], np.ones(len(unit), complex)
+    found: list[tuple[int, Array]] = []
+    size = 1 / (4 * np.pi)
+    for m in range(degrees + 1):
+        if m:
+            turn, size = turn * planar, size * (2 * m + 1) / (2 * m)
+        older, old = np.zeros_like(z), np.full_like(z, np.sqrt(size * (2 if m else 1)))
+        for degree in range(m, degrees + 1):
+            if degree > m:
+                up = (4 * degree**2 - 1) / (degree**2 - m**2)
+                back = ((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1)
+                older, old = old, np.sqrt(up) * (z * old - np.sqrt(back) * older)
+            parts = (turn.real, turn.imag) if m else (turn.real,)
+            found += [(degree, old * part) for part in parts if degree]
+    found.sort(key=lambda pair: pair[0])
+    return np.array([degree for degree, _ in found]), np.array([row for _, row in found])
 
 
 @remembered

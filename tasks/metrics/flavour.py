@@ -327,9 +327,9 @@ def weighted_mean(values: Array, counts: Counts) -> Array:
 def log_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
     """`log_rejection` of resamples, (B,)."""
     found = [
-        [working_point(curve, eps).rejection for eps in EFFICIENCIES]
+        ordered.rejections(bkg, sig, EFFICIENCIES)
         for k in range(1, len(targets.classes))
-        for curve in resampled(targets, L, k, 0, counts)
+        for ordered, bkg, sig in draws(targets, L, k, 0, counts)
     ]
     shape = (len(targets.classes) - 1, len(counts), len(EFFICIENCIES))
     result: Array = np.log(np.reshape(found, shape)).mean(axis=(0, 2))
@@ -339,11 +339,19 @@ def log_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Arr
 def resampled(
     targets: Flavours, L: Array, background: int, signal: int, counts: Counts
 ) -> Iterator[Roc]:
-    """The ROC of a pair in each resample; the jets are sorted once."""
+    """The ROC of a pair in each resample."""
+    for ordered, bkg, sig in draws(targets, L, background, signal, counts):
+        yield ordered.roc(bkg, sig)
+
+
+def draws(
+    targets: Flavours, L: Array, background: int, signal: int, counts: Counts
+) -> Iterator[tuple[Ordered, Counts, Counts]]:
+    """The jets of a pair, sorted once, and how often each resample has those of both classes."""
     ordered = Ordered.of(*pair(targets, L, background, signal))
     first, second = (counts[:, targets.label == k] for k in (background, signal))
     for bkg, sig in zip(first, second, strict=True):
-        yield ordered.roc(bkg, sig)
+        yield ordered, bkg, sig
 
 
 def db_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
@@ -353,7 +361,7 @@ def db_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Arra
     score, light, bottom = b_discriminant(L), targets.label == 2, targets.label == 0
     ordered = Ordered.of(score[light], score[bottom])
     weights = zip(counts[:, light], counts[:, bottom], strict=True)
-    return np.array([working_point(ordered.roc(b, s), 0.77).rejection for b, s in weights])
+    return np.array([ordered.rejections(b, s, [0.77])[0] for b, s in weights])
 
 
 def macro_auc_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
@@ -370,8 +378,8 @@ def rejection_replicates(name: str, eps: float) -> Callable[[Flavours, Array, Co
     def replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
         if name not in targets.classes:
             return np.full(len(counts), math.nan)
-        curves = resampled(targets, L, targets.classes.index(name), 0, counts)
-        return np.array([working_point(curve, eps).rejection for curve in curves])
+        pairs = draws(targets, L, targets.classes.index(name), 0, counts)
+        return np.array([ordered.rejections(bkg, sig, [eps])[0] for ordered, bkg, sig in pairs])
 
     return replicates
 

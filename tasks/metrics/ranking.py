@@ -8,6 +8,7 @@ units: 1 where none are given, 0 for a unit that a resample left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,21 @@ class Ordered:
         """The ROC where the units weigh `background` (n_b,) and `signal` (n_s,), both >= 0."""
         sides = zip((background, signal), self.orders, self.passed, strict=True)
         return Roc(*(sums(np.asarray(w, float)[order])[above] for w, order, above in sides))
+
+    def rejections(
+        self, background: NDArray[Any], signal: NDArray[Any], efficiencies: Sequence[float]
+    ) -> list[float]:
+        """`working_point(self.roc(...), eps).rejection` for each eps, without the whole curve.
+
+        The weights are numbers of units, so that sums do not depend on their order.
+        """
+        selected = np.r_[0, np.cumsum(signal[self.orders[1]])][self.passed[1]]
+        ordered = background[self.orders[0]]
+        total, found = float(ordered.sum()), []
+        for eps in efficiencies:
+            k = int(np.searchsorted(selected, wanted(eps, selected[-1]), "left"))
+            found.append(total / (float(ordered[: self.passed[0][k]].sum()) or 1.0))
+        return found
 
 
 def sums(weights: Array) -> Array:

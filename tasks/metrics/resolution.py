@@ -51,12 +51,15 @@ class Width(NamedTuple):
 
 def iterative_rms(r: Array, rounds: int = ROUNDS) -> Width:
     """A: mean and standard deviation after repeated removal beyond 3 standard deviations."""
-    kept = r[np.isfinite(r)]
+    known = np.isfinite(r)
+    kept = r if known.all() else r[known]
     for number in range(1, rounds + 1):
         if not len(kept):
             return Width(math.nan, math.nan, 1.0, number)
-        mean, sigma = float(kept.mean()), float(kept.std())
-        inside = np.abs(kept - mean) <= 3 * sigma
+        mean = float(kept.mean())
+        away = kept - mean
+        sigma = math.sqrt(float(np.mean(away * away)))
+        inside = np.abs(away, out=away) <= 3 * sigma
         if inside.all():
             break
         kept = kept[inside]
@@ -112,19 +115,26 @@ def core68(r: Array) -> float:
     """D: half the distance of the 15.87 and 84.13 percentiles; inf when failures reach them."""
     if len(r) < 2:
         return math.nan
-    high = _quantile(r, HIGH)
+    low, high = _quantiles(r, LOW, HIGH)
     # Failures are +inf: where they reach the upper percentile, the lower one may be inf too.
-    return (high - _quantile(r, LOW)) / 2 if math.isfinite(high) else math.inf
+    return (high - low) / 2 if math.isfinite(high) else math.inf
 
 
-def _quantile(r: Array, q: float) -> float:
-    """Linear-interpolated quantile by selection; +inf values are ordinary large values."""
-    position = q * (len(r) - 1)
-    k = min(int(position), len(r) - 2)
-    below, above = np.partition(r, (k, k + 1))[k : k + 2]
+def _quantiles(r: Array, *q: float) -> list[float]:
+    """Linear-interpolated quantiles by one selection; +inf values are ordinary large values."""
+    positions = [share * (len(r) - 1) for share in q]
+    places = [min(int(position), len(r) - 2) for position in positions]
+    chosen = np.partition(r, sorted({k + step for k in places for step in (0, 1)}))
+    return [
+        _between(chosen[k], chosen[k + 1], position - k)
+        for position, k in zip(positions, places, strict=True)
+    ]
+
+
+def _between(below: float, above: float, share: float) -> float:
     if not math.isfinite(above):
-        return float(below) if position == k else math.inf
-    return float(below + (position - k) * (above - below))
+        return float(below) if share == 0 else math.inf
+    return float(below + share * (above - below))
 
 
 def failed(predictions: Predictions) -> NDArray[np.bool_]:
@@ -265,7 +275,7 @@ def gaussian_fit_pt(truth: TrackTruth, predictions: Predictions) -> dict[str, fl
 def bias_pt(truth: TrackTruth, predictions: Predictions) -> dict[str, float]:
     """Median relative error of pT, by bin, and the mean over bins."""
     bins = binned(truth, pt_errors(truth, predictions))
-    return _named([_quantile(r, 0.5) if len(r) > 1 else math.nan for r in bins])
+    return _named([_quantiles(r, 0.5)[0] if len(r) > 1 else math.nan for r in bins])
 
 
 def outlier_fraction(truth: TrackTruth, predictions: Predictions) -> float:

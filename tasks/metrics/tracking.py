@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.runs import stable_order, starts_of
 from physbench.datasets.hits import (
     EventTruth,
     Floats,
     Integers,
     edge_labels,
+    place_of,
     selected,
     sequential_edges,
 )
@@ -53,6 +55,8 @@ class Grouped:
     ----------
     order:
         Hits, those of one particle together, particles by ascending id; shape (hits,).
+    starts:
+        Where each particle begins in that order, shape (particles,).
     particle:
         Number of the particle of each hit in that order, shape (hits,).
     ids, hits:
@@ -64,6 +68,7 @@ class Grouped:
     """
 
     order: Integers
+    starts: Integers
     particle: NDArray[np.int32]
     ids: Integers
     hits: Integers
@@ -73,14 +78,14 @@ class Grouped:
 
 def grouped(truth: EventTruth) -> Grouped:
     """Sort the hits of an event by particle."""
-    order = _argsort(truth.particle_id)
+    order = stable_order(truth.particle_id)
     sorted_ids = truth.particle_id[order]
-    starts = _starts(sorted_ids)
+    starts = starts_of(sorted_ids)
     hits = np.diff(starts, append=len(order))
     particle = np.repeat(np.arange(len(starts), dtype=np.int32), hits)
     total = float(truth.weight.sum())
     weight = truth.weight[order] / (total or 1.0)
-    return Grouped(order, particle, sorted_ids[starts], hits, weight, total > 0)
+    return Grouped(order, starts, particle, sorted_ids[starts], hits, weight, total > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +156,13 @@ class Matches:
         """All hits of the majority particle and no other."""
         return np.asarray((self.shared == self.size) & (self.shared == self.total))
 
-    def found(self, truth: EventTruth, chosen: Bools, good: Bools) -> Bools:
-        """`chosen` particles that are the majority of a valid track among `good` ones."""
-        place, known = place_of(truth, self.majority)
-        hit = np.zeros(len(truth.particles), dtype=bool)
+    def found(self, at: tuple[Integers, Bools], chosen: Bools, good: Bools) -> Bools:
+        """`chosen` particles that are the majority of a valid track among `good` ones.
+
+        `at` is `place_of` the majority particles.
+        """
+        place, known = at
+        hit = np.zeros(len(chosen), dtype=bool)
         hit[place[known & good & self.valid]] = True
         return chosen & hit
 
@@ -169,16 +177,14 @@ class Matched:
         As they were given: `labels` and perhaps `edges` and `scores`.
     matches:
         The tracks against the particles.
+    chosen:
+        Which particles are selected, shape (particles,).
     """
 
     truth: EventTruth
     prediction: Prediction
     matches: Matches
-
-    @functools.cached_property
-    def chosen(self) -> Bools:
-        """Which particles are selected, shape (particles,)."""
-        return selected(self.truth)
+    chosen: Bools
 
     @functools.cached_property
     def counts(self) -> Mapping[str, float]:
@@ -193,7 +199,8 @@ class Matched:
     @functools.cached_property
     def slices(self) -> Mapping[str, tuple[int, int]]:
         """(Found, all) selected particles by bin."""
-        found = self.matches.found(self.truth, self.chosen, self.matches.double)[self.chosen]
+        at = place_of(self.truth, self.matches.majority)
+        found = self.matches.found(at, self.chosen, self.matches.double)[self.chosen]
         return binned(found, quantities(self.truth, self.chosen))
 
     @functools.cached_property
@@ -239,7 +246,9 @@ def summed(truth: EventTruth, prediction: Prediction) -> Summed:
 
 
 def _matched(truth: EventTruth, prediction: Prediction) -> Matched:
-    return Matched(truth, prediction, match(truth, prediction["labels"]))
+    hits = _checked(truth, prediction["labels"])
+    chosen = selected(truth, runs=(hits.order, hits.starts))
+    return Matched(truth, prediction, _match(hits, np.asarray(prediction["labels"])), chosen)
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
@@ -247,22 +256,26 @@ def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
 
     Raises ValueError when there is not one label a hit.
     """
+    return _match(_checked(truth, labels), np.asarray(labels))
+
+
+def _checked(truth: EventTruth, labels: NDArray[Any]) -> Grouped:
     if len(labels) != len(truth):
         raise ValueError(f"labels: got {len(labels)} for {len(truth)} hits; one a hit is needed")
-    return _match(grouped(truth), np.asarray(labels))
+    return grouped(truth)
 
 
 def _match(truth: Grouped, labels: NDArray[Any]) -> Matches:
     """One stable sort by track of hits sorted by particle; the rest is sums over runs."""
     labels = labels[truth.order]
     used = np.flatnonzero(labels >= 0)
-    used = used[_argsort(labels[used])]
+    used = used[stable_order(labels[used])]
     track, particle = labels[used], truth.particle[used]
-    starts = _starts(track, particle)  # runs of one particle in one track
+    starts = starts_of(track, particle)  # runs of one particle in one track
     shared = np.diff(starts, append=len(used))
     weight = _sums(truth.weight[used], starts)
     track, particle = track[starts], particle[starts]
-    first = _starts(track)
+    first = starts_of(track)
     # Most hits first, then the smallest id: both in one integer, so that the best is a maximum.
     rank = shared * len(truth.ids) - particle
     highest = np.maximum.reduceat(rank, first) if len(first) else rank
@@ -277,53 +290,22 @@ def _match(truth: Grouped, labels: NDArray[Any]) -> Matches:
     )
 
 
-def _argsort(values: NDArray[Any]) -> Integers:
-    """Stable order of integers, digit by digit of 16 bits: NumPy sorts those in linear time."""
-    if not len(values) or values.min() < 0:
-        return np.argsort(values, kind="stable")
-    order = None
-    for shift in range(0, int(values.max()).bit_length() or 1, 16):
-        digit = (values >> shift).astype(np.uint16)  # the cast keeps the lowest 16 bits
-        if order is None:
-            order = np.argsort(digit, kind="stable")
-        elif digit.min() != digit.max():
-            order = order[np.argsort(digit[order], kind="stable")]
-    return np.asarray(order)
-
-
-def _starts(*columns: NDArray[Any]) -> Integers:
-    """Where runs of equal rows begin."""
-    fresh = np.zeros(len(columns[0]), dtype=bool)
-    fresh[:1] = True
-    for values in columns:
-        fresh[1:] |= values[1:] != values[:-1]
-    return np.flatnonzero(fresh)
-
-
 def _sums(values: NDArray[Any], starts: Integers) -> NDArray[Any]:
     """Sum of each run of `values`."""
     return np.add.reduceat(values, starts) if len(starts) else values[:0]
 
 
-def place_of(truth: EventTruth, ids: Integers) -> tuple[Integers, Bools]:
-    """Where ids stand in `truth.particles`, and whether they do (noise does not)."""
-    place = np.searchsorted(truth.particles, ids).clip(max=max(len(truth.particles) - 1, 0))
-    if not len(truth.particles):
-        return place, np.zeros(len(ids), dtype=bool)
-    return place, np.asarray(truth.particles[place] == ids)
-
-
 def count(truth: EventTruth, chosen: Bools, m: Matches) -> Mapping[str, float]:
     """What the metrics sum over events, by name; `chosen` are the selected particles."""
-    place, known = place_of(truth, m.majority)
+    at = place, known = place_of(truth, m.majority)
     clean = m.valid & known
     clean[clean] = chosen[place[clean]]
     pure = m.valid & m.pure
     masks = {
         "selected": chosen,
-        "found_dm": m.found(truth, chosen, m.double),
-        "found_lhc": m.found(truth, chosen, m.lhc),
-        "found_perfect": m.found(truth, chosen, m.perfect),
+        "found_dm": m.found(at, chosen, m.double),
+        "found_lhc": m.found(at, chosen, m.lhc),
+        "found_perfect": m.found(at, chosen, m.perfect),
         "valid": m.valid,
         "fake": m.valid & ~m.double,
         "combinatorial": m.valid & m.combinatorial,

@@ -7,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+import benchmarks
 from physbench.datasets import Split, description
 from physbench.datasets.hits import Event, EventTruth
 from physbench.datasets.jets import Jets, from_constituents
@@ -63,3 +64,14 @@ def test_a_split_is_not_a_sequence() -> None:
     split = Split(jets(), np.zeros(2), ["a", "b"])
     with pytest.raises(TypeError, match=r"split.take\(\[0, 1\]\) chooses units; inputs are Jets"):
         split[0]
+
+
+def test_what_a_notebook_shows_of_them_is_short() -> None:
+    task = benchmarks.task("jet_flavour")
+    splits = task.splits()
+    shown = [repr(x) for x in (task, splits, splits.test, splits.test.inputs)]
+    assert shown[1] == "Splits(train 21,600, validation 3,600, test 10,800)"
+    assert shown[2] == "Split(10,800 units of FlavourJets)"
+    assert shown[3].startswith("FlavourJets(tracks (10800, 24, 6), pt (10800,), ")
+    others = [repr(benchmarks.model("ridge")), repr(benchmarks.dataset("trackml"))]
+    assert max(map(len, shown + others)) < 160

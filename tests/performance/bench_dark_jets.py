@@ -90,9 +90,23 @@ def test_training_step(benchmark: Benchmark, splits: Splits) -> None:
     assert torch.isfinite(benchmark(step))
 
 
-def test_energy_flow_polynomials(benchmark: Benchmark, splits: Splits) -> None:
+def test_energy_flow_polynomials(
+    benchmark: Benchmark, splits: Splits, interleaved: Any, told: Any
+) -> None:
+    """All 20 connected graphs of up to four edges, beside EnergyFlow's own batch."""
+    package = pytest.importorskip("energyflow", reason="a peer that `make bench` installs")
     jets = splits.validation.inputs.take(np.arange(250))
-    assert benchmark(energy_flow.polynomials, jets).shape == (250, 20)
+    events = [jet[filled] for jet, filled in zip(jets.constituents, jets.mask, strict=True)]
+    chosen = ("d>0", "d<=4", "p==1")
+    peer = package.EFPSet(*chosen, measure="hadr", beta=1, normed=True, coords="ptyphim")
+
+    def theirs() -> Any:
+        return peer.batch_compute(events, n_jobs=1)
+
+    assert energy_flow.polynomials(jets) == pytest.approx(theirs(), rel=1e-6)
+    own, best = interleaved(lambda: energy_flow.polynomials(jets), theirs, rounds=3)
+    benchmark(energy_flow.polynomials, jets)
+    told(best / own, least=5, limit="the package itself is used, jet by jet")
 
 
 def test_energy_movers_distance(benchmark: Benchmark, splits: Splits) -> None:

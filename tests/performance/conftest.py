@@ -1,4 +1,4 @@
-"""How two things are timed in one run."""
+"""How two things are timed in one run, and how a bar is told: what it is, what was measured."""
 
 from __future__ import annotations
 
@@ -26,3 +26,32 @@ def _interleaved(*functions: Callable[[], Any], rounds: int = 7) -> list[float]:
 def interleaved() -> Timer:
     """Least CPU seconds of each of several functions, run in turn."""
     return _interleaved
+
+
+@pytest.fixture
+def told(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """Tell and keep a number and its bar; fail where it is missed and nobody knows why.
+
+    `most` or `least` is the bar, `limit` says what stands in the way where it is missed.
+    """
+
+    def tell(
+        measured: float,
+        *,
+        most: float | None = None,
+        least: float | None = None,
+        limit: str = "",
+        **others: Any,
+    ) -> None:
+        bar, sign = (most, "<=") if most is not None else (least, ">=")
+        assert bar is not None
+        met = measured <= bar if most is not None else measured >= bar
+        line = f"bar {sign} {bar:.3g}, measured {measured:.3g}"
+        if not met:
+            line += f": MISSED by {max(measured / bar, bar / measured):.2f}; {limit or 'no limit'}"
+        benchmark.extra_info.update(others, measured=measured, bar=bar, told=line)
+        with capsys.disabled():
+            print(f"\n{benchmark.name}: {line}")
+        assert met or limit, line
+
+    return tell

@@ -430,16 +430,32 @@ def test_latex_table_names_its_records() -> None:
     assert re.search(r"\$0\.9\d+(\\,\^\{\+0\.0\d+\}_\{-0\.0\d+\}| \\pm 0\.0\d+)\$", table)
 
 
+def bibtex_commands(table: str) -> list[list[str]]:
+    """The names that the commands above tables of rows give to `cite`."""
+    found = re.findall(r"^% BibTeX: python -m benchmarks cite (.*)$", table, flags=re.M)
+    return [line.split(" ") for line in found]
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_every_work_that_a_table_cites_is_in_its_bibtex(task: str) -> None:
+    table = papers.latex([task])
+    cited = {key for keys in re.findall(r"\\cite\{([^}]*)\}", table) for key in keys.split(",")}
+    works = "".join(citing.cite(names) for names in bibtex_commands(table))
+    assert cited <= set(re.findall(r"^@\w+\s*\{\s*([^,\s]+)", works, flags=re.M))
+
+
 @pytest.mark.slow
 def test_latex_compiles(tmp_path: Path) -> None:
     if not shutil.which("pdflatex"):
         pytest.skip("needs LaTeX (Debian: texlive-latex-recommended)")
     paths = [str(first("track_parameters", m)) for m in ("deep_sets", "gru")]
-    (tmp_path / "works.bib").write_text(citing.cite(paths))
+    whole = papers.latex(["jet_flavour", "tracking"])
+    works = [name for command in bibtex_commands(whole) for name in command]
+    (tmp_path / "works.bib").write_text(citing.cite([*paths, *dict.fromkeys(works)]))
     (tmp_path / "paper.tex").write_text(
         "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
         + papers.latex(paths)
-        + papers.latex(["jet_flavour"]).replace("cite{", "nocite{")
+        + whole
         + "\\bibliographystyle{plain}\\bibliography{works}\n\\end{document}\n"
     )
     for command in (["pdflatex"], ["bibtex"], ["pdflatex"], ["pdflatex"]):
