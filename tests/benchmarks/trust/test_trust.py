@@ -294,13 +294,13 @@ def test_check_says_when_there_is_nothing_to_say(
 
 
 def test_cost_is_compared_with_an_older_checkout() -> None:
-    here = Path(boards.__file__).parent.parent
+    here = Path(boards.__file__).resolve().parents[2]
     if not (here / "tasks").is_dir():
         pytest.skip("needs a checkout: the package is installed elsewhere")
     seconds = checking._cpu_seconds(here, "tracking", "generic_detector", "one_track_per_hit")
     assert seconds >= 0
     with pytest.raises(FileNotFoundError, match="no checkout"):
-        checking._cost_gate("tracking", "generic_detector", "truth", here / "tests")
+        checking._cost_gate("tracking", "generic_detector", "truth", here / "docs")
 
 
 # --- cite -------------------------------------------------------------------------------------
@@ -476,7 +476,7 @@ def test_croissant_cards(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_citation_file_is_valid() -> None:
     yaml = pytest.importorskip("yaml")
-    root = Path(boards.__file__).parent.parent
+    root = Path(boards.__file__).resolve().parents[2]
     if not (root / "CITATION.cff").exists():
         pytest.skip("needs a checkout")
     content = yaml.safe_load((root / "CITATION.cff").read_text())
