@@ -49,6 +49,7 @@ STYLE: Any = TICKS | {
 MARKS = {"ceiling": "D", "ranked": "o", "classical": "s", "floor": "v", "unranked": "o"}
 GREY = "#7a838b"
 DARK = {"#000000": "#e6e9ec", "#ffffff": "#171b1f"}
+DARK |= {"#0072b2": "#56b4e9", "#8a5a2b": "#d3a06a"}  # of what is no model
 # Matplotlib leaves the fill of black text to the default, and writes other colours inline.
 DARK_STYLE = "@media (prefers-color-scheme: dark) {{ svg {{ fill: {}; }} {} }}".format(
     DARK["#000000"],

@@ -92,7 +92,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "interval that is not the resamples'": (metric(low=0.0, high=1.0), "replicates give"),
     "resamples of another count": (
         metric(replicates=replicates(0.0, 1.0, 10), low=0.025, high=0.975, value=0.5),
-        "10 replicates give",
+        "10 replicates, but",
     ),
     "resamples that are no numbers": (metric(replicates="0.0 1.0 ?"), "cannot be decoded"),
     "infinite resamples": (metric(replicates=replicates(0.0, float("inf"))), "cannot be decoded"),
