@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import benchmarks
+from benchmarks import registry
 from benchmarks.reports import boards
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +84,17 @@ def test_records_that_are_named_are_there() -> None:
     named = re.findall(r"\bverify ([0-9a-f]{8})\b", "".join(p.read_text() for p in pages))
     assert named
     assert set(named) <= ids
+
+
+EXPLAINED = ("problem", "measured", "unit", "limit", "Known limits")
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_every_task_is_explained_to_a_newcomer(task: str) -> None:
+    text = (ROOT / "docs" / "tasks" / f"{task}.md").read_text()
+    heads = re.findall(r"^## (.*)$", text, re.M)
+    assert [word for word, head in zip(EXPLAINED, heads, strict=True) if word not in head] == []
+    assert f"tasks/{task}\n" in (ROOT / "docs" / "index.md").read_text()
 
 
 def demo() -> list[str]:

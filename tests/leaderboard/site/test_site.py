@@ -352,9 +352,11 @@ def test_every_claim_has_a_page_with_both_numbers(built: Path) -> None:
 
 
 def test_documentation_is_linked_where_it_is_named(runs: Path, tmp_path: Path) -> None:
-    page = page_of(runs)
+    page, card = page_of(runs), render.Card("task", "line", "a line", "", "run it")
     for named in ("", "docs/index.html"):
-        render.write([page], [], tmp_path / "site", documentation=named)
+        render.write([page], [card], tmp_path / "site", documentation=named)
+        explained = 'href="../docs/tasks/line.html"'
+        assert (explained in (tmp_path / "site" / "tasks" / "line.html").read_text()) == bool(named)
         text = (tmp_path / "site" / "boards" / "line-points.html").read_text()
         assert ("Documentation" in text) == bool(named)
         assert not named or 'href="../docs/index.html"' in text
