@@ -1,7 +1,7 @@
 """Signals at random moments: nothing is lost, nothing is doubled, nothing half-written stays.
 
-The quick tests send a few; the slow ones are the storms and print their counts:
-pytest -m slow -s tests/test_signals.py
+The quick tests send a few; the slow ones are the storms (1,000 kills of `run`, 500 stops, 200 kills
+of `sweep`) and print their counts: pytest -m slow -rP -n auto tests/test_signals.py
 """
 
 from __future__ import annotations
@@ -153,9 +153,13 @@ def test_a_few_signals(kind: str, toy: tuple[Path, Path], tmp_path: Path) -> Non
     assert STORMS[kind](Storm(toy, tmp_path), 3).total() == 3
 
 
+PARTS = {"run": (4, 250), "stop": (2, 250), "sweep": (2, 100)}  # workers may share a storm
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "count"), [("run", 1000), ("stop", 500), ("sweep", 200)])
-def test_a_storm_of_signals(kind: str, count: int, toy: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "part"), [(k, n) for k in PARTS for n in range(PARTS[k][0])])
+def test_a_storm_of_signals(kind: str, part: int, toy: tuple[Path, Path], tmp_path: Path) -> None:
+    count = PARTS[kind][1]
     found = STORMS[kind](Storm(toy, tmp_path), count)
-    print(f"\n{kind}: {dict(sorted(found.items()))}")
+    print(f"{kind}, part {part + 1} of {PARTS[kind][0]}: {dict(sorted(found.items()))}")
     assert found.total() == count

@@ -356,7 +356,9 @@ def test_documentation_is_linked_where_it_is_named(runs: Path, tmp_path: Path) -
     for named in ("", "docs/index.html"):
         render.write([page], [card], tmp_path / "site", documentation=named)
         explained = 'href="../docs/tasks/line.html"'
-        assert (explained in (tmp_path / "site" / "tasks" / "line.html").read_text()) == bool(named)
+        assert (explained in (tmp_path / "site" / "tasks" / "line.html").read_text()) == bool(
+            named
+        )
         text = (tmp_path / "site" / "boards" / "line-points.html").read_text()
         assert ("Documentation" in text) == bool(named)
         assert not named or 'href="../docs/index.html"' in text
