@@ -1,7 +1,7 @@
 """Signals at random moments: nothing is lost, nothing is doubled, nothing half-written stays.
 
-The quick tests send a few; the slow ones are the storms (1,000 kills of `run`, 500 stops, 200 kills
-of `sweep`) and print their counts: pytest -m slow -rP -n auto tests/test_signals.py
+The quick tests send a few; the slow ones are the storms (1,000 kills of `run`, 500 stops, 200
+kills of `sweep`) and print their counts: pytest -m slow -rP -n auto tests/test_signals.py
 """
 
 from __future__ import annotations
