@@ -106,7 +106,7 @@ def killed_runs(storm: Storm, count: int) -> Counter[str]:
 
 
 def stopped_runs(storm: Storm, count: int) -> Counter[str]:
-    """A run that began leaves one truthful record, and its status tells which."""
+    """A run that began leaves one truthful record; status 0 is a result."""
     storm.whole("run", ["--seed", "0"])
     found: Counter[str] = Counter()
     for seed in range(1, count + 1):
@@ -117,7 +117,8 @@ def stopped_runs(storm: Storm, count: int) -> Counter[str]:
             assert len(own) == 1, (seed, own, status)
         assert len(own) <= 1, (seed, own)
         kind = own[0] if own else "nothing began"
-        assert (status == 0) == (kind == "ok"), (seed, own, status)
+        if status == 0:  # a signal may also come between the record and the end
+            assert kind == "ok", (seed, own)
         found[f"{number.name} {kind}"] += 1
     storm.clean()
     return found
