@@ -400,7 +400,11 @@ def _uncollected() -> Iterator[None]:
 
 def paths(root: Path) -> list[Path]:
     """The files below `root` that may be records, sorted."""
-    return sorted(path for path in root.rglob("*.json") if path.name[0] != ".")
+    found = []
+    for folder, below, names in os.walk(root):  # passes over what a run removes meanwhile
+        below[:] = [name for name in below if name[0] != "."]
+        found += [Path(folder, n) for n in names if n.endswith(".json") and n[0] != "."]
+    return sorted(found)
 
 
 def contradiction(record: Record) -> str | None:

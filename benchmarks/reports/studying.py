@@ -239,6 +239,8 @@ def draw(task: Task, found: Found, folder: Path) -> list[Path]:
 
 def pictures(task: Task, found: Found) -> dict[str, Any]:
     """The study's figures; those that need a variant that is not there are told on stderr."""
+    if not task.study_figures:
+        return {}
     first = {name: own[0] for name, own in found.items() if own and own[0].record.status == "ok"}
     loaded: dict[str, Splits] = {}
     variants = {name: _variant(task, kept, loaded) for name, kept in first.items()}

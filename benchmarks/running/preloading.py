@@ -58,7 +58,7 @@ def _import_ours(task: str) -> None:
 
 
 def _stale() -> bool:
-    for path, content in _at_import.items():
+    for path, content in list(_at_import.items()):  # threads of a cluster may add to it
         try:
             if path.read_bytes() != content:
                 return True

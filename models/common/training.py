@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -351,7 +352,10 @@ def save(module: nn.Module, path: Path, extra: Mapping[str, Any]) -> None:
 
 
 def history(path: Path) -> list[Row]:
-    """Losses and learning rate of each epoch, as `save` kept them."""
+    """Losses and learning rate of each epoch, where `save` kept them."""
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith("/data.pkl") for name in archive.namelist()):
+            return []
     content = torch.load(path, map_location="cpu", weights_only=True)
     return list(content.get("history", []))  # weights of before it was kept
 

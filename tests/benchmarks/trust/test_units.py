@@ -47,4 +47,4 @@ def test_of_many_units_some_are_tried(capsys: pytest.CaptureFixture[str]) -> Non
     assert units.spaced(5).tolist() == [0, 1, 2, 3, 4]
     assert len(set(units.spaced(10800))) == units.MOST_UNITS
     assert main(["compare", "impact_parameter", "flavour_trees", "--units", "3"]) == 0
-    assert "on all 10800 units, 2000 of them tried" in capsys.readouterr().out
+    assert "on all 30000 units, 2000 of them tried" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -295,3 +296,10 @@ def test_optimisers_give_the_digits_of_the_library(name: str) -> None:
         moving.load_state_dict(moving.state_dict())
         found.append(weights(module))
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
+def test_weights_of_other_libraries_have_no_history(tmp_path):
+    path = tmp_path / "a.weights"
+    with path.open("wb") as stream:
+        np.savez(stream, mean_=[0.0, 0.0])
+    assert training.history(path) == []
