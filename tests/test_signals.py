@@ -45,7 +45,7 @@ class Storm:
         self.model = folder / "slow.py"
         self.model.write_text(MODEL.format(marks=str(self.marks)))
         self.dice = random.Random(folder.name)
-        self.longest = 0.0  # seconds that a whole command takes
+        self.longest = 0.0  # seconds that a whole command takes, about
 
     def command(self, verb: str, seeds: list[str]) -> list[str]:
         models = [str(self.model)] if verb == "run" else ["--models", str(self.model)]
@@ -62,11 +62,14 @@ class Storm:
 
     def hit(self, verb: str, seeds: list[str], number: signal.Signals) -> int:
         """Exit status of a command that met the signal, or had ended before."""
+        started = time.monotonic()
         process = subprocess.Popen(
             self.command(verb, seeds), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            return process.wait(self.dice.uniform(0, 1.1 * self.longest))
+            status = process.wait(self.dice.uniform(0, self.longest))
+            self.longest = 0.9 * self.longest + 0.1 * (time.monotonic() - started)
+            return status
         except subprocess.TimeoutExpired:
             process.send_signal(number)
             return process.wait(60)
@@ -89,7 +92,7 @@ def killed_runs(storm: Storm, count: int) -> Counter[str]:
     storm.whole("run", ["--seed", "0"])
     found: Counter[str] = Counter()
     seed = 1
-    for _ in range(count):
+    while found["killed"] < count:
         before = storm.good()
         status = storm.hit("run", ["--seed", str(seed)], signal.SIGKILL)
         after = storm.good()
@@ -130,7 +133,7 @@ def killed_sweeps(storm: Storm, count: int, cells: int = 4) -> Counter[str]:
     storm.longest *= cells / 2
     found: Counter[str] = Counter()
     seeds = cells
-    for _ in range(count):
+    while found["killed"] < count:
         before = storm.good()
         status = storm.hit("sweep", ["--seeds", str(seeds)], signal.SIGKILL)
         after = storm.good()
@@ -151,7 +154,7 @@ STORMS = {"run": killed_runs, "stop": stopped_runs, "sweep": killed_sweeps}
 
 @pytest.mark.parametrize("kind", STORMS)
 def test_a_few_signals(kind: str, toy: tuple[Path, Path], tmp_path: Path) -> None:
-    assert STORMS[kind](Storm(toy, tmp_path), 3).total() == 3
+    assert STORMS[kind](Storm(toy, tmp_path), 3).total() >= 3
 
 
 PARTS = {"run": (4, 250), "stop": (2, 250), "sweep": (2, 100)}  # workers may share a storm
@@ -163,4 +166,4 @@ def test_a_storm_of_signals(kind: str, part: int, toy: tuple[Path, Path], tmp_pa
     count = PARTS[kind][1]
     found = STORMS[kind](Storm(toy, tmp_path), count)
     print(f"{kind}, part {part + 1} of {PARTS[kind][0]}: {dict(sorted(found.items()))}")
-    assert found.total() == count
+    assert found.total() >= count
