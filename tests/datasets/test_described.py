@@ -70,8 +70,8 @@ def test_what_a_notebook_shows_of_them_is_short() -> None:
     task = benchmarks.task("jet_flavour")
     splits = task.splits()
     shown = [repr(x) for x in (task, splits, splits.test, splits.test.inputs)]
-    assert shown[1] == "Splits(train 21,600, validation 3,600, test 10,800)"
-    assert shown[2] == "Split(10,800 units of FlavourJets)"
-    assert shown[3].startswith("FlavourJets(tracks (10800, 24, 6), pt (10800,), ")
+    assert shown[1] == "Splits(train 60,000, validation 10,000, test 30,000)"
+    assert shown[2] == "Split(30,000 units of FlavourJets)"
+    assert shown[3].startswith("FlavourJets(tracks (30000, 24, 6), pt (30000,), ")
     others = [repr(benchmarks.model("ridge")), repr(benchmarks.dataset("trackml"))]
     assert max(map(len, shown + others)) < 160
