@@ -33,7 +33,7 @@ def predict(seed, inputs):
 
 MODEL = Model(tasks=("toy",), reference="none", fit=fit, predict=predict)
 '''
-KINDS = {"kill": (signal.SIGKILL,), "stop": (signal.SIGINT, signal.SIGTERM)}
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Storm:
@@ -82,6 +82,15 @@ class Storm:
                 assert (self.runs / item.path).with_name(item.predictions.file).is_file()
         return Counter(item.seed for item in found if item.status == "ok")
 
+    def killed(self, verb: str, seeds: list[str]) -> tuple[int, Counter[int]]:
+        """Exit status and `good` after a kill, which loses and doubles nothing."""
+        before = self.good()
+        status = self.hit(verb, seeds, signal.SIGKILL)
+        after = self.good()
+        assert set(before) <= set(after), f"lost {set(before) - set(after)}"
+        assert max(after.values()) == 1, after
+        return status, after
+
     def clean(self) -> None:
         """Nothing temporary is left once the next command has swept."""
         assert not [p for p in self.runs.rglob(".*") if p.is_file() and p.suffix != ".lock"]
@@ -93,11 +102,7 @@ def killed_runs(storm: Storm, count: int) -> Counter[str]:
     found: Counter[str] = Counter()
     seed = 1
     while found["killed"] < count:
-        before = storm.good()
-        status = storm.hit("run", ["--seed", str(seed)], signal.SIGKILL)
-        after = storm.good()
-        assert set(before) <= set(after), f"lost {set(before) - set(after)}"
-        assert max(after.values()) == 1, after
+        status, after = storm.killed("run", ["--seed", str(seed)])
         found["ended before" if status == 0 else "killed"] += 1
         if status == 0:
             assert after[seed] == 1
@@ -113,7 +118,7 @@ def stopped_runs(storm: Storm, count: int) -> Counter[str]:
     storm.whole("run", ["--seed", "0"])
     found: Counter[str] = Counter()
     for seed in range(1, count + 1):
-        number = storm.dice.choice(KINDS["stop"])
+        number = storm.dice.choice(STOPS)
         status = storm.hit("run", ["--seed", str(seed)], number)
         own = [item.status for item in record.read_all(storm.runs) if item.seed == seed]
         if (storm.marks / str(seed)).exists():
@@ -134,11 +139,7 @@ def killed_sweeps(storm: Storm, count: int, cells: int = 4) -> Counter[str]:
     found: Counter[str] = Counter()
     seeds = cells
     while found["killed"] < count:
-        before = storm.good()
-        status = storm.hit("sweep", ["--seeds", str(seeds)], signal.SIGKILL)
-        after = storm.good()
-        assert set(before) <= set(after), f"lost {set(before) - set(after)}"
-        assert max(after.values()) == 1, after
+        status, after = storm.killed("sweep", ["--seeds", str(seeds)])
         found["ended before" if status == 0 else "killed"] += 1
         if status == 0:
             assert after == dict.fromkeys(range(seeds), 1)
