@@ -481,7 +481,9 @@ def _replicates(metric: MetricPart) -> str | None:
         return f"{metric.name}: {error}"
     ends = None if scores is None else statistics.interval(scores, metric.method)
     apart = 0.0 if ends is None else max(abs(ends[0] - metric.low), abs(ends[1] - metric.high))
-    if ends and apart > 2 * step + ROUNDING * abs(metric.value):
+    # Few units have wide tails: an error of a step in the resamples is then one of several here.
+    wide = metric.high - metric.low
+    if ends and apart > 2 * step + COARSE * wide + ROUNDING * abs(metric.value):
         return f"{metric.name}: {len(values)} replicates give [{ends[0]:.6g}, {ends[1]:.6g}]"
     return None
 
@@ -512,6 +514,7 @@ def encode(values: NDArray[np.floating[Any]]) -> str:
 
 STEPS = 65535  # the largest 16-bit number stands for NaN
 ROUNDING = 1e-9  # relative, of a number that was written and read
+COARSE = 1e-3  # of an interval's width, by which stored resamples may give another one
 
 
 def decode(text: str) -> NDArray[np.float64]:

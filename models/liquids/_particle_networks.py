@@ -22,13 +22,15 @@ from physbench.models.liquids._neighbours import pairs
 from physbench.models.liquids._particle_regression import Standard
 from physbench.models.liquids._potential import potential_energy
 
+MEMBERS_APART = 10_007  # between the seeds of networks of one row
+
 
 class Graph(NamedTuple):
     """A configuration for a network; a tuple, which moves between devices as a whole.
 
     `types` (n,) int64; `energy` (n,) float32, standardised by type, or zeros; `columns` (n, k)
     float32, coarse-grained and standardised by type, or k = 0; `sender`, `receiver` (e,) int64;
-    `vector` (e, 3) float32 from sender to receiver.
+    `vector` (e, d) float32 from sender to receiver.
     """
 
     types: Tensor
@@ -39,7 +41,20 @@ class Graph(NamedTuple):
     vector: Tensor
 
 
-Batch = tuple[Graph, Tensor, Tensor]
+class Batch(NamedTuple):
+    """A graph, standardised propensities (n, t), the mask of type A, and the edges' targets.
+
+    `bonds` (e,) float32: the standardised change of each pair's distance, NaN where it was not
+    measured; empty where no edges are trained.
+    """
+
+    sample: Graph
+    wanted: Tensor
+    kept: Tensor
+    bonds: Tensor
+
+
+Step = Callable[[nn.Module, Batch], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +112,16 @@ def _coarse(configuration: Configuration, view: View) -> NDArray[np.float64]:
     return np.clip(table, -columns_of.CLIP, columns_of.CLIP)
 
 
+def numbers(sample: Graph, energies: bool) -> Tensor:
+    """(n, k): each particle's energy where it is asked for, and its coarse-grained columns."""
+    return torch.cat([*([sample.energy[:, None]] if energies else []), sample.columns], dim=1)
+
+
+def solid(vector: Tensor) -> Tensor:
+    """(e, 3): vectors of two dimensions lie in the plane z = 0."""
+    return nn.functional.pad(vector, (0, 3 - vector.shape[1]))
+
+
 def turned(vector: Tensor) -> Tensor:
     """Axes permuted and reflected at random: one of the 48 symmetries of the cubic box."""
     order = torch.randperm(vector.shape[1])
@@ -117,11 +142,12 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained: as `physbench.models.common.training.train`, and two more.
+    """How a network is trained: as `physbench.models.common.training.train`, and three more.
 
     `augment` permutes and reflects the axes of every step. `per_configuration` standardises the
     targets within each configuration, which is all that a score per configuration asks for: how
-    mobile a configuration is as a whole is then not learned.
+    mobile a configuration is as a whole is then not learned. `members` networks, each from random
+    weights of its own, answer with their mean.
     """
 
     learning_rate: float = 1e-3
@@ -131,6 +157,8 @@ class Recipe:
     clip: float | None = 1.0
     per_configuration: bool = False
     epochs: int = 200
+    average: int = 0
+    members: int = 1
     augment: bool = False
 
 
@@ -158,8 +186,8 @@ def fits(
 ) -> Callable[..., Fitted]:
     """The `fit` of a network: its sizes, the view and the recipe, with these defaults.
 
-    `energies`, `columns` and `weight_decay` are settings of the entries that name them; `hidden`
-    are sizes that are none.
+    `energies` and `weight_decay` are settings of the entries that name them; `hidden` are sizes
+    that are none.
     """
 
     def fit(
@@ -169,10 +197,13 @@ def fits(
         view = View(**variants.part_of(settings, View), self_pairs=self_pairs)
         recipe = Recipe(**variants.part_of(settings, Recipe), augment=augment)
         sizes = sizes_of(build, settings, view, train)
+        if recipe.members < 1:
+            raise ValueError(f"members must be at least 1; got {recipe.members}")
         torch.manual_seed(seed)
-        return trained(build(**sizes), train, validation, view, recipe, sizes, seed, context)
+        networks = [build(**sizes) for _ in range(recipe.members)]
+        return trained(networks, train, validation, view, recipe, sizes, seed, context)
 
-    unnamed = {"energies", "columns", "weight_decay"} - set(defaults)
+    unnamed = {"energies", "weight_decay"} - set(defaults)
     without = (*hidden, "self_pairs", "augment", *unnamed)
     return variants.declared(fit, build, View, Recipe, hidden=without, **defaults)
 
@@ -181,12 +212,34 @@ def sizes_of(
     build: type[nn.Module], settings: Mapping[str, Any], view: View, train: Split
 ) -> dict[str, Any]:
     """What a network is built of: its settings, and what view and targets say."""
-    outputs = len(train.targets[0].times)
-    return variants.part_of({**vars(view), "outputs": outputs, **settings}, build)
+    given = {
+        "outputs": len(train.targets[0].times),
+        "columns": _coarse(train.inputs[0], view).shape[1],
+        "dimension": len(train.inputs[0].box),
+    }
+    return variants.part_of({**vars(view), **settings, **given}, build)
+
+
+class Mean(nn.Module):
+    """The mean of networks that see the same."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(networks)
+
+    def forward(self, sample: Graph, vector: Tensor) -> Tensor:
+        """(n, outputs)."""
+        return torch.stack([network(sample, vector) for network in self.members]).mean(0)
+
+
+def nodes_alone(network: nn.Module, batch: Batch) -> Tensor:
+    """Mean squared error of the propensities of type A."""
+    predicted: Tensor = network(batch.sample, batch.sample.vector)
+    return nn.functional.mse_loss(predicted[batch.kept], batch.wanted[batch.kept])
 
 
 def trained(
-    network: nn.Module,
+    networks: Sequence[nn.Module],
     train: Split,
     validation: Split,
     view: View,
@@ -194,10 +247,13 @@ def trained(
     settings: Mapping[str, Any],
     seed: int,
     context: Context,
+    loss: Step = nodes_alone,
 ) -> Fitted:
-    """Mean squared error of the standardised propensities of type A, all times together.
+    """Train each network on standardised propensities of type A, all times together.
 
-    One configuration a step; the weights of the epoch with the least validation loss are kept.
+    One configuration a step; kept are the weights of the epoch with the least validation loss, of
+    the propensities alone, or the mean of the last `average` epochs' weights. With another `loss`
+    than `nodes_alone` the batches hold targets of edges too.
     """
     if not len(validation):
         raise ValueError("a network needs a validation split; this dataset has none")
@@ -205,29 +261,36 @@ def trained(
 
     def batches(split: Split) -> list[Batch]:
         own, both = recipe.per_configuration, zip(split.inputs, split.targets, strict=True)
-        return [_batch(one, its, view, own, (mean, scale)) for one, its in both]
+        edges = loss is not nodes_alone
+        return [_batch(one, its, view, own, (mean, scale), edges) for one, its in both]
 
-    def loss(module: nn.Module, batch: Batch) -> Tensor:
-        sample, wanted, kept = batch
-        vector = turned(sample.vector) if recipe.augment and module.training else sample.vector
-        predicted: Tensor = module(sample, vector)
-        return nn.functional.mse_loss(predicted[kept], wanted[kept])
+    def step(module: nn.Module, batch: Batch) -> Tensor:
+        if recipe.augment:
+            sample = batch.sample._replace(vector=turned(batch.sample.vector))
+            batch = batch._replace(sample=sample)
+        return loss(module, batch)
 
-    training.train(
-        network,
-        loss,
-        batches(train),
-        batches(validation),
-        seed=seed,
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        optimiser=recipe.optimiser,
-        weight_decay=recipe.weight_decay,
-        schedule=recipe.schedule,
-        clip=recipe.clip,
-        context=context,
-    )
-    return Fitted(network, mean, scale, view, settings)
+    learned, checked = batches(train), batches(validation)
+    for number, network in enumerate(networks):
+        training.train(
+            network,
+            step,
+            learned,
+            checked,
+            seed=seed + MEMBERS_APART * number,
+            epochs=recipe.epochs,
+            learning_rate=recipe.learning_rate,
+            optimiser=recipe.optimiser,
+            weight_decay=recipe.weight_decay,
+            schedule=recipe.schedule,
+            clip=recipe.clip,
+            average=recipe.average,
+            validation_step=nodes_alone,
+            context=context,
+            name=f"network-{number}" if number else "network",
+        )
+    found = networks[0] if len(networks) == 1 else Mean(networks)
+    return Fitted(found.eval(), mean, scale, view, settings)
 
 
 def _batch(
@@ -236,11 +299,37 @@ def _batch(
     view: View,
     own_scale: bool,
     scale: tuple[Tensor, Tensor],
+    edges: bool,
 ) -> Batch:
-    """Graph, standardised propensities (n, t) and the mask of type A."""
+    """One configuration with its targets; those of the edges where they are trained."""
     middle, spread = scales([mobility], per_configuration=True) if own_scale else scale
     wanted = (torch.tensor(mobility.propensity.T) - middle) / spread
-    return graph(configuration, view), wanted, torch.tensor(mobility.types) == A
+    sample = graph(configuration, view)
+    bonds = bond_targets(sample, mobility) if edges else torch.zeros(0)
+    return Batch(sample, wanted, torch.tensor(mobility.types) == A, bonds)
+
+
+def bond_targets(sample: Graph, mobility: Mobility) -> Tensor:
+    """(e,) float32: the standardised change of distance of each edge's pair, NaN where unknown.
+
+    A pair has the same target in both directions. Raises ValueError for a dataset without them.
+    """
+    if mobility.bonds is None or mobility.bond_change is None:
+        raise ValueError(
+            "this dataset keeps no changes of pair distances (bonds, bond_change), which training "
+            "of edges needs; botan_ka3d has them"
+        )
+    count = len(mobility.types)
+    low = torch.minimum(sample.sender, sample.receiver).numpy()
+    high = torch.maximum(sample.sender, sample.receiver).numpy()
+    known = mobility.bonds[:, 0] * count + mobility.bonds[:, 1]
+    wanted = low * count + high
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
+    place = order[place]
+    change = mobility.bond_change.astype(np.float64)
+    standard = (change - change.mean()) / (change.std() or 1.0)
+    return torch.from_numpy(np.where(known[place] == wanted, standard[place], np.nan)).float()
 
 
 @torch.no_grad()
@@ -268,6 +357,7 @@ def save(fitted: Fitted, path: Any) -> None:
             "scale": fitted.scale,
             "view": vars(fitted.view),
             "settings": dict(fitted.settings),
+            "members": len(fitted.network.members) if isinstance(fitted.network, Mean) else 1,
         },
         path,
     )
@@ -277,7 +367,9 @@ def load(build: type[nn.Module], path: str | Path) -> Fitted:
     """What `save` wrote, for a network that `build(**settings)` makes."""
     stored = torch.load(path, weights_only=True)
     stored["settings"].pop("kind", None)  # schnet and painn once were one class
-    network = variants.rebuilt(build, stored["settings"])
+    members = stored.get("members", 1)
+    networks = [variants.rebuilt(build, stored["settings"]) for _ in range(members)]
+    network = networks[0] if members == 1 else Mean(networks)
     network.load_state_dict(stored["network"])
     view = View(**stored["view"])
     return Fitted(network.eval(), stored["mean"], stored["scale"], view, stored["settings"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,13 +19,22 @@ def arrays(file: File, origin: str) -> dict[str, NDArray[np.float32]]:
     Raises FileNotFoundError saying where it was looked for and where it comes from, and DataError
     when the file is not the one expected.
     """
-    places = [store.root() / folder / file.name for folder in FOLDERS]
-    path = next((place for place in places if place.exists()), None)
+    path = there(file)
     if path is None:
         raise FileNotFoundError(
             f"the published weights {file.name} are not on this machine; looked for "
-            f"{', '.join(str(place) for place in places)}. They are {origin}. Train instead: "
-            "--set weights="
+            f"{', '.join(map(str, places(file)))}. They are {origin}. Train from random weights "
+            "instead: --set weights="
         )
     store.check(path, file, f"get it again: {origin}")
     return store.load_arrays(path)
+
+
+def there(file: File) -> Path | None:
+    """Where the file lies, or None; its contents are not looked at."""
+    return next((place for place in places(file) if place.exists()), None)
+
+
+def places(file: File) -> list[Path]:
+    """Where the file is looked for."""
+    return [store.root() / folder / file.name for folder in FOLDERS]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from physbench.models.liquids._particle_networks import Graph
+from physbench.models.liquids._particle_networks import Graph, solid
 
 SMALL = {
     "cutoff": 1.5,
@@ -19,12 +20,20 @@ SMALL = {
 QUICK = {"cutoff": 1.5, "width": 8, "layers": 1, "radial": 8, "epochs": 2}
 
 
+class Numbers(nn.Linear):
+    """Adds a particle's coarse-grained columns to its embedding, as charges are added."""
+
+    def forward(self, embedding: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:  # type: ignore[override]
+        """(n, width)."""
+        return super().forward(inputs["columns"])
+
+
 class Network(nn.Module):
     """A representation of SchNetPack and its per-particle dense output.
 
     `kind` is `SchNet` or `PaiNN`, of `layers` interactions with `radial` Gaussians. Atomic numbers
-    1, 2, 3 stand for types A, B, C. SchNetPack knows no energies of particles as input, so there
-    are none.
+    1, 2, 3 stand for types A, B, C. The energies of particles are no input, their coarse-grained
+    columns may be.
     """
 
     def __init__(
@@ -35,6 +44,7 @@ class Network(nn.Module):
         width: int,
         layers: int,
         radial: int,
+        columns: int,
     ) -> None:
         super().__init__()
         from schnetpack.nn.cutoff import CosineCutoff
@@ -46,6 +56,7 @@ class Network(nn.Module):
             n_interactions=layers,
             radial_basis=GaussianRBF(n_rbf=radial, cutoff=cutoff),
             cutoff_fn=CosineCutoff(cutoff),
+            electronic_embeddings=[Numbers(columns, width)] if columns else None,
         )
         self.decode = nn.Sequential(
             nn.Linear(width, width // 2), nn.SiLU(), nn.Linear(width // 2, outputs)
@@ -58,7 +69,8 @@ class Network(nn.Module):
         found = self.representation(
             {
                 properties.Z: sample.types + 1,
-                properties.Rij: vector,
+                properties.Rij: solid(vector),
+                "columns": sample.columns,
                 properties.idx_i: sample.receiver,
                 properties.idx_j: sample.sender,
                 properties.n_atoms: torch.tensor([len(sample.types)]),

@@ -57,11 +57,14 @@ class Network(nn.Module):
         width: int = 64,
         steps: int = 7,
         spare: bool = False,
+        columns: int = 0,
+        dimension: int = 3,
     ) -> None:
         super().__init__()
         self.energies = energies
         self.inner = BapstNetwork(
-            node_inputs=1 + energies,
+            node_inputs=1 + energies + columns,
+            edge_inputs=dimension,
             width=width,
             steps=steps,
             outputs=outputs,
@@ -70,10 +73,9 @@ class Network(nn.Module):
 
     def forward(self, sample: Graph, vector: Tensor) -> Tensor:
         """(n, outputs)."""
-        nodes = [sample.types.float(), *([sample.energy] if self.energies else [])]
-        found: Tensor = self.inner(
-            torch.stack(nodes, dim=1), vector, sample.sender, sample.receiver
-        )
+        kinds = sample.types.float()[:, None]
+        nodes = torch.cat([kinds, networks.numbers(sample, self.energies)], dim=1)
+        found: Tensor = self.inner(nodes, vector, sample.sender, sample.receiver)
         return found
 
 
@@ -110,7 +112,9 @@ PAPER: dict[str, Any] = {
     "learning_rate": 1e-4,
     "epochs": 1000,
 }
-_trained = networks.fits(Network, self_pairs=True, augment=True, hidden=("spare",), **PAPER)
+_trained = networks.fits(
+    Network, self_pairs=True, augment=True, hidden=("spare", "dimension"), **PAPER
+)
 fit = variants.declared(_fit, _trained, hidden=("seed", "context"))
 
 

@@ -82,12 +82,13 @@ class Network(nn.Module):
         layers: int = 8,
         degree: int = 3,
         radial: int = 16,
+        columns: int = 0,
     ) -> None:
         super().__init__()
         from e3nn import o3
 
         self.energies, self.radial, self.cutoff, self.degree = energies, radial, cutoff, degree
-        irreps = o3.Irreps([(3 + energies, "0e")])
+        irreps = o3.Irreps([(3 + energies + columns, "0e")])
         self.layers = nn.ModuleList()
         for _ in range(layers):
             self.layers.append(Convolution(irreps, width, degree, radial))
@@ -101,10 +102,10 @@ class Network(nn.Module):
         from e3nn.math import soft_one_hot_linspace
 
         kinds = nn.functional.one_hot(sample.types, 3).float()
-        nodes = torch.cat([kinds, sample.energy[:, None]], 1) if self.energies else kinds
+        nodes = torch.cat([kinds, networks.numbers(sample, self.energies)], dim=1)
         degrees = list(range(self.degree + 1))
         harmonics = o3.spherical_harmonics(
-            degrees, vector, normalize=True, normalization="component"
+            degrees, networks.solid(vector), normalize=True, normalization="component"
         )
         lengths = soft_one_hot_linspace(
             vector.norm(dim=1), 0.5, self.cutoff, self.radial, basis="gaussian", cutoff=False
@@ -148,7 +149,7 @@ MODEL = Model(
     predict=networks.predict,
     presets={
         "kob_andersen": SMALL | {"epochs": 12},
-        "botan_ka3d": SMALL | {"epochs": 60},
+        "botan_ka3d": SMALL | {"epochs": 20},
     },
     quick={"cutoff": 1.5, "width": 2, "layers": 2, "degree": 1, "radial": 4, "epochs": 2},
     save=networks.save,

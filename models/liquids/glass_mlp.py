@@ -2,10 +2,10 @@
 
 Density, potential energy, its variance and the surface of the Voronoi cell, each averaged with
 weights exp(-r/L) over 16 lengths, over A, over B and over all particles: 192 numbers. A network of
-layers 2 - 10 - 10 - 1 for each type and time, 2F + 153 parameters. First stage of the published
-training (mean absolute error over the spread of the labels); the second one, which adds
-fluctuations to the loss, is not done. The published cells are weighted by the particles' radii,
-these are plain; the published lengths were not available.
+layers 2 - 10 - 10 - 1 for each type and time, 2F + 153 parameters, trained in the two published
+stages: on the mean absolute error over the spread of the labels, then also on the variance of the
+labels and on how they correlate in space. The published cells are weighted by the radii of the
+particles, these are plain; the published lengths were not available.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,11 +25,30 @@ from physbench.datasets.liquids import A, B, Configuration, Mobility
 from physbench.models import Context, Model
 from physbench.models.common import training
 from physbench.models.common.training import HERE
+from physbench.models.liquids import _linear_columns as columns_of
 from physbench.models.liquids._coarse_graining import features
 from physbench.models.liquids._particle_regression import Standard
 
 LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 4.5)
-Batch = tuple[Tensor, Tensor]
+FLUCTUATIONS = {3: (2.0, 4.0, 6.0), 2: (2.0, 5.0, 8.0)}  # distances, sigma_AA, by dimension
+MOBILE = 0.44  # sigma_AA: the middle of the smooth step between caged and mobile
+SHARP = 20.0  # of that step, 1/sigma_AA
+TELLING = 0.05  # least spread of the mapped labels for their correlation to be trained
+
+
+class Batch(NamedTuple):
+    """The particles of one type in one configuration.
+
+    `table` (n, f) standardised features, `wanted` (n, t) standardised labels, `positions` (n, d)
+    and `box` (d,), `middle` and `spread` (t,) of the labels.
+    """
+
+    table: Tensor
+    wanted: Tensor
+    positions: Tensor
+    box: Tensor
+    middle: Tensor
+    spread: Tensor
 
 
 class Bottleneck(nn.Module):
@@ -61,6 +80,7 @@ class Fitted:
 
     by_type: dict[int, tuple[Standard, Bottleneck, Tensor, Tensor]]
     positions: str
+    columns: bool = False
 
 
 def fit(
@@ -69,23 +89,30 @@ def fit(
     *,
     seed: int,
     positions: str = "inherent",
+    columns: bool = False,
     learning_rate: float = 5e-4,
     epochs: int = 300,
+    later_rate: float = 4e-5,
+    later_epochs: int = 50,
     context: Context = HERE,
 ) -> Fitted:
     """Train a network for each type, one configuration a step.
 
-    The weights of the epoch with the least validation loss are kept (the published script stopped
-    on its test set).
+    Each stage keeps the weights of the epoch with the least validation loss (the published script
+    stopped on its test set).
 
     Parameters
     ----------
     positions:
         `thermal`, `inherent` or `cage`.
+    columns:
+        Read the coarse-grained columns of `coarse_grained_ridge` too.
+    learning_rate, epochs:
+        Of the first stage, on the mean absolute error.
+    later_rate, later_epochs:
+        Of the second stage, with fluctuations in the loss; no epochs, no second stage.
     """
-    tables = [
-        [features(c, positions, lengths=LENGTHS) for c in s.inputs] for s in (train, validation)
-    ]
+    tables = [[_table(c, positions, columns) for c in s.inputs] for s in (train, validation)]
     by_type = {}
     for kind in (A, B):
         torch.manual_seed(seed)
@@ -95,26 +122,53 @@ def fit(
         network = Bottleneck(tables[0][0].shape[1], len(mean))
         batches = [
             [
-                (
-                    torch.from_numpy(standard(table[m.types == kind])).float(),
-                    (torch.from_numpy(m.propensity[:, m.types == kind].T) - mean) / spread,
-                )
-                for table, m in zip(part, split.targets, strict=True)
+                _batch(standard(table), c, m, kind, mean, spread)
+                for table, c, m in zip(part, split.inputs, split.targets, strict=True)
             ]
             for part, split in zip(tables, (train, validation), strict=True)
         ]
-        training.train(
-            network,
-            _loss,
-            *batches,
-            seed=seed,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            context=context,
-            name=f"type-{kind}",
-        )
-        by_type[kind] = (standard, network, mean, spread)
-    return Fitted(by_type, positions)
+        stages = [("first", _loss, epochs, learning_rate)]
+        if later_epochs:
+            stages.append(("second", _fluctuating, later_epochs, later_rate))
+        for stage, loss, count, rate in stages:
+            training.train(
+                network,
+                loss,
+                *batches,
+                seed=seed,
+                epochs=count,
+                learning_rate=rate,
+                context=context,
+                name=f"type-{kind}-{stage}",
+            )
+        by_type[kind] = standard, network, mean, spread
+    return Fitted(by_type, positions, columns)
+
+
+def _table(configuration: Configuration, positions: str, columns: bool) -> NDArray[np.float64]:
+    """(n, f): the features, and the coarse-grained columns where they are asked for."""
+    found = features(configuration, positions, lengths=LENGTHS)
+    return np.concatenate([found, *(columns_of.base(configuration) if columns else [])], axis=1)
+
+
+def _batch(
+    table: NDArray[np.float64],
+    configuration: Configuration,
+    mobility: Mobility,
+    kind: int,
+    middle: Tensor,
+    spread: Tensor,
+) -> Batch:
+    chosen = configuration.types == kind
+    labels = torch.from_numpy(mobility.propensity[:, mobility.types == kind].T)
+    return Batch(
+        torch.from_numpy(table[chosen]).float(),
+        (labels - middle) / spread,
+        torch.tensor(configuration.thermal[chosen]),
+        torch.from_numpy(np.asarray(configuration.box, np.float32)),
+        middle,
+        spread,
+    )
 
 
 def _labels(targets: Sequence[Mobility], kind: int) -> tuple[Tensor, Tensor]:
@@ -123,8 +177,54 @@ def _labels(targets: Sequence[Mobility], kind: int) -> tuple[Tensor, Tensor]:
 
 
 def _loss(module: nn.Module, batch: Batch) -> Tensor:
-    predicted: Tensor = module(batch[0])
-    return nn.functional.l1_loss(predicted, batch[1])
+    predicted: Tensor = module(batch.table)
+    return nn.functional.l1_loss(predicted, batch.wanted)
+
+
+def _fluctuating(module: nn.Module, batch: Batch) -> Tensor:
+    """The first stage's loss, the error of the variance, and half that of the correlations.
+
+    sum_k |C_k - C'_k| / |C_1 - C_3| over the three distances and |V - V'| / V, both against the
+    labels' own, averaged over times whose mapped labels vary.
+    """
+    predicted = module(batch.table)
+    found: Tensor = nn.functional.l1_loss(predicted, batch.wanted)
+    variance = batch.wanted.var(0)
+    found = found + ((predicted.var(0) - variance).abs() / variance.clamp(min=1e-6)).mean()
+    raw = [values * batch.spread + batch.middle for values in (batch.wanted, predicted)]
+    true, own = (torch.sigmoid(2 * SHARP * (values - MOBILE)) for values in raw)
+    telling = true.std(0) > TELLING
+    if not telling.any():
+        return found
+    kept = [u[:, telling] - u[:, telling].mean(0) for u in (true, own)]
+    wanted, given = spatial_correlations(kept[0], kept[1], batch.positions, batch.box)
+    scale = (wanted[0] - wanted[2]).abs().clamp(min=1e-6)
+    both: Tensor = found + 0.5 * ((wanted - given).abs().sum(0) / scale).mean()
+    return both
+
+
+def spatial_correlations(
+    first: Tensor, second: Tensor, positions: Tensor, box: Tensor
+) -> tuple[Tensor, Tensor]:
+    """C_k (3, t) of two fields (n, t) of mean zero on the same particles.
+
+    C(d) = sum_i u_i (sum_j w_ij u_j / sum_j w_ij) / sum_i u_i^2 with weights
+    w_ij = exp(-(r_ij - d)^2 / 2) through the periodic boundary, d of `FLUCTUATIONS`.
+    Jung et al., PRL 130, 238202, and its code.
+    """
+    distance = torch.zeros(len(positions), len(positions))
+    for axis, edge in enumerate(box.tolist()):
+        step = positions[:, None, axis] - positions[None, :, axis]
+        distance += (step - edge * torch.round(step / edge)) ** 2
+    distance = distance.sqrt_()
+    both = torch.cat([first, second], dim=1)
+    rows = []
+    for middle in FLUCTUATIONS[len(box)]:
+        weight = torch.exp(-((distance - middle) ** 2) / 2)
+        smooth = weight @ both / weight.sum(1, keepdim=True)
+        rows.append((both * smooth).sum(0) / (both**2).sum(0).clamp(min=1e-12))
+    found = torch.stack(rows)
+    return found[:, : first.shape[1]], found[:, first.shape[1] :]
 
 
 @torch.no_grad()
@@ -132,7 +232,7 @@ def predict(fitted: Fitted, inputs: Sequence[Configuration]) -> list[NDArray[np.
     """(n, t) a configuration."""
     found = []
     for configuration in inputs:
-        table = features(configuration, fitted.positions, lengths=LENGTHS)
+        table = _table(configuration, fitted.positions, fitted.columns)
         times = len(next(iter(fitted.by_type.values()))[2])
         columns = np.zeros((len(configuration), times), dtype=np.float32)
         for kind, (standard, network, mean, spread) in fitted.by_type.items():
@@ -153,6 +253,7 @@ def save(fitted: Fitted, path: Any) -> None:
     torch.save(
         {
             "positions": fitted.positions,
+            "columns": fitted.columns,
             "types": {
                 kind: {
                     "center": torch.from_numpy(standard.mean),
@@ -177,7 +278,7 @@ def load(path: str | Path) -> Fitted:
         network = Bottleneck(len(standard.mean), len(part["mean"]))
         network.load_state_dict(part["network"])
         by_type[kind] = (standard, network.eval(), part["mean"], part["spread"])
-    return Fitted(by_type, stored["positions"])
+    return Fitted(by_type, stored["positions"], stored.get("columns", False))
 
 
 MODEL = Model(
@@ -194,7 +295,7 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=predict,
-    quick={"epochs": 2},
+    quick={"epochs": 2, "later_epochs": 1},
     save=save,
     load=load,
     parameters=parameters,

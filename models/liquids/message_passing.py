@@ -38,12 +38,13 @@ class Network(nn.Module):
         width: int = 32,
         layers: int = 3,
         radial: int = 16,
-        columns: bool = False,
+        columns: int = 0,
     ) -> None:
         super().__init__()
         self.energies, self.step = energies, (cutoff - NEAREST) / radial
         self.register_buffer("centres", torch.linspace(NEAREST, cutoff, radial))
-        extra = columns_of.WIDTH if columns else 0
+        # Weights of before there was a choice of dimension say no more than that there are some.
+        extra = columns_of.WIDTH if columns is True else columns
         self.encode_node = _dense(3 + energies + extra, width, width)
         self.encode_edge = _dense(radial, width, width)
         rounds = range(layers)
@@ -56,8 +57,7 @@ class Network(nn.Module):
     def forward(self, sample: Graph, vector: Tensor) -> Tensor:
         """(n, outputs)."""
         kinds = nn.functional.one_hot(sample.types, 3).float()
-        inputs = torch.cat([kinds, sample.energy[:, None]], 1) if self.energies else kinds
-        inputs = torch.cat([inputs, sample.columns], 1)
+        inputs = torch.cat([kinds, networks.numbers(sample, self.energies)], dim=1)
         distance = vector.norm(dim=1, keepdim=True)
         node = self.encode_node(inputs)
         edge = self.encode_edge(torch.exp(-(((distance - self.centres) / self.step) ** 2) / 2))
@@ -75,7 +75,6 @@ fit = networks.fits(
     Network,
     cutoff=1.5,
     energies=True,
-    columns=False,
     learning_rate=3e-3,
     optimiser="adamw",
     weight_decay=1e-2,

@@ -13,9 +13,16 @@ class Network(schnetpack.Network):
     """PaiNN and a dense output."""
 
     def __init__(
-        self, *, cutoff: float, outputs: int, width: int = 64, layers: int = 3, radial: int = 20
+        self,
+        *,
+        cutoff: float,
+        outputs: int,
+        width: int = 64,
+        layers: int = 3,
+        radial: int = 20,
+        columns: int = 0,
     ) -> None:
-        super().__init__("PaiNN", cutoff, outputs, width, layers, radial)
+        super().__init__("PaiNN", cutoff, outputs, width, layers, radial, columns)
 
 
 fit = networks.fits(Network)
@@ -35,7 +42,7 @@ MODEL = Model(
     predict=networks.predict,
     presets={
         "kob_andersen": schnetpack.SMALL | {"epochs": 15},
-        "botan_ka3d": schnetpack.SMALL | {"epochs": 60},
+        "botan_ka3d": schnetpack.SMALL | {"epochs": 40},
     },
     quick=schnetpack.QUICK,
     save=networks.save,

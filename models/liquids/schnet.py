@@ -13,9 +13,16 @@ class Network(schnetpack.Network):
     """SchNet and a dense output."""
 
     def __init__(
-        self, *, cutoff: float, outputs: int, width: int = 64, layers: int = 3, radial: int = 20
+        self,
+        *,
+        cutoff: float,
+        outputs: int,
+        width: int = 64,
+        layers: int = 3,
+        radial: int = 20,
+        columns: int = 0,
     ) -> None:
-        super().__init__("SchNet", cutoff, outputs, width, layers, radial)
+        super().__init__("SchNet", cutoff, outputs, width, layers, radial, columns)
 
 
 fit = networks.fits(Network)

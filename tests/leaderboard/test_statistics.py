@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.running import scoring
-from physbench.leaderboard import statistics
+from physbench.leaderboard import record, statistics
 from physbench.leaderboard.statistics import Scores
 from physbench.tasks import Metric
 
@@ -435,3 +435,31 @@ def test_what_a_record_says_of_its_interval_is_read_back() -> None:
     assert statistics.stated("no interval", 0.5, replicates) is None
     with pytest.raises(ValueError, match="200 replicates, but 'bootstrap over 8 units, 300"):
         statistics.stated(method.replace("30 units, 200", "8 units, 300"), 0.5, replicates)
+
+
+def test_a_record_of_few_units_gives_its_interval_again() -> None:
+    # Quantiles of Student's t with one or two degrees of freedom multiply the rounding of the
+    # stored resamples; a record that refuses its own interval would lose the result.
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        units = int(generator.integers(2, 9))
+        sample = generator.lognormal(0, generator.uniform(0, 2), units) * generator.choice([-1, 1])
+        drawn = sample[generator.integers(0, units, (1000, units))].mean(1)
+        value = float(sample.mean())
+        scores = statistics.Scores(np.array([value]), drawn[None], units)
+        method = statistics.described(scores)
+        low, high = statistics.interval(scores, method) or (math.nan, math.nan)
+        part = record.MetricPart(
+            name="score",
+            version=1,
+            value=value,
+            low=low,
+            high=high,
+            method=method,
+            unit="1",
+            best="max",
+            replicates=record.encode(drawn),
+        )
+        assert record._replicates(part) is None
+        wider = part.model_copy(update={"high": high + 0.01 * (high - low)})
+        assert "replicates give" in str(record._replicates(wider))
