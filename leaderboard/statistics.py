@@ -12,7 +12,6 @@ tells (Korn and Graubard). Their coverage is simulated in the tests.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import re
@@ -21,6 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from physbench.leaderboard import quantiles
+from physbench.leaderboard.quantiles import NORMAL
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +35,6 @@ TAILED, OTHER = 1.5, 0.3
 FEW = 100  # units below which the skewness within bounds is not that of trials
 UNBOUNDED = (-math.inf, math.inf)
 ROUNDING = 1e-12
-NORMAL = 1.959963984540054  # normal quantile at 1 - TAIL
 POWER_QUANTILE = 0.8416212335729143  # normal quantile at 0.8
 
 
@@ -266,36 +267,10 @@ def half_width(variances: Floats, freedom: Floats) -> Floats:
     total = variances.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         common = total**2 / (variances**2 / freedom).sum(0)
-    quadrature = (variances * _quantile(freedom) ** 2).sum(0)
+    quadrature = (variances * quantiles.student(freedom) ** 2).sum(0)
     return np.asarray(
-        (quadrature * total * _quantile(np.where(total > 0, common, 1)) ** 2) ** 0.25
+        (quadrature * total * quantiles.student(np.where(total > 0, common, 1)) ** 2) ** 0.25
     )
-
-
-def _quantile(freedom: ArrayLike) -> Floats:
-    """The 97.5 % quantile of Student's t; from a table in 1/freedom, to 1e-6.
-
-    >>> _quantile(np.array([1.0, 2.0, 7.0, np.inf])).round(4).tolist()
-    [12.7062, 4.3027, 2.3646, 1.96]
-    """
-    places, values = _table()
-    return np.interp(1 / np.asarray(freedom, dtype=np.float64), places, values)
-
-
-def prepare() -> None:
-    """What all intervals need, imported and computed once: for whoever forks afterwards."""
-    _table()
-    rate_interval(0.5, 10.0)
-
-
-@functools.cache
-def _table() -> tuple[Floats, Floats]:
-    from scipy.special import stdtrit
-
-    places = np.unique(np.r_[np.linspace(0, 1, 4001), 1 / np.arange(1, 2001)])
-    with np.errstate(divide="ignore"):
-        values = stdtrit(1 / places[1:], 1 - TAIL)
-    return places, np.r_[NORMAL, values]
 
 
 def _skewness(values: Floats) -> float:
@@ -324,11 +299,9 @@ def arms(skew: ArrayLike) -> tuple[Floats, Floats]:
 
 def _chance(difference: ArrayLike, half: ArrayLike, skew: ArrayLike) -> Floats:
     """Two-sided probability: below 5 % exactly where the interval leaves zero out."""
-    from scipy.special import ndtr
-
     down, up = arms(skew)
     arm = np.asarray(half) * np.where(np.asarray(difference) > 0, down, up)
-    return np.asarray(np.maximum(2 * ndtr(-np.abs(difference) / arm * NORMAL), SMALLEST_P))
+    return np.maximum(quantiles.tails(difference / arm * NORMAL), SMALLEST_P)
 
 
 def _bounded(found: Estimate, scores: Scores) -> tuple[float, float]:
@@ -365,11 +338,9 @@ def rate_interval(p: float, trials: float) -> tuple[float, float]:
     >>> [round(v, 4) for v in rate_interval(0.8, 10)]
     [0.4972, 0.9559]
     """
-    from scipy.special import betaincinv
-
     a, b = p * trials + 0.5, (1 - p) * trials + 0.5
-    low = 0.0 if p == 0 else float(betaincinv(a, b, TAIL))
-    high = 1.0 if p == 1 else float(betaincinv(a, b, 1 - TAIL))
+    low = 0.0 if p == 0 else quantiles.beta(TAIL, a, b)
+    high = 1.0 if p == 1 else quantiles.beta(1 - TAIL, a, b)
     return round(min(low, p), 12), round(max(high, p), 12)
 
 
@@ -452,11 +423,8 @@ def _pairwise(rows: Sequence[Scores]) -> Floats:
         if row_.replicates.shape[1] > 1:
             kinds.setdefault((row_.replicates.shape[1], frozenset(row_.folds)), []).append(index)
     for (_, folds), chosen in kinds.items():
-        if folds:
-            for i, j in itertools.combinations(chosen, 2):
-                p[i, j] = p[j, i] = difference(rows[i], rows[j]).p
-        else:
-            p[np.ix_(chosen, chosen)] = _alike([rows[k] for k in chosen])
+        alike = _alike_folds if folds else _alike
+        p[np.ix_(chosen, chosen)] = alike([rows[k] for k in chosen])
     for one, two in itertools.combinations(kinds.items(), 2):
         if one[0][0] == two[0][0] and one[0][1] & two[0][1]:
             for i, j in itertools.product(one[1], two[1]):
@@ -467,38 +435,73 @@ def _pairwise(rows: Sequence[Scores]) -> Floats:
 def _alike(group: Sequence[Scores]) -> Floats:
     """p of all pairs of rows that were tested on the same units."""
     units = np.array([r.weights @ r.replicates for r in group])
+    count = min(r.units for r in group)
+    variance, skew, scale = _apart(units)
+    variance *= count / (count - 1) if count > 1 else 1.0
+    seeds = np.array([seed_variance(r) for r in group])
+    own_freedom = np.array([max(len(r.values) - 1, 1) for r in group], dtype=np.float64)
+    parts = [
+        (variance, np.asarray(count - 1 if count > 1 else math.inf)),
+        (seeds[:, None], own_freedom[:, None]),
+        (seeds[None, :], own_freedom[None, :]),
+    ]
+    return _chances(group, parts, skew, scale)
+
+
+def _alike_folds(group: Sequence[Scores]) -> Floats:
+    """p of all pairs of rows over the same folds, as `_of_folds` finds the two parts of one."""
+    folds = sorted(set(group[0].folds))
+    sizes = dict(zip(group[0].folds, group[0].sizes, strict=True))
+    count = np.array([sizes[fold] for fold in folds], dtype=np.float64)
+    share = count / count.sum()
+    own = [[np.array(r.folds) == fold for fold in folds] for r in group]
+    values = np.array([[r.values[k].mean() for k in o] for r, o in zip(group, own, strict=True)])
+    within = np.array(
+        [
+            _apart(np.array([r.replicates[o[f]].mean(0) for r, o in zip(group, own, strict=True)]))[0]
+            * (count[f] / max(count[f] - 1, 1))
+            for f in range(len(folds))
+        ]
+    )
+    _, skew, scale = _apart(np.array([r.weights @ r.replicates for r in group]))
+    apart = values[:, None] - values[None, :]
+    spread = apart.var(-1, ddof=1) - within.mean(0) if len(folds) > 1 else np.zeros(skew.shape)
+    parts = [
+        (np.tensordot(share**2, within, 1), np.asarray(max((count - 1).sum(), 1.0))),
+        (np.maximum(spread, 0.0) * (share @ share), np.asarray(max(len(folds) - 1.0, 1.0))),
+    ]
+    return _chances(group, parts, skew, scale)
+
+
+def _apart(units: Floats) -> tuple[Floats, Floats, float]:
+    """Variance and skewness over the resamples of all differences of rows, and their scale."""
     defined = np.isfinite(units)
     centre = np.nanmean(units, axis=1, keepdims=True)
     units = np.where(defined, units - centre, 0.0)
-    count = min(r.units for r in group)
-    own = (units**2).mean(1)
-    variance = np.maximum(own[:, None] + own[None, :] - 2 * units @ units.T / units.shape[1], 0)
-    cross = (units**2) @ units.T / units.shape[1]
-    third = (units**3).mean(1)
+    squares = units**2
+    own, third = squares.mean(1), (squares * units).mean(1)
+    resamples = units.shape[1]
+    variance = np.maximum(own[:, None] + own[None, :] - 2 * units @ units.T / resamples, 0)
+    cross = squares @ units.T / resamples
     third = third[:, None] - third[None, :] - 3 * cross + 3 * cross.T
-    scale = np.abs(centre[:, 0]).max() + np.sqrt(own.max())
+    scale = float(np.abs(centre[:, 0]).max() + np.sqrt(own.max()))
     variance[variance < (ROUNDING * scale) ** 2] = 0.0  # what rounding leaves of equal rows
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.where(variance > 0, third / variance**1.5, 0.0)
-    resamples = units.shape[1]
-    variance *= resamples / (resamples - 1) * (count / (count - 1) if count > 1 else 1.0)
-    seeds = np.array([seed_variance(r) for r in group])
-    own_freedom = np.array([max(len(r.values) - 1, 1) for r in group], dtype=np.float64)
-    shape = variance.shape
-    half = half_width(
-        np.stack([variance, *np.broadcast_arrays(seeds[:, None], seeds[None, :])]),
-        np.stack(
-            [
-                np.full(shape, count - 1 if count > 1 else math.inf),
-                *np.broadcast_arrays(own_freedom[:, None], own_freedom[None, :]),
-            ]
-        ),
-    )
-    error2 = variance + seeds[:, None] + seeds[None, :]
+    return variance * (resamples / (resamples - 1)), skew, scale
+
+
+def _chances(
+    group: Sequence[Scores], parts: Sequence[tuple[Floats, Floats]], skew: Floats, scale: float
+) -> Floats:
+    """p of all pairs from (variance, degrees of freedom) of the units and of the trainings."""
+    variances = np.stack([np.broadcast_to(v, skew.shape) for v, _ in parts])
+    freedom = np.stack([np.broadcast_to(f, skew.shape) for _, f in parts])
+    error2 = variances.sum(0)
     means = np.array([float(r.weights @ r.values) for r in group])
     distance = means[:, None] - means[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        skew = skew * (variance / error2) ** 1.5
-        found = _chance(distance, half, skew)
+        skew = skew * (variances[0] / error2) ** 1.5
+        found = _chance(distance, half_width(variances, freedom), skew)
     certain = np.where(np.abs(distance) > ROUNDING * scale, SMALLEST_P, 1.0)
     return np.where(error2 > 0, found, certain)

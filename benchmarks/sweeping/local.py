@@ -113,7 +113,6 @@ def sweep(
     from benchmarks import registry
     from benchmarks.running import environment, stages, storing
     from benchmarks.sweeping import planning
-    from physbench.leaderboard import statistics
 
     count = jobs or max((os.cpu_count() or 1) // threads, 1)
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -134,7 +133,6 @@ def sweep(
         )
         plan.make()
         environment.environment()  # once here, not once in each fork
-        statistics.prepare()
         environment.code()
         results = [_skipped(job, done) for job, done in plan.cells if done]
         todo = [job for job, done in plan.cells if not done]

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.running import scoring
-from physbench.leaderboard import record, statistics
+from physbench.leaderboard import quantiles, record, statistics
 from physbench.leaderboard.statistics import Scores
 from physbench.tasks import Metric
 
@@ -141,7 +141,7 @@ def test_seed_variance_by_hand() -> None:
     assert estimate.error == pytest.approx(math.sqrt(total))
     # t of one degree: 12.706; Satterthwaite's degrees: total^2/(0.01^2/1).
     quadrature = 12.706**2 * 0.01 + 1.96**2 * units.var(ddof=1)
-    common = float(statistics._quantile(total**2 / 0.01**2))
+    common = float(quantiles.student(total**2 / 0.01**2))
     half = math.sqrt(math.sqrt(quadrature * total) * common)
     assert estimate.width == pytest.approx(half / math.sqrt(total), rel=1e-3)
     assert statistics.seed_variance(Scores(values[:1], units[None])) == 0
@@ -370,6 +370,27 @@ def test_all_pairs_at_once_are_the_pairs_one_by_one() -> None:
             expected = statistics.difference(rows[i], rows[j]).p
             assert found[i, j] == pytest.approx(expected, rel=1e-6), (i, j)
     assert (found[6] == 1).all()
+
+
+def test_all_pairs_over_folds_at_once_are_the_pairs_one_by_one() -> None:
+    """Three folds of unequal size, some with two seeds; the fourth row is the first one again."""
+    generator = np.random.default_rng(3)
+    shared = generator.gamma(2.0, 0.1, (3, 400))
+    rows = []
+    for k in range(4):
+        folds = (0, 1, 2) if k % 2 else (0, 0, 1, 2, 2)
+        values = generator.normal(0.02 * k, 0.1, len(folds))
+        noise = generator.normal(0, 0.05, (len(folds), 400)) ** 2
+        sizes = tuple((8, 12, 30)[fold] for fold in folds)
+        units = shared[list(folds)] + noise
+        rows.append(Scores(values, units, 50, folds=folds, sizes=sizes))
+    rows.append(rows[0])
+    found = statistics._pairwise(rows)
+    for i in range(5):
+        for j in range(5):
+            expected = statistics.difference(rows[i], rows[j]).p
+            assert found[i, j] == pytest.approx(expected, rel=1e-6), (i, j)
+    assert found[0, 4] == 1
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
