@@ -175,29 +175,30 @@ def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list
         variants.setdefault(record.model.name, {}).setdefault(key, []).append(record)
     groups: dict[str, list[Record]] = {}
     for name, by_key in variants.items():
-        settings = _compared(list(by_key.values()), local)
+        usual = _compared(list(by_key.values()), local)
         for group in by_key.values():
-            label = name + _difference(group[0].model.settings, settings)
+            label = name + _difference(group[0].model.settings, usual)
             if group[0].id in local:
                 label += " (yours)"
             groups[label] = _latest(group)
     return groups
 
 
-def _compared(groups: list[list[Record]], local: frozenset[str]) -> list[Mapping[str, Any]]:
-    """The settings that a variant's own are set against: of the main variant, or of all."""
+def _compared(groups: list[list[Record]], local: frozenset[str]) -> dict[str, set[str]]:
+    """What a variant's own settings are set against: those of the main variant, or of all."""
     committed = [group for group in groups if group[0].id not in local] or groups
     seeds = [len({record.seed for record in group}) for group in committed]
     main = [g for g, count in zip(committed, seeds, strict=True) if count == max(seeds)]
-    return [group[0].model.settings for group in (main if len(main) == 1 else groups)]
+    others = [group[0].model.settings for group in (main if len(main) == 1 else groups)]
+    names = {name for settings in others for name in settings}
+    return {name: {canonical(settings.get(name)) for settings in others} for name in names}
 
 
-def _difference(own: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+def _difference(own: Mapping[str, Any], usual: Mapping[str, set[str]]) -> str:
     """The variant's own settings that another one has not, or not with that value."""
-    all_ = [own, *others]
-    keys = sorted({k for settings in all_ for k in settings})
-    differing = [k for k in keys if len({canonical(s.get(k)) for s in all_}) > 1]
-    shown = ", ".join(f"{k}={own[k]}" for k in differing if k in own)
+    absent = {canonical(None)}
+    differing = [k for k in sorted(own) if usual.get(k, absent) != {canonical(own[k])}]
+    shown = ", ".join(f"{k}={own[k]}" for k in differing)
     return f" {shown}" if shown else ""
 
 

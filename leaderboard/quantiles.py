@@ -1,6 +1,7 @@
 """The three special functions that intervals need, so that no board waits for SciPy's import.
 
-SciPy's `special` takes as long to import as two hundred records to read. The tests compare with it.
+SciPy's `special` takes as long to import as four hundred records to read. The tests compare with
+it.
 """
 
 from __future__ import annotations

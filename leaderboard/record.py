@@ -62,6 +62,15 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+# Of which a record has many: as models they took most of its memory.
+_closed = dataclass(
+    frozen=True,
+    slots=True,
+    kw_only=True,
+    config=ConfigDict(extra="forbid", allow_inf_nan=False),
+)
+
+
 class TaskPart(Closed):
     """Which question, under which protocol, on which split."""
 
@@ -140,7 +149,8 @@ class EnvironmentPart(Closed):
     packages: dict[str, str]
 
 
-class Cost(Closed):
+@_closed
+class Cost:
     """Time and memory of one stage."""
 
     wall_s: Positive
@@ -160,8 +170,7 @@ class FilePart(Closed):
     bytes: Count
 
 
-# No model: a record has some fifty of them, which took half of its memory.
-@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+@_closed
 class Slice:
     """A metric on a part of the units."""
 
@@ -169,7 +178,8 @@ class Slice:
     value: float | None
 
 
-class MetricPart(Closed):
+@_closed
+class MetricPart:
     """A metric: value, interval, how it was found."""
 
     name: Name
@@ -181,7 +191,7 @@ class MetricPart(Closed):
     method: str
     unit: str
     best: Literal["max", "min", "zero"]
-    slices: list[Slice] = []
+    slices: list[Slice] = Field(default_factory=list)
     replicates: str | None = Field(
         None,
         description="values on the bootstrap resamples of the test units: lowest, highest, and "
@@ -276,9 +286,12 @@ def canonical(content: Any) -> str:
     >>> canonical({"b": 1, "a": [0.5, None]})
     '{"a":[0.5,null],"b":1}'
     """
-    return json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(content)
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def sha256(content: Any) -> str:
@@ -468,10 +481,11 @@ def _replicates(metric: MetricPart) -> str | None:
     finite = values[np.isfinite(values)]
     if not len(finite) or len(values) > REPLICATES or metric.value is None:
         return f"{metric.name}: {len(finite)} finite replicates, value {metric.value}"
-    step = (float(finite.max()) - float(finite.min())) / (STEPS - 1)
+    lowest, highest = float(finite.min()), float(finite.max())
+    step = (highest - lowest) / (STEPS - 1)
     # Resamples of a biased statistic may all lie on one side of it, by about their own spread.
-    around = finite.max() - finite.min() + ROUNDING * abs(metric.value)
-    if not finite.min() - around <= metric.value <= finite.max() + around:
+    around = highest - lowest + ROUNDING * abs(metric.value)
+    if not lowest - around <= metric.value <= highest + around:
         return f"{metric.name}: value {metric.value} is not among its replicates"
     if metric.low is None or metric.high is None:
         return None

@@ -128,10 +128,23 @@ def interval(scores: Scores, method: str) -> tuple[float, float] | None:
     """
     finite = scores.replicates[np.isfinite(scores.replicates)]
     if PERCENTILE.fullmatch(method):
-        low, high = np.quantile(finite, (TAIL, 1 - TAIL)) if len(finite) else (math.nan, math.nan)
-        return (float(low), float(high)) if len(finite) else None
+        return _percentiles(finite) if len(finite) else None
     found = row(scores)
     return (found.low, found.high) if math.isfinite(found.low) else None
+
+
+def _percentiles(values: Floats) -> tuple[float, float]:
+    """The central 95 % of values, as `np.quantile` finds them in five times the time."""
+    ordered = np.sort(values)
+    ends = []
+    for tail in (TAIL, 1 - TAIL):
+        place = tail * (len(ordered) - 1)
+        below = int(place)
+        first, second = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+        part = place - below
+        step = second - first
+        ends.append(first + step * part if part < 0.5 else second - step * (1 - part))
+    return ends[0], ends[1]
 
 
 def described(scores: Scores, older: str = "") -> str:
@@ -356,7 +369,8 @@ def seed_variance(scores: Scores) -> float:
         return 0.0
     weights = scores.weights
     own = scores.replicates - weights @ scores.replicates
-    interaction = float(np.nanvar(own, axis=1).mean()) * n / (n - 1)
+    var = np.var if np.isfinite(own).all() else np.nanvar  # which takes four times as long
+    interaction = float(var(own, axis=1).mean()) * n / (n - 1)
     spread = max(float(scores.values.var(ddof=1)) - interaction, 0.0)
     return spread * float(weights @ weights)
 
@@ -426,9 +440,11 @@ def _pairwise(rows: Sequence[Scores]) -> Floats:
         alike = _alike_folds if folds else _alike
         p[np.ix_(chosen, chosen)] = alike([rows[k] for k in chosen])
     for one, two in itertools.combinations(kinds.items(), 2):
-        if one[0][0] == two[0][0] and one[0][1] & two[0][1]:
-            for i, j in itertools.product(one[1], two[1]):
-                p[i, j] = p[j, i] = difference(rows[i], rows[j]).p
+        common = one[0][1] & two[0][1]
+        if one[0][0] == two[0][0] and common:
+            found = _alike_folds([rows[k].of_folds(common) for k in one[1] + two[1]])
+            p[np.ix_(one[1], two[1])] = found[: len(one[1]), len(one[1]) :]
+            p[np.ix_(two[1], one[1])] = found[len(one[1]) :, : len(one[1])]
     return p
 
 
@@ -456,13 +472,12 @@ def _alike_folds(group: Sequence[Scores]) -> Floats:
     share = count / count.sum()
     own = [[np.array(r.folds) == fold for fold in folds] for r in group]
     values = np.array([[r.values[k].mean() for k in o] for r, o in zip(group, own, strict=True)])
-    within = np.array(
-        [
-            _apart(np.array([r.replicates[o[f]].mean(0) for r, o in zip(group, own, strict=True)]))[0]
-            * (count[f] / max(count[f] - 1, 1))
-            for f in range(len(folds))
-        ]
-    )
+    units = [
+        np.array([r.replicates[o[f]].mean(0) for r, o in zip(group, own, strict=True)])
+        for f in range(len(folds))
+    ]
+    wider = count / np.maximum(count - 1, 1)
+    within = np.array([_apart(u)[0] * w for u, w in zip(units, wider, strict=True)])
     _, skew, scale = _apart(np.array([r.weights @ r.replicates for r in group]))
     apart = values[:, None] - values[None, :]
     spread = apart.var(-1, ddof=1) - within.mean(0) if len(folds) > 1 else np.zeros(skew.shape)

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -101,7 +101,7 @@ def _take_cost(outcome: Outcome, line: dict[str, Any]) -> None:
 
 def _take_latency(outcome: Outcome, line: dict[str, Any]) -> None:
     times = {name: line[name] for name in ("median_ms", "p95_ms") if name in line}
-    outcome.cost["predict"] = measure.group(outcome.cost["predict"].model_dump() | times)
+    outcome.cost["predict"] = replace(outcome.cost["predict"], **times)
 
 
 def _take_parameters(outcome: Outcome, line: dict[str, Any]) -> None:

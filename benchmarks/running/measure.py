@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -84,4 +85,4 @@ def latency(model: Model, fitted: Any, inputs: Any) -> dict[str, float]:
 
 def group(found: dict[str, Any]) -> Cost:
     """What was said of a stage, as a part of the record."""
-    return Cost(**{name: found[name] for name in Cost.model_fields if name in found})
+    return Cost(**{f.name: found[f.name] for f in fields(Cost) if f.name in found})

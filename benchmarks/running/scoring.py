@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -358,28 +358,23 @@ def alike(first: MetricPart, second: MetricPart) -> bool:
     Linear algebra adds in another order on another processor, which changes the last digit of a
     sum, and by that a 16-bit step of a replicate.
     """
-    floats: dict[str, Any] = {
-        "value": None,
-        "low": None,
-        "high": None,
-        "slices": [],
-        "replicates": None,
-    }
-    if first.model_copy(update=floats) != second.model_copy(update=floats):
+    numbers = {"value", "low", "high", "slices", "replicates"}
+    others = [f.name for f in fields(MetricPart) if f.name not in numbers]
+    if any(getattr(first, name) != getattr(second, name) for name in others):
         return False
     if [s.name for s in first.slices] != [s.name for s in second.slices]:
         return False
-    numbers, others = (
+    ours, theirs = (
         [m.value, m.low, m.high, *(s.value for s in m.slices)] for m in (first, second)
     )
-    if not all(_near(a, b) for a, b in zip(numbers, others, strict=True)):
+    if not all(_near(a, b) for a, b in zip(ours, theirs, strict=True)):
         return False
     if first.replicates is None or second.replicates is None:
         return first.replicates == second.replicates
-    ours, theirs = records.decode(first.replicates), records.decode(second.replicates)
-    step = np.nanmax(theirs) - np.nanmin(theirs)
-    return len(ours) == len(theirs) and np.allclose(
-        ours, theirs, rtol=0, atol=2 * step / records.STEPS, equal_nan=True
+    drawn, redrawn = records.decode(first.replicates), records.decode(second.replicates)
+    step = np.nanmax(redrawn) - np.nanmin(redrawn)
+    return len(drawn) == len(redrawn) and np.allclose(
+        drawn, redrawn, rtol=0, atol=2 * step / records.STEPS, equal_nan=True
     )
 
 

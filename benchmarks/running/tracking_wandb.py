@@ -11,6 +11,7 @@ import netrc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _log(run: Any, record: Record, path: Path) -> None:
         summary |= {f"{metric.name}/low": metric.low, f"{metric.name}/high": metric.high}
         summary |= {f"{metric.name}/{part.name}": part.value for part in metric.slices}
     for stage, cost in record.cost.items():
-        summary |= {f"cost/{stage}/{k}": v for k, v in cost.model_dump().items()}
+        summary |= {f"cost/{stage}/{k}": v for k, v in asdict(cost).items()}
     run.summary.update({k: v for k, v in summary.items() if v is not None})
     artifact = wandb.Artifact(f"record-{record.id[:12]}", type="record")
     artifact.add_file(str(path), policy="immutable", skip_cache=True)

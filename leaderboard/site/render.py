@@ -685,8 +685,8 @@ def _cost(cost: Cost) -> list[tuple[str, str]]:
         "median_ms": "median latency (ms)",
         "p95_ms": "95 % latency (ms)",
     }
-    values = cost.model_dump()
-    return [(text, "–" if values[n] is None else f"{values[n]:g}") for n, text in names.items()]
+    values = [(text, getattr(cost, name)) for name, text in names.items()]
+    return [(text, "–" if value is None else f"{value:g}") for text, value in values]
 
 
 def reproduction(record: Record, local: bool = False) -> list[tuple[str, str]]:

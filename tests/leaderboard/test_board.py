@@ -96,7 +96,7 @@ def test_no_mean_over_unequal_sets(some: list[Record]) -> None:
     first = some[0]
     bias = first.metric("bias")
     assert bias is not None
-    hole = bias.model_copy(update={"value": None, "reason": "undefined"})
+    hole = replace(bias, value=None, reason="undefined")
     kept = [m if m.name != "bias" else hole for m in first.metrics]
     rows = board.build([first.model_copy(update={"metrics": kept}), *some[1:3]]).rows
     assert np.isnan(rows[0].others["bias"])

@@ -228,6 +228,13 @@ def test_intervals_cover_on_every_kind_of_board(
     assert least <= covered(make, truth, 800) <= most
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 200, 1001])
+def test_percentiles_are_those_of_numpy(size: int) -> None:
+    values = np.random.default_rng(size).normal(size=size)
+    expected = np.quantile(values, (statistics.TAIL, 1 - statistics.TAIL))
+    assert statistics._percentiles(values) == tuple(expected)
+
+
 def test_intervals_stay_within_bounds_and_are_never_empty() -> None:
     """A rate of 1 in 1000 units reaches down; one of 0 reaches up; a constant 0.5 cannot tell."""
     for value, low, high in ((1.0, 0.9975, 1.0), (0.0, 0.0, 0.0025), (0.5, 0.5, 0.5)):
@@ -249,7 +256,8 @@ def test_mean_over_folds_is_the_mean_over_their_units() -> None:
     assert row.of_folds({1}).units == 30
     other = Scores(values[:2] + 1, replicates[:2], 10, folds=(0, 0), sizes=(10, 10))
     assert statistics.difference(other, row).value == pytest.approx(1.0)  # on fold 0
-    assert statistics._pairwise([row, other])[0, 1] == statistics.difference(other, row).p
+    expected = statistics.difference(other, row).p
+    assert statistics._pairwise([row, other])[0, 1] == pytest.approx(expected, rel=1e-6)
     with pytest.raises(ValueError, match="no common fold"):
         statistics.difference(other, row.of_folds({1}))
 

@@ -75,7 +75,7 @@ def test_compare_smaller_is_better(toy: tuple[Path, Path]) -> None:
 
 def test_scores_of_another_processor_are_alike() -> None:
     metric = records.read(first("glass_mobility", "boattini")).metrics[0]
-    last_digit = metric.model_copy(update={"value": metric.value * (1 + 4e-16)})
+    last_digit = replace(metric, value=metric.value * (1 + 4e-16))
     assert scoring.alike(metric, last_digit)
     text = str(metric.replicates)
     other = records.encode(records.decode(text) * (1 + 1e-3))
@@ -88,7 +88,7 @@ def test_scores_of_another_processor_are_alike() -> None:
         {"replicates": other},
         {"replicates": None},
     ):
-        assert not scoring.alike(metric, metric.model_copy(update=changes)), changes
+        assert not scoring.alike(metric, replace(metric, **changes)), changes
 
 
 def test_verdicts_are_records_that_no_board_shows(toy: tuple[Path, Path]) -> None:

@@ -202,7 +202,7 @@ def test_every_cell_stands_below_its_own_heading(built: Path) -> None:
 def test_another_number_in_a_record_is_another_page(runs: Path, tmp_path: Path) -> None:
     page = page_of(runs)
     one = next(r for r in page.records if r.metrics)
-    metrics = [one.metrics[0].model_copy(update={"value": 0.987654, "low": 0.9, "high": 1.1})]
+    metrics = [replace(one.metrics[0], value=0.987654, low=0.9, high=1.1)]
     changed = record.sealed(one.model_copy(update={"metrics": metrics + one.metrics[1:]}))
     others = [r for r in page.records if r is not one]
     again = Page(board.build([*others, changed]), [*others, changed])
