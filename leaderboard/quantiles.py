@@ -46,6 +46,9 @@ STUDENT = (
 )
 CONVERGED = 1e-15
 CLOSE = 1e-7  # the step of Newton after which the next one would be below rounding
+# Failures beyond which rates go as one over them, and successes beyond which the first estimate is
+# right, both to twelve decimals; the logarithm of gamma loses digits there.
+LARGE, MANY = 1e8, 1e4
 STEPS = 60  # of Newton; three are usual
 
 
@@ -82,9 +85,13 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 def beta(probability: float, a: float, b: float) -> float:
     """The quantile of a beta distribution: Newton's method on the distribution function.
 
+    NaN where there is no such distribution.
+
     >>> round(beta(0.025, 8.5, 2.5), 12)
     0.49722550356
     """
+    if not min(a, b) > 0 or not math.isfinite(a + b):
+        return math.nan
     # Where the mean is above one half the other tail is nearer, and keeps its digits.
     if a > b:
         return 1 - _beta(1 - probability, b, a)
@@ -94,6 +101,8 @@ def beta(probability: float, a: float, b: float) -> float:
 def _beta(probability: float, a: float, b: float) -> float:
     low, high = 0.0, 1.0
     x = _first(probability, a, b)
+    if b > LARGE:
+        return x if a > MANY else _beta(probability, a, LARGE) * LARGE / b
     scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     for _ in range(STEPS):
         log_density = scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x)

@@ -41,6 +41,24 @@ def test_beta_is_scipys(trials: float) -> None:
             assert quantiles.beta(tail, a, b) == pytest.approx(expected, abs=lost, rel=1e-12)
 
 
+@pytest.mark.parametrize("a", [2e2, 2e3, 2e4, 1e7, 9e7, 2e9, 1e13, 1e21])
+@pytest.mark.parametrize("b", [1e6, 9e7, 1.1e8, 1e12, 1e15, 1e30])
+def test_any_number_of_trials_ends_at_once(a: float, b: float) -> None:
+    """Near the normal quantiles, where SciPy's are no longer right or NaN."""
+    a, b = sorted((a, b))
+    mean, deviation = a / (a + b), math.sqrt(a) * math.sqrt(b) / (a + b) / math.sqrt(a + b)
+    for tail in (0.025, 0.975):
+        away = (quantiles.beta(tail, a, b) - mean) / deviation
+        assert abs(away) == pytest.approx(quantiles.NORMAL, abs=0.4)
+        assert (away > 0) == (tail > 0.5)
+
+
+@pytest.mark.parametrize("a", [-1.0, 0.0, math.inf, math.nan])
+def test_no_distribution_no_quantile(a: float) -> None:
+    assert math.isnan(quantiles.beta(0.025, a, 1.0))
+    assert math.isnan(quantiles.beta(0.025, 1.0, a))
+
+
 def test_boards_do_without_scipy() -> None:
     """Its import would cost more than the rest of a board."""
     program = (
