@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -490,5 +491,5 @@ def test_a_record_of_few_units_gives_its_interval_again() -> None:
             replicates=record.encode(drawn),
         )
         assert record._replicates(part) is None
-        wider = part.model_copy(update={"high": high + 0.01 * (high - low)})
+        wider = replace(part, high=high + 0.01 * (high - low))
         assert "replicates give" in str(record._replicates(wider))
