@@ -80,6 +80,7 @@ class Board:
 
 
 Admit = Callable[[Mapping[str, float]], str | None]
+NamedBy = Callable[[str, Mapping[str, Any]], str]
 
 
 def build(
@@ -88,20 +89,22 @@ def build(
     local: frozenset[str] = frozenset(),
     bounds: tuple[float, float] = statistics.UNBOUNDED,
     kinds: Mapping[str, str] | None = None,
+    named_by: NamedBy = lambda model, settings: "",
 ) -> Board:
     """The board of records that share task, dataset, split (or folds) and versions.
 
     `admit` gives the reason why a row is not ranked, or None. `local` are ids of records that
     are not committed: they make rows of their own, marked `(yours)`. `bounds` are the lowest and
     the highest value of the ranking metric. `kinds` says what models of records that do not say
-    it are: learned, classical, floor or oracle.
+    it are: learned, classical, floor or oracle. `named_by` gives what stands in brackets behind a
+    model's name.
 
     Raises ValueError for an empty or a mixed set.
     """
     first = _common(records)
     rows = [
         replace(_row(group, admit, name, bounds), kind=_kind(group[0], kinds or {}))
-        for name, group in sorted(_grouped(records, local).items())
+        for name, group in sorted(_grouped(records, local, named_by).items())
     ]
     return Board(
         task=first.task.name,
@@ -163,7 +166,11 @@ def _common(records: Sequence[Record]) -> Record:
     return scored[0]
 
 
-def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list[Record]]:
+def _grouped(
+    records: Sequence[Record],
+    local: frozenset[str],
+    named_by: NamedBy = lambda model, settings: "",
+) -> dict[str, list[Record]]:
     """Records by row label.
 
     A label has the settings in which a variant differs from the one with the most seeds, which
@@ -177,7 +184,9 @@ def _grouped(records: Sequence[Record], local: frozenset[str]) -> dict[str, list
     for name, by_key in variants.items():
         usual = _compared(list(by_key.values()), local)
         for group in by_key.values():
-            label = name + _difference(group[0].model.settings, usual)
+            own = group[0].model.settings
+            word = named_by(name, own)
+            label = name + (f" ({word})" if word else "") + _difference(own, usual)
             if group[0].id in local:
                 label += " (yours)"
             groups[label] = _latest(group)

@@ -180,8 +180,12 @@ class Task:
     curves:
         `{name of a figure: n}`: it shows the first n rows of the board (default 8: more lines
         cannot be told apart, more points can).
+    named_by:
+        `named_by(model, settings) -> word`: what the board says in brackets behind a row's name,
+        such as that a network is smaller than the published one; empty for nothing.
     study:
         `{name: (protocol, settings)}`: variants that one model is compared on, beside the board.
+        A `dataset` in the protocol names another one than the task's first.
     study_figures:
         `{name: function({variant: Variant}) -> matplotlib Figure}` of a study; KeyError for a
         variant that was not run leaves that figure out.
@@ -211,6 +215,7 @@ class Task:
     folds: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     curves: Mapping[str, int] = field(default_factory=dict)
+    named_by: Callable[[str, Mapping[str, Any]], str] = lambda model, settings: ""
     study: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
     study_figures: Mapping[str, Callable[[Mapping[str, Variant]], Any]] = field(
         default_factory=dict

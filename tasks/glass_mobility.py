@@ -43,6 +43,7 @@ def load(
     train_temperature: float = 0.0,
     folder: str = "",
     published_split: bool = False,
+    train_configurations: int = 0,
     fold: int = 0,
 ) -> Splits:
     """Splits of a dataset.
@@ -58,6 +59,8 @@ def load(
         A sample that was generated or placed there.
     published_split:
         Test on configurations 401 to 405 of `botan_ka3d`, as its paper does, not on a fold.
+    train_configurations:
+        The first so many of the training configurations; 0 for all.
     fold:
         Which of the folds of `botan_ka3d`; the harness gives it, from the seed.
     """
@@ -66,7 +69,14 @@ def load(
     other = train_temperature not in (0.0, temperature)
     train = _sample(dataset, train_temperature, options) if other else test
     files = {**train.files, **test.files}
-    parts = _split(train, TRAIN), _split(train, VALIDATION), _split(test, TEST)
+    learned = _split(train, TRAIN)
+    if not 0 <= train_configurations <= len(learned):
+        raise ValueError(
+            f"train_configurations must lie between 1 and {len(learned)} (0 for all); got "
+            f"{train_configurations}"
+        )
+    learned = learned.take(range(train_configurations or len(learned)))
+    parts = learned, _split(train, VALIDATION), _split(test, TEST)
     # Bapst et al. publish one test file outside their archive: enough for published weights.
     alone = dataset is bapst2020.DATASET and set(train.split) == {TEST}
     return Splits(*parts, files, test_only=alone)
@@ -149,6 +159,50 @@ def admit(metrics: Mapping[str, float]) -> str | None:
     return None
 
 
+# Sizes of the networks as they were published, or as their authors' packages come.
+PUBLISHED: dict[str, dict[str, int]] = {
+    "bapst_gnn": {"width": 64, "steps": 7},
+    "botan": {"width": 64, "steps": 7},
+    "equivariant_gnn": {"width": 16, "layers": 8, "degree": 3},
+    "painn": {"width": 64, "layers": 3},
+    "schnet": {"width": 64, "layers": 3},
+}
+
+
+def named_by(model: str, settings: Mapping[str, Any]) -> str:
+    """`small` for a network below the published sizes: a row must not pass for the publication's.
+
+    >>> named_by("bapst_gnn", {"width": 32, "steps": 3})
+    'small'
+    >>> named_by("bapst_gnn", {"width": 64, "steps": 7})
+    ''
+    """
+    sizes = PUBLISHED.get(model, {})
+    smaller = any(settings.get(name, size) < size for name, size in sizes.items())
+    return "small" if smaller else ""
+
+
+LEARNING = (2, 4, 7, 10)  # training configurations
+TEMPERATURES = (0.64, 0.56)
+
+
+def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Fewer training configurations, and `kob_andersen` trained and tested at two temperatures."""
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for count in LEARNING:
+        every = count == LEARNING[-1]
+        found[f"{count} configurations"] = {} if every else {"train_configurations": count}, {}
+    for train in TEMPERATURES:
+        for test in TEMPERATURES:
+            protocol: dict[str, Any] = {"dataset": "kob_andersen"}
+            if test != kob_andersen.USUAL or train != test:
+                protocol["temperature"] = test
+            if train != test:
+                protocol["train_temperature"] = train
+            found[f"kob_andersen, trained at {train}, tested at {test}"] = protocol, {}
+    return found
+
+
 TASK = Task(
     summary="particle positions -> propensity of each particle",
     reference="""@article{Jung:2023roadmap,
@@ -216,6 +270,12 @@ TASK = Task(
     ),
     prepare=prepare,
     admit=admit,
+    named_by=named_by,
+    study=_study(),
+    study_figures={
+        "learning curve": propensity_figures.learning_curve,
+        "transfer between temperatures": propensity_figures.transfer,
+    },
     figures={
         "propensity correlation against time": propensity_figures.correlation_against_time,
         "a configuration": propensity_figures.true_and_predicted,

@@ -87,7 +87,7 @@ def of_task(name: str, everything: Sequence[Record], local: frozenset[str]) -> l
             key = (place, record.dataset.version, boards.split(record))
             groups.setdefault(key, []).append(record)
     return [
-        boards.build(group, task.admit, local, task.metrics[0].bounds, kinds(group))
+        boards.build(group, task.admit, local, task.metrics[0].bounds, kinds(group), task.named_by)
         for _, group in sorted(groups.items())
         if any(record.metrics for record in group)
     ]

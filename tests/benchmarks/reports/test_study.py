@@ -11,7 +11,7 @@ import pytest
 from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.reports import boards, studying
-from physbench.tasks import track_parameters
+from physbench.tasks import glass_mobility, track_parameters
 
 VARIANTS = """,
             study={"clean": ({"noise": 0.0}, {}), "line": ({}, {"degree": 1})})
@@ -60,6 +60,19 @@ def test_the_study_of_track_parameters_covers_inputs_targets_losses_and_cuts() -
     for protocol, settings in study.values():
         assert set(protocol) <= set(inspect.signature(load).parameters)
         assert set(settings) <= {"features", "loss", "epochs", "emphasis"}
+
+
+def test_a_variant_may_be_of_another_dataset() -> None:
+    task = glass_mobility.TASK
+    for protocol, _ in task.study.values():
+        dataset = task.named[protocol.get("dataset", "botan_ka3d")]
+        assert boards.resolved(task, studying.without_dataset(protocol)) is not None
+        assert dataset.embedded
+    entry = registry.load("task", "glass_mobility")
+    found = studying.committed_of(entry, registry.load("model", "boattini"))
+    datasets = {name: {kept.record.dataset.name for kept in own} for name, own in found.items()}
+    assert datasets["10 configurations"] == {"botan_ka3d"}
+    assert datasets["kob_andersen, trained at 0.64, tested at 0.64"] == {"kob_andersen"}
 
 
 def test_variants_of_settings_that_a_model_lacks_are_left_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,28 @@ def test_embedded_sample_is_what_its_card_says() -> None:
     assert (np.diff(means) > 0).all()
 
 
+def test_a_sample_has_its_own_temperature(tmp_path: Path) -> None:
+    from physbench.datasets.common import store
+    from physbench.datasets.liquids import kob_andersen
+
+    with pytest.raises(ValueError, match=r"temperature must be one of .*0\.64; got 0\.5\."):
+        glass_mobility.TASK.splits("kob_andersen", temperature=0.5)
+    shutil.copy(store.FROZEN / kob_andersen.NAME, tmp_path)
+    with pytest.raises(ValueError, match=r"temperature must be that of .*, 0\.64; got 0\.56"):
+        glass_mobility.TASK.splits("kob_andersen", temperature=0.56, folder=str(tmp_path))
+
+
+def test_fewer_training_configurations_are_the_first_ones() -> None:
+    every, four = (
+        glass_mobility.TASK.splits("botan_ka3d", train_configurations=count) for count in (0, 4)
+    )
+    assert tuple(four.train.ids) == tuple(every.train.ids)[:4]
+    assert tuple(four.test.ids) == tuple(every.test.ids)
+    for wrong in (11, -1):
+        with pytest.raises(ValueError, match="train_configurations must lie between 1 and 10"):
+            glass_mobility.TASK.splits("botan_ka3d", train_configurations=wrong)
+
+
 def test_energies_of_the_simulation_are_those_of_the_formula() -> None:
     from physbench.models.liquids._potential import potential_energy
 
@@ -348,6 +371,10 @@ def test_simulation_is_repeatable_and_resumed(
     assert (np.bincount(first["types"]) == [400, 100]).all()
     drift = first["halves"].mean((0, 2))
     assert 0 < drift[0] < drift[1] < 1
+    kept = kob_andersen.ensemble(np.random.default_rng([5, 0]), 0.64, 4, 500, keep=True)
+    assert kept["displacements"].shape == (4, 2, 500, 3)
+    lengths = np.linalg.norm(kept["displacements"], axis=3)
+    np.testing.assert_allclose(lengths[0::2].mean(0), first["halves"][0], atol=1e-5)
 
 
 def test_simulation_refuses_what_it_cannot_do(tmp_path: Path) -> None:
