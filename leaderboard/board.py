@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -191,6 +192,18 @@ def _grouped(
                 label += " (yours)"
             groups[label] = _latest(group)
     return groups
+
+
+WORD = re.compile(r"^(\S+) \((?!yours)(\w+)\)")
+
+
+def bare(label: str) -> str:
+    """A row's label without the task's word behind the model's name.
+
+    >>> bare("botan (small) width=8"), bare("botan (yours)")
+    ('botan width=8', 'botan (yours)')
+    """
+    return WORD.sub(r"\1", label)
 
 
 def _compared(groups: list[list[Record]], local: frozenset[str]) -> dict[str, set[str]]:

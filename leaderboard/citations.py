@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from physbench.leaderboard import standing
-from physbench.leaderboard.board import Board, Row, digits
+from physbench.leaderboard.board import WORD, Board, Row, bare, digits
 from physbench.leaderboard.escaping import latex as escaped
 from physbench.leaderboard.record import Record
 
@@ -92,7 +92,9 @@ def _caption(board: Board, units: int) -> str:
 def _row_cells(row: Row, keys: Sequence[str]) -> list[str]:
     rank = "--" if row.rank is None else f"{row.rank}{'=' if row.tied else ''}"
     cite = f"~\\cite{{{','.join(keys)}}}" if keys else ""
-    name, _, settings = row.model.partition(" ")
+    word = WORD.match(row.model)
+    name, _, settings = bare(row.model).partition(" ")
+    settings = ", ".join(filter(None, (word[2] if word else "", settings)))
     label = escaped(name) + cite + (f" ({escaped(settings)})" if settings else "")
     shown = interval(row.score, row.low, row.high) if row.seeds else "--"
     more = f" and {len(row.records) - MOST_IDS} more" if len(row.records) > MOST_IDS else ""

@@ -127,7 +127,7 @@ def _of_row(
         datasets.add(board.dataset)
         for row in board.rows:
             labels.add(row.model)
-            if row.model == label and dataset in (None, board.dataset):
+            if label in (row.model, tables.bare(row.model)) and dataset in (None, board.dataset):
                 found[board.task, board.dataset, board.split] = [by_id[i] for i in row.records]
     if dataset and dataset not in datasets:
         raise registry.unknown("dataset of a board", dataset, sorted(datasets))

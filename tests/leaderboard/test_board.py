@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from physbench.leaderboard import board, tables
+from physbench.leaderboard import board, citations, tables
 from physbench.leaderboard.record import Record
 
 
@@ -47,14 +47,13 @@ def test_a_task_may_say_a_word_behind_a_models_name(some: list[Record]) -> None:
     def word(model: str, settings: Mapping[str, Any]) -> str:
         return "small" if settings["degree"] < 3 else ""
 
-    rows = board.build(some, named_by=word).rows
-    labels = {row.model for row in rows}
-    expected = {
-        "polynomial (small) degree=1",
-        "polynomial (small) degree=2",
-        "polynomial degree=3",
-    }
-    assert labels == expected
+    item = board.build(some, named_by=word)
+    small = {f"polynomial (small) degree={degree}" for degree in (1, 2)}
+    assert {row.model for row in item.rows} == small | {"polynomial degree=3"}
+    assert board.bare("polynomial (small) degree=1") == "polynomial degree=1"
+    table = citations.table(item, [(row, ()) for row in item.rows], "1", 8)
+    assert "polynomial (small, degree=1)" in table
+    assert "polynomial (degree=3)" in table
 
 
 def test_same_records_give_the_same_bytes(some: list[Record]) -> None:
