@@ -217,8 +217,8 @@ def spatial_correlations(fields: Tensor, weights: Tensor) -> Tensor:
 def averaging(positions: NDArray[np.floating[Any]], box: NDArray[np.floating[Any]]) -> Tensor:
     """(3, n, n) float16: w_ij / sum_j w_ij with w_ij = exp(-(r_ij - d)^2 / 2).
 
-    Through the periodic boundary, at the distances d of `FLUCTUATIONS`. Three digits are enough for
-    a mean over hundreds of neighbours and halve what is kept of every configuration in training.
+    Through the periodic boundary, at the distances d of `FLUCTUATIONS`. Three digits are enough
+    for a mean over hundreds of neighbours and halve what is kept of each configuration.
     """
     step = positions[:, None].astype(np.float32) - positions[None].astype(np.float32)
     step -= box.astype(np.float32) * np.rint(step / box.astype(np.float32))
