@@ -244,7 +244,7 @@ MODEL = Model(
             "optimiser": "adamw",
             "schedule": "onecycle",
             "per_configuration": True,
-            "epochs": 8,
+            "epochs": 5,
         },
     },
     quick={"weights": "", "share": 1.0, "cutoff": 1.5, "width": 8, "steps": 2, "epochs": 2},

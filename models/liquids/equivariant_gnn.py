@@ -149,7 +149,7 @@ MODEL = Model(
     predict=networks.predict,
     presets={
         "kob_andersen": SMALL | {"epochs": 12},
-        "botan_ka3d": SMALL | {"epochs": 20},
+        "botan_ka3d": SMALL | {"epochs": 12},
     },
     quick={"cutoff": 1.5, "width": 2, "layers": 2, "degree": 1, "radial": 4, "epochs": 2},
     save=networks.save,

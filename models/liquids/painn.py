@@ -42,7 +42,7 @@ MODEL = Model(
     predict=networks.predict,
     presets={
         "kob_andersen": schnetpack.SMALL | {"epochs": 15},
-        "botan_ka3d": schnetpack.SMALL | {"epochs": 40},
+        "botan_ka3d": schnetpack.SMALL | {"epochs": 25},
     },
     quick=schnetpack.QUICK,
     save=networks.save,
