@@ -260,12 +260,12 @@ def _row(group: list[Record], admit: Admit, label: str, bounds: tuple[float, flo
         high=estimate.high,
         others=others,
         parameters=good[0].model.parameters,
-        train_s=float(np.median([c["train"].wall_s for c in cost])),
-        units_per_s=float(np.median([c["predict"].units_per_s or math.nan for c in cost])),
+        train_s=_median([c["train"].wall_s for c in cost]),
+        units_per_s=_median([c["predict"].units_per_s or math.nan for c in cost]),
         records=tuple(r.id[:12] for r in good),
         detectable=statistics.detectable(estimate),
         scores=scores,
-        latency_ms=float(np.median([c["predict"].median_ms or math.nan for c in cost])),
+        latency_ms=_median([c["predict"].median_ms or math.nan for c in cost]),
     )
 
 
@@ -294,6 +294,14 @@ def _mean(metrics: Sequence[Any]) -> float:
     """Mean over seeds; NaN unless every seed has the value: no mean over unequal sets."""
     values = [m.value for m in metrics if m is not None and m.value is not None]
     return float(np.mean(values)) if len(values) == len(metrics) else math.nan
+
+
+def _median(values: Sequence[float]) -> float:
+    """NaN where one of them is."""
+    if any(map(math.isnan, values)):
+        return math.nan
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _role(

@@ -59,16 +59,11 @@ class RecordError(ValueError):
 class Closed(BaseModel):
     """A part of a record: unknown keys and numbers that are not finite are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
-# Of which a record has many: as models they took most of its memory.
-_closed = dataclass(
-    frozen=True,
-    slots=True,
-    kw_only=True,
-    config=ConfigDict(extra="forbid", allow_inf_nan=False),
-)
+# Of what a record has many: as models they took most of its memory.
+CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class TaskPart(Closed):
@@ -149,7 +144,7 @@ class EnvironmentPart(Closed):
     packages: dict[str, str]
 
 
-@_closed
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Cost:
     """Time and memory of one stage."""
 
@@ -158,8 +153,12 @@ class Cost:
     peak_rss_mb: Positive
     peak_gpu_mb: Positive | None = None
     units_per_s: Positive | None = None
-    median_ms: Positive | None = Field(None, description="median latency of one unit alone")
-    p95_ms: Positive | None = Field(None, description="95 % quantile of the latency of one unit")
+    median_ms: Positive | None = Field(
+        default=None, description="median latency of one unit alone"
+    )
+    p95_ms: Positive | None = Field(
+        default=None, description="95 % quantile of the latency of one unit"
+    )
 
 
 class FilePart(Closed):
@@ -170,7 +169,7 @@ class FilePart(Closed):
     bytes: Count
 
 
-@_closed
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Slice:
     """A metric on a part of the units."""
 
@@ -178,7 +177,7 @@ class Slice:
     value: float | None
 
 
-@_closed
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class MetricPart:
     """A metric: value, interval, how it was found."""
 

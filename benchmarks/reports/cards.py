@@ -82,7 +82,7 @@ def _extras(path: Path) -> set[str]:
     found: set[str] = set()
     if not any(module in path.read_text(encoding="utf-8") for module in EXTRAS):
         return found  # walking through a tree takes longer than all the rest of `info`
-    for node in ast.walk(registry.tree(path)):
+    for node in registry.imports(path):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         found |= {EXTRAS[n.split(".")[0]] for n in names if n.split(".")[0] in EXTRAS}
@@ -110,7 +110,7 @@ def _literal(node: ast.expr | None) -> Any:
 def _origins(path: Path) -> dict[str, Path]:
     """Name in a file -> the file of ours that it is imported from."""
     found: dict[str, Path] = {}
-    for node in ast.walk(registry.tree(path)):
+    for node in registry.imports(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("physbench."):
             for alias in node.names:
                 for module in (f"{node.module}.{alias.name}", str(node.module)):
