@@ -92,8 +92,13 @@ def test_embedded_data_stay_small() -> None:
 PAIRS = [(task, model) for task in registry.names("task") for model in registry.models_of(task)]
 
 
+OF_FILES = {"published_predictions": "answers from the official files of GlassBench alone"}
+
+
 @pytest.mark.parametrize(("task", "model"), PAIRS, ids=[f"{t}-{m}" for t, m in PAIRS])
 def test_model_keeps_the_contract(task: str, model: str, tmp_path: Path) -> None:
+    if model in OF_FILES:
+        pytest.skip(f"{OF_FILES[model]}; its own test makes some")
     try:
         contract(task, registry.load("model", model).object, tmp_path)
     except ImportError as error:

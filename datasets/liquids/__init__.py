@@ -140,6 +140,8 @@ class Mobility:
     bonds, bond_change:
         (m, 2) int64 and (m,) float32: pairs of particles that are close at time zero, and the mean
         change of their distance at tau_alpha; None where the dataset has none.
+    broken_bonds:
+        (t, n) float32: the bond-breaking propensity, where the dataset has it; else None.
     labels:
         Names of the targets; default `t=` and the time. Data indexed by something else than time
         (Bapst: the scattering function) have names of their own.
@@ -161,6 +163,7 @@ class Mobility:
     lengths: Floats | None = None
     bonds: NDArray[np.int64] | None = None
     bond_change: Floats | None = None
+    broken_bonds: Floats | None = None
 
     def __post_init__(self) -> None:
         if not self.labels:

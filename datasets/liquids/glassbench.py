@@ -1,7 +1,8 @@
 """GlassBench (Zenodo 10118191): Kob-Andersen in three and in two dimensions.
 
 `KA_models/T{T}/{train,test}/N4096T{T}_{i}.npz` (types 0, 1; initial_positions, those `_inherent`
-and, for some configurations, `_cage`; md_prop: propensities at the ten times of the grid). The 3D
+and, for some configurations, `_cage`; md_prop: propensities at the ten times of the grid; bb_prop:
+the same of broken bonds; of test configurations the predictions of `METHODS`). The 3D
 trajectories are not in the archive, so there is no noise ceiling. `KA2D_trajectories/T{T}/
 {train,test}/N1290T{T}_{i}_tc{kk}.npz` (box, types 1, 2, 3, initial_positions, at T = 0.23 those
 `_inherent`, positions of 20 trajectories). The positions of T = 0.23 are unwrapped, those of
@@ -13,6 +14,7 @@ validation.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ SHARES_2D = (600 / 1290, 330 / 1290, 360 / 1290)  # of A, B and C
 DENSITY_2D = 1.192
 KEYS_2D = ("box", "types", "initial_positions", "positions")
 WRAPPED = (0.30,)
+# What the files of test configurations hold: predictions of networks, and order parameters.
+METHODS = ("BOTAN", "CAGE", "GlassMLP", "SE3", "SBO", "SBO_CG", "DEN", "EPOT", "PSI6")
 
 Arrays = dict[str, NDArray[Any]]
 Unit = tuple[Configuration, Mobility]
@@ -123,13 +127,13 @@ def _solid(files: dict[int, Path], temperature: float) -> Unit:
     types = types_of(arrays["types"], SHARES, 0, path)
     box = np.full(3, (len(types) / DENSITY) ** (1 / 3))
     check_start(arrays["initial_positions"], box, DENSITY, path)
-    times, values = np.array(GRID[temperature]), np.asarray(arrays["md_prop"], float)
-    values = values.T if values.shape == (len(types), len(times)) else values
-    if values.shape != (len(times), len(types)) or (values < 0).any():
-        raise store.DataError(
-            f"{path}: md_prop must be lengths >= 0, ({len(times)}, {len(types)}); got "
-            f"{values.shape} from {values.min(initial=0):g}"
-        )
+    times = np.array(GRID[temperature])
+    values = _by_time(arrays, "md_prop", len(times), len(types), path)
+    if (values < 0).any():
+        raise store.DataError(f"{path}: md_prop must be lengths >= 0; got {values.min():g}")
+    bonds = None
+    if "bb_prop" in arrays:
+        bonds = _by_time(arrays, "bb_prop", len(times), len(types), path).astype(np.float32)
     with reading.reading(path, f"positions (n, 3) of {len(types)} particles"):
         configuration = Configuration(
             types=types,
@@ -147,8 +151,44 @@ def _solid(files: dict[int, Path], temperature: float) -> Unit:
         values.astype(np.float32),
         positions=configuration.thermal.copy(),
         box=box.copy(),
+        broken_bonds=bonds,
     )
     return configuration, mobility
+
+
+def _by_time(
+    arrays: Arrays, name: str, times: int, particles: int, path: Path
+) -> NDArray[np.float64]:
+    """(t, n) of an array that files hold in either order; DataError for another shape."""
+    values = np.asarray(arrays[name], float)
+    values = values.T if values.shape == (particles, times) else values
+    if values.shape != (times, particles) or not np.isfinite(values).all():
+        raise store.DataError(
+            f"{path}: {name} must be finite numbers, ({times}, {particles}); got {values.shape}"
+        )
+    return values
+
+
+def published(
+    method: str, temperature: float, folder: str = ""
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Thermal positions (n, 3) and published predictions (t, n) of each 3D test configuration.
+
+    Raises ValueError for an unknown method or temperature, FileNotFoundError when there are no
+    files, and DataError for a file without the method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got '{method}'")
+    if temperature not in GRID:
+        raise ValueError(f"temperature must be one of {sorted(GRID)}; got {temperature:g}")
+    base = Path(folder) if folder else store.folder("glassbench", DATASET)
+    for (part, _), files in sorted(find(base, temperature, flat=False).items()):
+        if part == "test":
+            arrays = reading.arrays(files[0], "types", "initial_positions", method)
+            count = len(arrays["types"])
+            box = np.full(3, (count / DENSITY) ** (1 / 3))
+            values = _by_time(arrays, method, len(GRID[temperature]), count, files[0])
+            yield wrapped(arrays["initial_positions"], box), values
 
 
 def _flat(files: dict[int, Path], temperature: float) -> Unit:

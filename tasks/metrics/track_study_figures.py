@@ -198,7 +198,10 @@ def inputs(variants: Variants) -> Figure:
 
 
 def cuts(variants: Variants) -> Figure:
-    """The scattering cut: S without a cut, with one on test tracks, and with one everywhere."""
+    """The scattering cut: S without a cut, with one on test tracks, and with one everywhere.
+
+    The true crossings of a track never turn back in azimuth: there the cut removes no track.
+    """
     figure, axes = _grid(1, 2, (5.0, 3.8))
     names = {
         "none": {"measured": "chord, 69,000 tracks"},
@@ -219,8 +222,11 @@ def cuts(variants: Variants) -> Figure:
             ]
             for hits in kinds
         }
-        _bars(axis, list(names), heights)
+        for hits, values in heights.items():
+            axis.plot(list(names), values, marker="o", label=f"{hits} hits")
         axis.set(xlabel="scattering cut")
+        axis.margins(x=0.2, y=0.3)
+    axes[0][0].legend(frameon=False, fontsize="small")
     axes[0][0].set(ylabel="S (1: ideal linear fit)")
     axes[0][1].set(ylabel="tracks off by more than 10 % [%]")
     return figure

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import registry
 from physbench.datasets.common import restricted_pickle, store
 from physbench.datasets.liquids import A, bapst2020, botan_ka3d, glassbench, wrapped
 from physbench.tasks import glass_mobility
@@ -247,12 +248,27 @@ def test_glassbench_in_three_dimensions(tmp_path: Path) -> None:
                 initial_positions=random.uniform(0, 6.3, (300, 3)),
                 initial_positions_inherent=random.uniform(0, 6.3, (300, 3)),
                 md_prop=values.T if number == 2 else values,
+                bb_prop=1 - values,
+                **({"SE3": 2 * values.T} if part == "test" else {}),
             )
     splits = glass_mobility.TASK.splits("glassbench", folder=str(tmp_path))
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [1, 1, 1]
     assert splits.test.targets[0].times[splits.test.targets[0].alpha] == 4120
     assert splits.test.inputs[0].cage is None
     assert np.isnan(propensity.noise_ceiling(splits.test.targets))
+    assert splits.test.targets[0].broken_bonds == pytest.approx(
+        1 - splits.test.targets[0].propensity, abs=1e-6
+    )
+    published = registry.load("model", "published_predictions").object
+    fitted = published.fit(splits.train, splits.validation, seed=0, folder=str(tmp_path))
+    (found,) = published.predict(fitted, splits.test.inputs)
+    assert pytest.approx(2 * splits.test.targets[0].propensity, abs=1e-5) == found.T
+    with pytest.raises(ValueError, match="SE3 has published no predictions of 1 of the 1"):
+        published.predict(fitted, splits.train.inputs)
+    with pytest.raises(store.DataError, match="CAGE"):
+        list(glassbench.published("CAGE", 0.44, str(tmp_path)))
+    with pytest.raises(ValueError, match="method must be one of BOTAN, CAGE"):
+        published.fit(splits.train, splits.validation, seed=0, method="EIGNN")
     with pytest.raises(ValueError, match="temperature must be one of"):
         glassbench.load(temperature=0.6, folder=str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"N4096T0\.50"):
