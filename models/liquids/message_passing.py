@@ -96,8 +96,11 @@ MODEL = Model(
 }""",
     fit=fit,
     predict=networks.predict,
-    presets={"kob_andersen": {"epochs": 30}},
-    quick={"width": 8, "layers": 1, "epochs": 2},
+    presets={
+        "kob_andersen": {"epochs": 30},
+        "botan_ka3d": {"columns": True, "epochs": 25},
+    },
+    quick={"columns": False, "width": 8, "layers": 1, "epochs": 2},
     save=networks.save,
     load=partial(networks.load, Network),
     parameters=networks.parameters,
