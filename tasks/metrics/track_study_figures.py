@@ -140,8 +140,19 @@ def resolutions(variants: Variants) -> Figure:
             )
         axis.set(xscale="log", yscale="log", xlabel="true $p_T$ [GeV]", title=label)
         axis.set_ylabel("core68 of the relative error [%]")
+        _plain(axis.yaxis)
     axes[0][0].legend(fontsize="x-small", frameon=False)
     return figure
+
+
+def _plain(axis: Any) -> None:
+    """Numbers as they are at the ticks of a logarithmic axis of less than two decades."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(LogLocator(subs="all"))
+    axis.set_minor_formatter("")
 
 
 def signs(variants: Variants) -> Figure:
@@ -237,8 +248,11 @@ def losses(variants: Variants) -> Figure:
     known = {name: variant.history for name, variant in variants.items() if variant.history}
     if not known:
         raise KeyError("with weights")
-    figure, axes = _grid(1, 1, (7.0, 4.2))
+    import matplotlib.pyplot as plt
+
+    figure, axes = _grid(1, 1, (7.0, 5.0))
     axis = axes[0][0]
+    axis.set_prop_cycle(color=plt.get_cmap("tab20")(range(20)))  # more variants than a cycle has
     for name, rows in known.items():
         epochs = np.arange(1, len(rows) + 1)
         kept = [row.get("validation_loss", np.nan) for row in rows]
@@ -247,7 +261,8 @@ def losses(variants: Variants) -> Figure:
             epochs, [row["train_loss"] for row in rows], lw=0.6, ls=":", color=line.get_color()
         )
     axis.set(xscale="log", yscale="log", xlabel="epoch", ylabel="loss (dotted: training)")
-    axis.legend(fontsize="xx-small", frameon=False, ncols=2)
+    _plain(axis.yaxis)
+    figure.legend(loc="outside lower center", fontsize="xx-small", frameon=False, ncols=3)
     return figure
 
 
