@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from physbench.datasets.liquids import Mobility
+from physbench.tasks import Variant
 from physbench.tasks.glass_mobility import TASK, admit, prepare
 from physbench.tasks.metrics import propensity
 
@@ -234,3 +235,36 @@ def test_fast_bootstrap_gives_what_resampling_gives(name: str) -> None:
     fast = metric.replicates(targets, predictions, counts)
     slow = [metric.function([targets[u] for u in d], [predictions[u] for u in d]) for d in draws]
     np.testing.assert_allclose(fast, slow, rtol=1e-12)
+
+
+SCORES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.4, 0.3, 0.85)  # four sizes, then .64 and .56 by two
+
+
+def study_variant(correlation: float, seed: int) -> Variant:
+    """Two configurations of 200 A particles whose predictions correlate as asked."""
+    random = np.random.default_rng(seed)
+    targets, predictions = [], []
+    for _ in range(2):
+        truth = random.normal(size=200)
+        other = random.normal(size=200)
+        mixed = correlation * truth + math.sqrt(1 - correlation**2) * other
+        types, times = np.zeros(200, dtype=np.int64), np.array([1.0])
+        targets.append(Mobility(types, times, 0, (2 + truth).astype(np.float32)[None]))
+        predictions.append(mixed[:, None])
+    return Variant(targets, predictions, {}, ())
+
+
+def test_the_study_draws_a_learning_curve_and_a_transfer_matrix() -> None:
+    scores = dict(zip(TASK.study, SCORES, strict=True))
+    variants = {name: study_variant(r, k) for k, (name, r) in enumerate(scores.items())}
+    curve, matrix = (draw(variants) for draw in TASK.study_figures.values())
+    (mean,) = [line for line in curve.axes[0].lines if line.get_label() == "mean"]
+    assert np.asarray(mean.get_xdata()).tolist() == [2, 4, 7, 10]
+    np.testing.assert_allclose(mean.get_ydata(), [0.5, 0.6, 0.7, 0.8], atol=0.1)
+    # Rows are temperatures of training, the lower one first; columns those of testing.
+    drawn = np.asarray(matrix.axes[0].images[0].get_array())
+    np.testing.assert_allclose(drawn, [[0.85, 0.3], [0.4, 0.9]], atol=0.1)
+    with pytest.raises(KeyError):
+        TASK.study_figures["learning curve"]({})
+    with pytest.raises(KeyError):
+        TASK.study_figures["transfer between temperatures"]({})
