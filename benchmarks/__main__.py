@@ -190,6 +190,7 @@ def _sweep_parser(verbs: Any) -> None:
     sweep.add_argument("--threads", type=int, default=1, help="threads of a cell (default 1)")
     sweep.add_argument("--memory", type=int, help="MB of a cell (default: an equal share)")
     sweep.add_argument("--timeout", type=float, help="give up a cell after this many seconds")
+    sweep.add_argument("--shards", type=int, default=1, help="parts of a cell's test units (Dask)")
     sweep.add_argument("--runs", type=Path, help="folder of the records (default: runs)")
     sweep.add_argument("--again", action="store_true", help="run although a record exists")
     sweep.set_defaults(call=sweep_verb)
@@ -424,7 +425,8 @@ def sweep_verb(options: argparse.Namespace) -> int:
     """Run all cells that have no good record; exit status 0 when all of them have one."""
     from benchmarks.sweeping import local
 
-    names = ("models", "datasets", "seeds", "runs", "again", "on", "jobs", "threads", "memory")
+    limits = ("jobs", "threads", "memory", "shards")
+    names = ("models", "datasets", "seeds", "runs", "again", "on", *limits)
     return local.sweep(
         options.tasks,
         settings=assignments(options.set),

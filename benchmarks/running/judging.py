@@ -239,7 +239,14 @@ def _replace(outcome: Outcome, arrays: stored.Arrays) -> None:
     """Keep condensed predictions in place of those that the model's process wrote."""
     assert outcome.predictions is not None
     assert outcome.folder is not None
-    cell, old = outcome.cell, outcome.folder / outcome.predictions.file
+    old = outcome.folder / outcome.predictions.file
+    if old != keep(outcome, arrays):
+        old.unlink(missing_ok=True)
+
+
+def keep(outcome: Outcome, arrays: stored.Arrays) -> Path:
+    """Store predictions as those of the outcome."""
+    cell = outcome.cell
     digest = stored.digest(arrays)
     job = {"runs": str(cell.runs), "below": str(cell.below)}
     job["scratch"] = f".{outcome.seed}-{digest[:12]}-{outcome.nonce[:8]}"
@@ -247,8 +254,7 @@ def _replace(outcome: Outcome, arrays: stored.Arrays) -> None:
     path = storing.kept(job, name, lambda place: stored.write(place, arrays))
     outcome.predictions = FilePart(file=name, sha256=digest, bytes=path.stat().st_size)
     outcome.folder = path.parent
-    if old != path:
-        old.unlink(missing_ok=True)
+    return path
 
 
 def sealed(outcome: Outcome) -> Record:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.running import cell as cells
@@ -344,22 +345,29 @@ class Judge:
 
     def attempted(self, cell: Cell, seed: int) -> Done:
         """Run the seed in a process of its own and judge what it answered."""
-        attempt, self.attempt = self.summon(), None
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        outcome = Outcome(cell, seed, started)
-        job = _job(cell, seed, outcome.nonce)
-        try:
-            exchange.send(attempt.job, job)
-            ended = follow(attempt, self.timeout, self.stop)
-        finally:
-            attempt.close()
-        outcome.take(attempt, ended)
+        outcome, job = self.answered(cell, seed)
         judging.score(outcome, self.stop)
         record, path = judging.write(outcome)
         with tracking_wandb.tracked(*job["tracking"]) as log:
             if path is not None:
                 log(record, path)
         return Done(record, path)
+
+    def answered(
+        self, cell: Cell, seed: int, part: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[Outcome, dict[str, Any]]:
+        """What a model's process answers to its job, of which `part` replaces something."""
+        attempt, self.attempt = self.summon(), None
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        outcome = Outcome(cell, seed, started)
+        job = _job(cell, seed, outcome.nonce) | dict(part)
+        try:
+            exchange.send(attempt.job, job)
+            ended = follow(attempt, self.timeout, self.stop)
+        finally:
+            attempt.close()
+        outcome.take(attempt, ended)
+        return outcome, job
 
 
 def _show(text: str) -> None:
@@ -449,6 +457,7 @@ def _job(cell: Cell, seed: int, nonce: str) -> dict[str, Any]:
         "validation": cells.without_metrics(splits.validation),
         "inputs": splits.test.inputs,
         "targets": splits.test.targets if cell.model.card["role"] == "oracle" else None,
+        "weights": None,
         "seed": seed,
         "settings": dict(cell.settings),
         "context": context,

@@ -115,6 +115,7 @@ def card(model: Model, request: Mapping[str, Any]) -> dict[str, Any]:
         "reference": str(model.reference),
         "role": model.role,
         "deterministic": bool(model.deterministic),
+        "saves": model.save is not None and model.load is not None,
         "settings": _settings(model, request),
         "device": environment.accelerator(request["libraries"]),
     }
@@ -146,25 +147,24 @@ def loaded(before: set[str]) -> dict[str, str]:
 def _seed(
     model: Model, request: Mapping[str, Any], job: dict[str, Any], say: Any, stage: list[str]
 ) -> None:
-    """Fit, predict and store."""
+    """Fit, or take the weights that another process has fitted; predict and store."""
     task: Task = registry.load("task", request["task"]).object
-    validation = job["validation"]
-    validation = replace(validation, metrics=scoring.bind(task, validation))
     context = Context(**job["context"])
-    given = {"seed": job["seed"], **job["settings"]}
-    if "context" in inspect.signature(model.fit).parameters:
-        given["context"] = context
     with environment.seeded(job["seed"], context.threads):
         _enter("fit", say, stage)
-        with measure.measured("train", len(job["train"]), say):
-            fitted = model.fit(job["train"], validation, **given)
-        _check_precision(context)
+        if job["weights"] is None:
+            fitted = _fitted(task, model, job, context, say)
+        else:
+            assert model.load is not None
+            fitted = model.load(Path(job["weights"]))
         _enter("predict", say, stage)
         seen = (job["inputs"], *((job["targets"],) if model.oracle else ()))
         with measure.measured("predict", len(job["inputs"]), say):
             predictions = predicted(task, model, fitted, *seen)
         _enter("prepare", say, stage)
         _store(task, request, job, predictions, say)
+        if job["weights"] is not None:
+            return
         if model.save:
             _enter("write", say, stage)
             _keep_weights(model, fitted, job, say)
@@ -172,6 +172,18 @@ def _seed(
         say("parameters", count=_count(model, fitted))
         if not model.oracle:
             say("latency", **measure.latency(model, fitted, job["inputs"]))
+
+
+def _fitted(task: Task, model: Model, job: dict[str, Any], context: Context, say: Any) -> Any:
+    validation = job["validation"]
+    validation = replace(validation, metrics=scoring.bind(task, validation))
+    given = {"seed": job["seed"], **job["settings"]}
+    if "context" in inspect.signature(model.fit).parameters:
+        given["context"] = context
+    with measure.measured("train", len(job["train"]), say):
+        fitted = model.fit(job["train"], validation, **given)
+    _check_precision(context)
+    return fitted
 
 
 def _check_precision(context: Context) -> None:

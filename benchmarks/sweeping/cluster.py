@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -78,13 +80,30 @@ class Dask:
 
         After a signal the cells that have not come back leave no record; they run again.
         """
-        self._futures = {self._client.submit(remote, job, pure=False): job for job in jobs}
+        jobs = list(jobs)
+        whole = [job for job in jobs if job.shards == 1]
+        self._futures = {self._client.submit(remote, job, pure=False): job for job in whole}
         try:
             with plan.stop.breakable():
                 for future in self._distributed.as_completed(list(self._futures)):
                     yield self._ended(future)
+                yield from self._in_shards([job for job in jobs if job.shards > 1], plan)
         except KeyboardInterrupt:
             return
+
+    def _in_shards(self, jobs: list[Job], plan: Any) -> Iterator[Result]:
+        """Cells whose parts are all on the cluster at once, put together one after another."""
+        from benchmarks.sweeping import sharding
+
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        asked = [(job, *sharding.submitted(self._client, job, plan)) for job in jobs]
+        for job, cell, futures in asked:
+            begin = time.perf_counter()
+            try:
+                result = sharding.together(job, cell, self._client.gather(futures), started)
+            except Exception as error:  # noqa: BLE001 - a model's code raises anything
+                result = Result(job, "failed", message=f"on the cluster: {error}")
+            yield replace(result, seconds=time.perf_counter() - begin)
 
     def _ended(self, future: Any) -> Result:
         job = self._futures.pop(future)
@@ -111,16 +130,25 @@ def remote(job: Job) -> Result:
 
 def attempt(job: Job) -> Result:
     """Run one cell in a fresh process; whatever happens there, a result comes back."""
+    try:
+        return Result(job, **asked(job))
+    except ChildProcessError as error:
+        return Result(job, "failed", message=str(error))
+
+
+def asked(job: Job, **more: Any) -> dict[str, Any]:
+    """What a fresh process answers to a job; ChildProcessError with its last words without one."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.sweeping.job"],
-        input=json.dumps({**asdict(job), "parent": os.getpid()}).encode(),
+        input=json.dumps({**asdict(job), "parent": os.getpid(), **more}).encode(),
         capture_output=True,
     )
     try:
-        return Result(job, **json.loads(done.stdout))
+        found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         why = done.stderr.decode(errors="replace").strip()[-TAIL:]
-        return Result(job, "failed", message=f"ended with status {done.returncode}\n{why}")
+        raise ChildProcessError(f"ended with status {done.returncode}\n{why}") from None
+    return found
 
 
 def placed(result: Result, job: Job) -> Result:

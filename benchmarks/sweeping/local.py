@@ -30,7 +30,7 @@ STOP_PATIENCE = 20.0  # seconds that judges have to write their records after a 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell with its limits: `timeout` in seconds, `memory` in MB."""
+    """One cell: `timeout` in seconds, `memory` in MB, `shards` in which it is predicted."""
 
     task: str
     model: str
@@ -42,6 +42,7 @@ class Job:
     timeout: float | None = None
     memory: int | None = None
     threads: int = 1
+    shards: int = 1
 
     @property
     def label(self) -> str:
@@ -94,6 +95,7 @@ def sweep(
     threads: int = 1,
     memory: int | None = None,
     timeout: float | None = None,
+    shards: int = 1,
     report: Callable[[str], None] = print,
 ) -> Summary:
     """Run every cell of the tasks and models that has no good record yet.
@@ -109,6 +111,9 @@ def sweep(
     jobs, threads, memory, timeout:
         Cells at a time (default: cores / threads); threads, MB (default: an equal share of 90 %
         of the machine's) and seconds for each cell.
+    shards:
+        On Dask: parts in which the test units of a cell are predicted and scored, each where a
+        worker is free. For tasks that are summed by unit; the digits are those of one process.
     """
     from benchmarks import registry
     from benchmarks.running import environment, stages, storing
@@ -118,6 +123,8 @@ def sweep(
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen:
         raise ValueError(f"seeds must name at least one seed; got {seeds!r}")
+    if shards < 1 or (shards > 1 and on == "local"):
+        raise ValueError(f"shards must be 1, or more with on='dask://HOST:PORT'; got {shards}")
     common = {
         "runs": str(storing.runs_root(runs)),
         "settings": dict(settings or {}),
@@ -125,6 +132,7 @@ def sweep(
         "timeout": timeout,
         "memory": memory or _share(count),
         "threads": threads,
+        "shards": shards,
     }
     report = _quiet_pipe(report)
     with stages.stoppable() as stop, engine(on, count) as cells_of:

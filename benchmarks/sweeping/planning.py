@@ -77,6 +77,10 @@ class Plan:
         )
         with Judge(asked, True, self.common["timeout"], self.stop, _nothing) as judge:
             subject = cells.subject(asked, judge.summon())
+        if self.common["shards"] > 1:
+            from benchmarks.sweeping import sharding
+
+            sharding.check(asked.task, subject)
         self.questions[key], self.subjects[key] = asked, subject
         for seed in self.seeds[:1] if subject.card["deterministic"] else self.seeds:
             job = Job(task, model, dataset, seed, **self.common)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.reports import boards
 from benchmarks.running import scoring
-from benchmarks.sweeping import sharding
+from benchmarks.sweeping import local, sharding
 from benchmarks.sweeping.cluster import address
 from physbench.leaderboard import record as records
 from physbench.leaderboard.record import RecordError
@@ -38,6 +40,67 @@ def test_shards_give_the_digits_of_one_process(cluster: Any, capsys: Any) -> Non
     address = cluster.scheduler_address.replace("tcp://", "dask://")
     assert main(["score", str(path), "--on", address]) == 0
     assert "the same digits" in capsys.readouterr().out
+
+
+MODEL = '''"""Hits in one direction are a track; the width of a direction is drawn in the fit."""
+from pathlib import Path
+import numpy as np
+from physbench.models import Model
+
+
+def fit(train, validation, *, seed):
+    return np.random.default_rng(seed).integers(40, 60, 2)
+
+
+def predict(bins, inputs):
+    return [directions(event, *bins) for event in inputs]
+
+
+def directions(event, first, second):
+    r = np.hypot(event.x, event.y)
+    phi, slope = np.arctan2(event.y, event.x), np.arcsinh(event.z / r)
+    cells = np.round(phi * first).astype(int) * 1000 + np.round(slope * second).astype(int)
+    return np.unique(cells, return_inverse=True)[1]
+
+
+def save(bins, path):
+    Path(path).write_bytes(bins.tobytes())
+
+
+MODEL = Model(tasks=("tracking",), reference="none", fit=fit, predict=predict, save=save,
+              load=lambda path: np.frombuffer(Path(path).read_bytes(), dtype=np.int64))
+'''
+
+
+@pytest.mark.slow
+def test_a_cell_in_shards_is_that_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    """Fitted once, predicted and scored on two workers: the same predictions, weights, metrics."""
+    model = tmp_path / "drawn.py"
+    model.write_text(MODEL)
+    common = {"models": [str(model)], "seeds": 1, "report": lambda text: None}
+    address = cluster.scheduler_address.replace("tcp://", "dask://")
+    (whole,) = local.sweep(["tracking"], runs=tmp_path / "whole", jobs=1, **common).results
+    common |= {"runs": tmp_path / "parts", "on": address, "shards": 3}
+    (parts,) = local.sweep(["tracking"], **common).results
+    assert (whole.status, parts.status) == ("ok", "ok"), (whole.message, parts.message)
+    one, other = (records.read(Path(str(r.record))) for r in (whole, parts))
+    assert float(one.metrics[0].value or 0) > 0
+    assert other.metrics == one.metrics
+    assert other.predictions == one.predictions
+    assert (other.cell, other.weights, other.model) == (one.cell, one.weights, one.model)
+    assert local.sweep(["tracking"], **common).results[0].skipped
+
+
+def test_what_cannot_be_cut_says_so(tmp_path: Path) -> None:
+    common = {"runs": tmp_path, "seeds": 1, "report": lambda text: None}
+    with pytest.raises(ValueError, match="shards must be 1, or more with on='dask"):
+        local.sweep(["tracking"], shards=2, **common)
+    subject = SimpleNamespace(name="any", card={"role": "learned", "saves": True})
+    with pytest.raises(ValueError, match="not summed by unit"):
+        sharding.check(registry.load("task", "dark_jets"), subject)
+    subject.card |= {"saves": False, "deterministic": False}
+    with pytest.raises(ValueError, match="'any' cannot be predicted in shards"):
+        sharding.check(registry.load("task", "tracking"), subject)
 
 
 def test_a_task_that_is_not_summed_by_unit_says_so() -> None:
