@@ -34,7 +34,7 @@ docs: $(V)/.ok
 # Ratios beside peers; then what has changed since the last one in tests/performance/history.
 bench: $(V)/.ok
 	$(V)/bin/python -m pip install -q --no-compile polars
-	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-json=benchmark.json
+	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-max-time=0.3 --benchmark-min-rounds=3 --benchmark-json=benchmark.json
 	$(V)/bin/python tests/performance/history.py benchmark.json
 
 # SchNetPack's metadata ask for Python 3.12 and EnergyFlow's for NumPy 1; both work without, so

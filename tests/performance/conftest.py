@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,14 @@ def _interleaved(*functions: Callable[[], Any], rounds: int = 7) -> list[float]:
             function()
             best[number] = min(best[number], time.process_time() - begin)
     return best
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What all of it took: at one thread the time on an idle machine, which should be 600 s."""
+    if config.getoption("benchmark_only", default=False):
+        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        spent = sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, who))
+        terminalreporter.write_line(f"{spent:.0f} CPU seconds in all; bar: 600")
 
 
 @pytest.fixture
