@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -132,7 +131,7 @@ def docstring(kind: str, name: str) -> str:
     start = text.find('"""')
     end = text.find('"""', start + 3)
     head = text[: end + 3] if start >= 0 and end >= 0 else text
-    return ast.get_docstring(ast.parse(head)) or ""
+    return (ast.get_docstring(ast.parse(head), clean=False) or "").strip()
 
 
 def kinds_of(name: str) -> list[str]:
@@ -205,6 +204,8 @@ def name_of(path: str | os.PathLike[str]) -> str:
 
 def module_name(path: Path) -> str:
     """The name in `sys.modules` of a user's own file or package."""
+    import hashlib  # loads OpenSSL, which `list` does without
+
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return f"physbench_user_{path.stem}_{digest}"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import importlib.machinery
 import importlib.util
 import os
@@ -36,7 +35,7 @@ def read(path: Path, *, anew: bool = False) -> bytes:
 def code(path: Path) -> CodeType:
     """The compiled bytes of a file; compiled once."""
     content = read(path)
-    key = path, hashlib.sha256(content).digest()
+    key = path, content
     if key not in _codes:
         _codes[key] = compile(content, str(path), "exec", dont_inherit=True, optimize=-1)
     return _codes[key]
@@ -101,11 +100,15 @@ def own(name: str, spec: ModuleSpec) -> bool:
 
 def digest(contents: Iterable[bytes]) -> str:
     """sha256 of a set of sources: their order and their names do not count."""
+    import hashlib  # loads OpenSSL, which `--help` and `list` do without
+
     return combined(hashlib.sha256(content).hexdigest() for content in contents)
 
 
 def combined(digests: Iterable[str]) -> str:
     """The digest of a set of sources from their own."""
+    import hashlib
+
     total = hashlib.sha256()
     for one in sorted(set(digests)):
         total.update(one.encode())
