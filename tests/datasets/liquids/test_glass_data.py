@@ -335,11 +335,21 @@ def test_embedded_sample_is_what_its_card_says() -> None:
     assert (np.diff(means) > 0).all()
 
 
+def test_a_second_temperature_is_embedded() -> None:
+    splits = glass_mobility.TASK.splits("kob_andersen", temperature=0.56, train_temperature=0.64)
+    assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [24, 8, 2]
+    assert [c.temperature for c in splits.test.inputs] == [pytest.approx(0.56)] * 2
+    assert splits.test.targets[0].times[-1] == 52.0
+    assert propensity.noise_ceiling(splits.test.targets) > 0.6
+    own = glass_mobility.TASK.splits("kob_andersen", temperature=0.56)
+    assert [len(s) for s in (own.train, own.validation, own.test)] == [5, 1, 2]
+
+
 def test_a_sample_has_its_own_temperature(tmp_path: Path) -> None:
     from physbench.datasets.common import store
     from physbench.datasets.liquids import kob_andersen
 
-    with pytest.raises(ValueError, match=r"temperature must be one of .*0\.64; got 0\.5\."):
+    with pytest.raises(ValueError, match=r"temperature must be one of 0\.56, 0\.64; got 0\.5\."):
         glass_mobility.TASK.splits("kob_andersen", temperature=0.5)
     shutil.copy(store.FROZEN / kob_andersen.NAME, tmp_path)
     with pytest.raises(ValueError, match=r"temperature must be that of .*, 0\.64; got 0\.56"):
