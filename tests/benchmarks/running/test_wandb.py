@@ -46,6 +46,9 @@ MODEL = Model(tasks=("toy",), reference="none", fit=fit, predict=predict)
 '''
 
 
+PARTS = 2  # of a run: in the model's process, and by the judge
+
+
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tracking asked for, on a machine without account; returns the folder of the run files."""
@@ -58,13 +61,18 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def logged(folder: Path) -> list[Any]:
-    """What the one `.wandb` file below a folder holds, once its service has written the end."""
+    """What the files below a folder hold: the model's part and the judge's, with both their ends.
+
+    Their service writes on after the run has returned.
+    """
     deadline = time.monotonic() + 60
     while True:
-        items = [item for path in folder.rglob("*.wandb") for item in parsed(path.read_bytes())]
-        if any(item.WhichOneof("record_type") == "exit" for item in items):
+        items = [
+            item for path in sorted(folder.rglob("*.wandb")) for item in parsed(path.read_bytes())
+        ]
+        if sum(item.WhichOneof("record_type") == "exit" for item in items) == PARTS:
             return items
-        assert time.monotonic() < deadline, "the run has no end"
+        assert time.monotonic() < deadline, "a part of the run has no end"
         time.sleep(0.1)
 
 
