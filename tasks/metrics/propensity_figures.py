@@ -100,6 +100,7 @@ def transfer(variants: Mapping[str, Variant]) -> Figure:
     )
     figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
+    axes.grid(visible=False)
     for (row, column), value in np.ndenumerate(values):
         axes.text(column, row, f"{value:.3f}", ha="center", va="center", color="white")
     axes.set_xticks(range(len(tested)), tested)
