@@ -33,7 +33,7 @@ docs: $(V)/.ok
 
 # Ratios beside peers; then what has changed since the last one in tests/performance/history.
 bench: $(V)/.ok
-	$(V)/bin/python -m pip install -q --no-compile polars
+	$(V)/bin/python -m pip install -q --no-compile polars freud-analysis
 	$(V)/bin/python -m pytest tests/performance/bench_*.py --benchmark-enable --benchmark-only --benchmark-max-time=0.3 --benchmark-min-rounds=3 --benchmark-json=benchmark.json
 	$(V)/bin/python tests/performance/history.py benchmark.json
 

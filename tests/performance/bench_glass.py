@@ -32,9 +32,12 @@ def configuration() -> Configuration:
 def test_neighbours_beside_vesin(
     benchmark: Any, configuration: Configuration, interleaved: Any, told: Any
 ) -> None:
-    """Pairs with vectors and distances below 2.0, sorted; ASE's list in the same run."""
+    """Pairs with vectors and distances below 2.0, sorted; the lists of others in the same run."""
     vesin = pytest.importorskip("vesin", reason="needs the extra [md]")
     neighborlist = pytest.importorskip("ase.neighborlist", reason="needs the extra [md]")
+    lists = pytest.importorskip("matscipy.neighbours", reason="needs the extra [md]")
+    locality = pytest.importorskip("freud.locality", reason="make bench installs freud")
+    cube = pytest.importorskip("freud.box", reason="make bench installs freud").Box.cube
     place, cell = configuration.thermal.astype(float), np.diag(configuration.box)
     peer = vesin.NeighborList(cutoff=CUTOFF, full_list=True, sorted=True)
 
@@ -47,13 +50,34 @@ def test_neighbours_beside_vesin(
     def ase() -> Any:
         return neighborlist.primitive_neighbor_list("ijDd", [True] * 3, cell, place, CUTOFF)
 
-    assert len(theirs()[0]) == len(ours().centre)
-    own, best, slow = interleaved(ours, theirs, ase, rounds=3)
+    def matscipy() -> Any:
+        return lists.neighbour_list(
+            "ijDd", cell=cell, pbc=[True] * 3, positions=place, cutoff=CUTOFF
+        )
+
+    def freud() -> Any:
+        box = cube(configuration.box[0])
+        points = (place - configuration.box / 2).astype(np.float32)
+        query = locality.AABBQuery(box, points)
+        found = query.query(points, {"r_max": CUTOFF, "exclude_ii": True}).toNeighborList()
+        return found.query_point_indices, found.vectors, found.distances
+
+    # Near the cutoff single precision puts a pair on the other side.
+    assert len(theirs()[0]) == len(ours().centre) == len(matscipy()[0])
+    assert len(freud()[0]) == pytest.approx(len(ours().centre), rel=1e-4)
+    own, best, slow, third, fourth = interleaved(ours, theirs, ase, matscipy, freud, rounds=3)
     benchmark(ours)
     limit = (
         "the query of SciPy's k-d tree takes a third, mirroring and ordering the pairs the rest"
     )
-    told(best / own, least=1, limit=limit, ase_over_ours=slow / own)
+    told(
+        best / own,
+        least=1,
+        limit=limit,
+        ase_over_ours=slow / own,
+        matscipy_over_ours=third / own,
+        freud_over_ours=fourth / own,
+    )
 
 
 def test_descriptors_take_seconds(
