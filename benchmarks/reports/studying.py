@@ -154,7 +154,7 @@ def without_dataset(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def studied(entry: Entry, committed: Sequence[Record]) -> list[str]:
-    """Models with records of most variants of a task's study, among those that are committed."""
+    """Models with committed records of most variants of a task's study on its first dataset."""
     task: Task = entry.object
     usual = boards.resolved(task, {})
     others: dict[str, set[str]] = {}
@@ -163,7 +163,8 @@ def studied(entry: Entry, committed: Sequence[Record]) -> list[str]:
             found = boards.resolved(task, record.task.protocol)
             changed = {records.canonical(found)} if found and found != usual else set()
             others.setdefault(record.model.name, set()).update(changed)
-    variants = len({records.canonical(protocol) for protocol, _ in task.study.values()})
+    own = [protocol for protocol, _ in task.study.values() if "dataset" not in protocol]
+    variants = len({records.canonical(protocol) for protocol in own})
     known = registry.models_of(entry.name)
     return [n for n in sorted(others) if n in known and 2 * len(others[n]) >= variants - 1]
 

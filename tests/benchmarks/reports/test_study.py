@@ -11,6 +11,7 @@ import pytest
 from benchmarks import registry
 from benchmarks.__main__ import main
 from benchmarks.reports import boards, studying
+from physbench.leaderboard import record
 from physbench.tasks import glass_mobility, track_parameters
 
 VARIANTS = """,
@@ -72,6 +73,9 @@ def test_a_variant_may_be_of_another_dataset() -> None:
     found = studying.committed_of(entry, registry.load("model", "boattini"))
     datasets = {name: {kept.record.dataset.name for kept in own} for name, own in found.items()}
     assert datasets["10 configurations"] == {"botan_ka3d"}
+    committed = record.read_all(boards.committed_root() / "glass_mobility")
+    assert "coarse_grained_ridge" in studying.studied(entry, committed)
+    assert "boattini" not in studying.studied(entry, committed)
     assert datasets["kob_andersen, trained at 0.64, tested at 0.64"] == {"kob_andersen"}
 
 
