@@ -169,6 +169,12 @@ def _by_time(
     return values
 
 
+def check_method(method: str) -> None:
+    """Raise ValueError for a method whose predictions the archive does not hold."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got '{method}'")
+
+
 def published(
     method: str, temperature: float, folder: str = ""
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
@@ -177,8 +183,7 @@ def published(
     Raises ValueError for an unknown method or temperature, FileNotFoundError when there are no
     files, and DataError for a file without the method.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}; got '{method}'")
+    check_method(method)
     if temperature not in GRID:
         raise ValueError(f"temperature must be one of {sorted(GRID)}; got {temperature:g}")
     base = Path(folder) if folder else store.folder("glassbench", DATASET)

@@ -161,6 +161,10 @@ class Recipe:
     members: int = 1
     augment: bool = False
 
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"members must be at least 1; got {self.members}")
+
 
 def scales(targets: Sequence[Mobility], *, per_configuration: bool) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (t,) of the type A particles' propensities.
@@ -197,8 +201,6 @@ def fits(
         view = View(**variants.part_of(settings, View), self_pairs=self_pairs)
         recipe = Recipe(**variants.part_of(settings, Recipe), augment=augment)
         sizes = sizes_of(build, settings, view, train)
-        if recipe.members < 1:
-            raise ValueError(f"members must be at least 1; got {recipe.members}")
         torch.manual_seed(seed)
         networks = [build(**sizes) for _ in range(recipe.members)]
         return trained(networks, train, validation, view, recipe, sizes, seed, context)

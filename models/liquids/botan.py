@@ -142,14 +142,11 @@ def _fit(
     recipe = networks.Recipe(**variants.part_of(settings, networks.Recipe), augment=True)
     if weights and sizes != AUTHORS:
         raise ValueError(f"the published weights need {AUTHORS}; got {sizes}")
+    chosen = number or best(train, view) if weights else 0
     if weights == "published":
-        chosen = published(number or best(train, view))
-        return networks.Fitted(chosen, torch.zeros(1), torch.ones(1), view, AUTHORS)
+        return networks.Fitted(published(chosen), torch.zeros(1), torch.ones(1), view, AUTHORS)
     torch.manual_seed(seed)
-    start = [
-        published(number or best(train, view)) if weights else Network(**sizes)
-        for _ in range(recipe.members)
-    ]
+    start = [published(chosen) if weights else Network(**sizes) for _ in range(recipe.members)]
     loss = networks.nodes_alone if share == 1 else edges_too(share)
     given = train, validation, view, recipe, sizes, seed, context, loss
     return networks.trained(start, *given)
@@ -165,13 +162,14 @@ def best(train: Split, view: networks.View) -> int:
 @torch.no_grad()
 def edge_correlations(units: Sequence[Any], view: networks.View) -> dict[int, float]:
     """Pearson's r of decoded edges and measured changes of distance: the mean over units."""
+    candidates = {number: published(number) for number in PUBLISHED}
     found: dict[int, list[float]] = {number: [] for number in PUBLISHED}
     for configuration, mobility in units:
         sample = networks.graph(configuration, view)
         wanted = networks.bond_targets(sample, mobility)
         known = torch.isfinite(wanted)
         for number, each in found.items():
-            edges = published(number).edges(sample)[known, 0]
+            edges = candidates[number].edges(sample)[known, 0]
             each.append(float(torch.corrcoef(torch.stack([edges, wanted[known]]))[0, 1]))
     return {number: sum(each) / len(each) for number, each in found.items()}
 

@@ -39,9 +39,7 @@ def fit(
     folder:
         Where `KA_models` lies; empty for $PHYSBENCH_DATA/glassbench.
     """
-    if method not in glassbench.METHODS:
-        known = ", ".join(glassbench.METHODS)
-        raise ValueError(f"method must be one of {known}; got '{method}'")
+    glassbench.check_method(method)
     return Published(method, folder)
 
 
