@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 HISTORY = runpy.run_path(str(HERE.parent / "tests" / "performance" / "history.py"))
 (HERE / "history.md").write_text(HISTORY["page"](), encoding="utf-8")
+HISTORY["picture"](HERE)
 
 project = "Physbench"
 author = "The Physbench authors"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import SPLITS, Dataset, Splits
-from physbench.datasets.common.arrays import plain, whole
+from physbench.datasets.common.arrays import distinct, plain, whole
 from physbench.datasets.hits import Event, generic_detector, split_of
 from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Neurons, Task
 from physbench.tasks.metrics import construction, construction_figures, construction_rows
@@ -94,7 +94,7 @@ def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
         )
     if (low == high).any():
         raise ValueError(f"{event.name}: {int((low == high).sum())} edges join a hit to itself")
-    repeated = len(edges) - len(np.unique(low * len(event) + high))
+    repeated = len(edges) - len(distinct(low * len(event) + high))
     if repeated:
         raise ValueError(
             f"{event.name}: {repeated} edges are given twice or in both directions; give each "

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import SPLITS, Dataset, Splits
 from physbench.datasets.common import acts_chain
-from physbench.datasets.common.arrays import whole
+from physbench.datasets.common.arrays import distinct, whole
 from physbench.datasets.hits import Event, generic_detector, generic_pixels, split_of
 from physbench.tasks import FRACTION, POSITIVE, Field, Metric, Task
 from physbench.tasks.metrics import seeding, seeding_figures
@@ -124,7 +124,7 @@ def _buckets(
             f"bucket_hits; they add up to {sizes.sum()}"
         )
     bucket = np.repeat(np.arange(len(sizes)), sizes)
-    if len(np.unique(bucket * len(event) + hits)) < len(hits):
+    if len(distinct(bucket * len(event) + hits)) < len(hits):
         raise ValueError(f"{event.name}: a bucket holds a hit twice; give each hit once")
     return hits, sizes
 

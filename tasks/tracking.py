@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, Split, Splits
-from physbench.datasets.common.arrays import plain, whole
+from physbench.datasets.common.arrays import distinct, plain, whole
 from physbench.datasets.common.streaming import Streamed
 from physbench.datasets.hits import (
     Event,
@@ -36,23 +36,29 @@ from physbench.datasets.hits import (
     trackml_graphs,
 )
 from physbench.tasks import FRACTION, ByUnit, Field, Metric, Neurons, Task
-from physbench.tasks.metrics import event_rows
+from physbench.tasks.metrics import event_rows, tracking_figures
 from physbench.tasks.metrics import tracking as metrics
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 COMBINATORIAL_MAX, FAKES_MAX = 0.02, 0.05
+OPEN = -99.0  # logit of a filter that lets everything pass
 RANKS = 1 << 14  # on each side of the threshold; exact in single precision
 
 
-def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Splits:
+def load(
+    dataset: Dataset, *, detector: str = "full", events: int = 100, pileup: int = 60
+) -> Splits:
     """Splits of a dataset; the unit is the event.
 
-    `detector`: `full`, or `pixel` for the volumes 7, 8 and 9 alone (not for given graphs).
-    `events`: at most so many of each split, the first ones.
+    Parameters
+    ----------
+    detector:
+        `full`, or `pixel` for the volumes 7, 8 and 9 alone (not for given graphs).
+    events:
+        At most so many of each split, the first ones.
+    pileup:
+        Of the test events of `generic_detector`: 60, 20 or 200. Models learn at 60.
 
-    Raises ValueError for another detector or number of events.
+    Raises ValueError for another detector, number of events or pile-up.
     """
     if detector not in ("full", "pixel"):
         raise ValueError(f"detector must be 'full' or 'pixel'; got '{detector}'")
@@ -63,9 +69,7 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
         raise ValueError(
             "detector='pixel' does not apply to trackml_graphs and acorn_events: graphs are given"
         )
-    parts, files = dataset.load(
-        **({"events": events} if dataset in (trackml.DATASET, colliderml.DATASET) else {})
-    )
+    parts, files = dataset.load(**_options(dataset, events, pileup))
     pixels = detector == "pixel"
     splits = {
         name: _streamed(pairs[:events], pixels)
@@ -76,6 +80,15 @@ def load(dataset: Dataset, *, detector: str = "full", events: int = 100) -> Spli
     # One or two events of the user are all for testing: enough for methods without training.
     alone = dataset is trackml.DATASET and not len(splits["train"])
     return Splits(splits["train"], splits["validation"], splits["test"], files, test_only=alone)
+
+
+def _options(dataset: Dataset, events: int, pileup: int) -> dict[str, int]:
+    """What a dataset's own `load` takes of the protocol."""
+    if dataset is generic_detector.DATASET:
+        return {"pileup": pileup}
+    if pileup != generic_detector.PILEUP:
+        raise ValueError(f"pileup={pileup} applies to generic_detector alone")
+    return {"events": events} if dataset in (trackml.DATASET, colliderml.DATASET) else {}
 
 
 def _streamed(pairs: Streamed, pixels: bool) -> Split:
@@ -210,7 +223,7 @@ def _check_pairs(event: Event, edges: NDArray[np.int64]) -> None:
             f"{event.name}: edges point to hit {wrong}, the event has {len(event)} "
             "(positions from 0, not hit_id)"
         )
-    if len(np.unique(low * len(event) + high)) < len(edges) or (low == high).any():
+    if len(distinct(low * len(event) + high)) < len(edges) or (low == high).any():
         raise ValueError(
             f"{event.name}: edges hold a pair of hits twice (in either direction) or join a hit "
             "to itself; give each pair once"
@@ -254,65 +267,26 @@ def admit(values: Mapping[str, float]) -> str | None:
     return None
 
 
-# Where bins that reach to 0 or to infinity are drawn, and what is drawn on a logarithmic axis.
-FIRST, LAST = {"radius": 0.1}, {"pt": 20.0, "radius": 1000.0, "density": 8.0}
-LOGARITHMIC = ("pt", "radius")
+def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Other pile-up, learning curves in events and epochs, and the chain without its parts.
 
-
-def efficiency_figure(
-    targets: Any, predictions: Mapping[str, Any], quantity: str, label: str
-) -> Figure:
-    """Double-majority efficiency in bins of a quantity, with exact binomial 68 % intervals."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    reach: list[float] = []
-    for model, values in predictions.items():
-        centres, widths, points, errors = _binned(targets, values, quantity)
-        axes.errorbar(
-            centres, points, yerr=errors, xerr=widths, fmt="o", markersize=4, label=model
-        )
-        reach += [*(centres - widths), *(centres + widths)]
-    axes.set(xlabel=label, ylabel="efficiency (double majority)", ylim=(0.0, 1.05))
-    if reach:
-        axes.set_xlim(min(reach), max(reach))
-    if quantity in LOGARITHMIC:
-        axes.set_xscale("log")
-    figure.legend(loc="outside lower center", ncols=3, fontsize="x-small", frameon=False)
-    plt.close(figure)
-    return figure
-
-
-def _binned(
-    targets: Any, predictions: Any, quantity: str
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    rows = []
-    for name, (passed, total) in metrics.efficiency_counts(targets, predictions).items():
-        kind, _, edges = name.partition(" ")
-        if kind == quantity and total:
-            low, high = metrics.bin_edges(edges)
-            interval = metrics.clopper_pearson(passed, total)
-            low, high = max(low, FIRST.get(kind, low)), min(high, LAST.get(kind, high))
-            rows.append((low, high, passed / total, *interval))
-    table = np.array(rows, dtype=float).reshape(-1, 5)
-    left, right, point = table[:, 0], table[:, 1], table[:, 2]
-    errors = np.clip(np.stack([point - table[:, 3], table[:, 4] - point]), 0.0, None)
-    return (left + right) / 2, (right - left) / 2, point, errors
-
-
-def efficiency_against_pt(targets: Any, predictions: Mapping[str, Any]) -> Figure:
-    """Efficiency against transverse momentum."""
-    return efficiency_figure(targets, predictions, "pt", r"$p_T$ [GeV]")
-
-
-def efficiency_against_eta(targets: Any, predictions: Mapping[str, Any]) -> Figure:
-    """Efficiency against pseudorapidity."""
-    return efficiency_figure(targets, predictions, "eta", r"$\eta$")
-
-
-def efficiency_against_radius(targets: Any, predictions: Mapping[str, Any]) -> Figure:
-    """Efficiency against the radius of production: what starts outside the first layers."""
-    return efficiency_figure(targets, predictions, "radius", "production radius [mm]")
+    Each part is left out in the training too, and what follows is chosen anew on validation.
+    """
+    parts: dict[str, dict[str, Any]] = {
+        "3 epochs": {"epochs": 3},
+        "6 epochs": {"epochs": 6},
+        "8 events": {"events": 8},
+        "16 events": {"events": 16},
+        "8 events, filter open": {"events": 8, "cut": OPEN},
+        "2 rounds of messages": {"layers": 2},
+        "4 rounds of messages": {"layers": 4},
+        "walk-through": {"builder": "walk_through"},
+        "best in and out": {"builder": "best_in_out"},
+        "no merging": {"merge": 0},
+        "no rejection": {"reject": False},
+    }
+    crowded: dict[str, Any] = {f"{n} pile-up": ({"pileup": n}, {}) for n in generic_detector.OTHERS}
+    return {"as ranked": ({}, {}), **crowded, **{n: ({}, found) for n, found in parts.items()}}
 
 
 TASK = Task(
@@ -423,10 +397,8 @@ TASK = Task(
         Metric(metrics.graph_construction_purity, "1", "max", version=2, interval=False),
         Metric(metrics.end_to_end_edge_efficiency, "1", "max", version=2, interval=False),
     ),
-    figures={
-        "efficiency against pT": efficiency_against_pt,
-        "efficiency against eta": efficiency_against_eta,
-        "efficiency against production radius": efficiency_against_radius,
-    },
+    figures=tracking_figures.FIGURES,
+    study=_study(),
+    study_figures=tracking_figures.STUDY,
     neurons=Neurons(event_rows.loss, (event_rows.hits_of_events, event_rows.edges_of_events)),
 )

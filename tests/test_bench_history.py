@@ -85,3 +85,17 @@ def test_the_page_has_a_row_for_each_bar_and_the_leaders_of_each_board(
     scores = [float(line.split("|")[5].split()[1]) for line in leaders]
     assert scores == sorted(scores)
     assert len(scores) > 1
+
+
+def test_the_cost_of_an_event_is_that_of_the_newest_run_that_timed_it(
+    history: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = f"bench_tracking: {history.COST}"
+    row = {"hits": 1000, "seconds_of_one": 2.0, "seconds_of_peer": 1.0}
+    timed = {f"{name}[200]": {**row, "hits": 9000}, f"{name}[20]": row}
+    kept = [{"numbers": timed}, {"numbers": {f"{name}[20]": {"hits": 5.0}}}]
+    assert [one["hits"] for one in history.costs(kept)] == [1000, 9000]
+    monkeypatch.setattr(history, "_kept", lambda: kept)
+    history.picture(tmp_path)
+    assert (tmp_path / history.PICTURE).stat().st_size > 5000
+    assert "| 9,000 | 2 | 1 |" in "\n".join(history._cost(history.costs(kept)))

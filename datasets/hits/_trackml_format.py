@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.common.trackml_csv import COLUMNS
 from physbench.datasets.hits import (
     Event,
@@ -98,7 +99,7 @@ def event_from_tables(
     """
     particle_id = truth["particle_id"].to_numpy()
     table = particles.set_index("particle_id")
-    present = np.unique(particle_id[particle_id != 0])
+    present = distinct(particle_id[particle_id != 0])
     rows = table.reindex(particle_id)
     vertex = rows[["vx", "vy", "vz"]].fillna(0.0).to_numpy()
     path = np.linalg.norm(truth[["tx", "ty", "tz"]].to_numpy() - vertex, axis=1)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset
 from physbench.datasets.common import reading, store
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.common.reading import DataError
 from physbench.datasets.hits import Event, EventTruth, Integers, chains
 from physbench.datasets.hits._torch_files import attributes
@@ -82,7 +83,7 @@ def _pairs(path: Path, found: dict[str, Any], name: str, hits: int) -> Integers:
         raise DataError(f"{path}: {name} must be (2, edges); got {getattr(pairs, 'shape', None)}")
     reading.check_range(pairs.ravel(), 0, max(hits - 1, 0), f"{path}: {name}", "a hit's place")
     low, high = np.sort(pairs, axis=0)
-    if (low == high).any() or len(np.unique(low * hits + high)) < len(low):
+    if (low == high).any() or len(distinct(low * hits + high)) < len(low):
         raise DataError(f"{path}: {name} holds a pair of hits twice, or a hit with itself")
     return np.ascontiguousarray(pairs.astype(np.int64))
 

@@ -12,6 +12,10 @@ Collisions spread by 12.5 um across and 5.5 mm along the beam. Resolutions: pixe
 strips 23 um x 0.35 mm, long strips 35 um x 3.1 mm; local coordinates are stored in quarters of
 them. `path` of a hit is its rank along the particle, and the scoring weights follow that rank.
 
+Beside it there are test events of the same recipe at other densities: eight with 20 pile-up, three
+with 200 (made by `data make` with `train=0 validation=0`, `pileup=20 test=8` and the second seed,
+`pileup=200 test=3` and the third).
+
 Shares, beside those of a real TrackML event of which a part was at hand (the interaction's
 constants were chosen on it, so that agreement is partly by construction):
 
@@ -41,13 +45,34 @@ from physbench.datasets.hits import _generic_sample as sample
 from physbench.datasets.hits._generic_format import Events
 
 NOISE_SHARE = 0.15
+PILEUP = 60
+OTHERS = {20: "generic_detector_20.npz", 200: "generic_detector_200.npz"}  # test events alone
 
 
-def load(*, file: Path | None = None) -> tuple[Events, dict[str, str]]:
-    """Events by split, and digests; `file` is a sample of `make`, default the embedded one."""
-    path = file or store.checked("generic_detector", DATASET)[DATASET.files[0].name]
-    events = form.events(path, "a sample that `data make generic_detector` wrote")
-    return events, {path.name: store.digest(path)}
+def load(*, file: Path | None = None, pileup: int = 60) -> tuple[Events, dict[str, str]]:
+    """Events by split, and digests.
+
+    Parameters
+    ----------
+    file:
+        A sample of `make`; default the embedded one.
+    pileup:
+        Of the test events: 60, or 20 or 200 for what a model that learned at 60 does elsewhere.
+
+    Raises ValueError for another pile-up, and for one beside a file.
+    """
+    choices = [PILEUP] if file else sorted([PILEUP, *OTHERS])
+    if pileup not in choices:
+        yours = " with a file of your own" if file else ""
+        raise ValueError(f"pileup{yours} must be one of {choices}; got {pileup}")
+    wanted = "a sample that `data make generic_detector` wrote"
+    known = {} if file else store.checked("generic_detector", DATASET)
+    path = file or known[DATASET.files[0].name]
+    events, used = form.events(path, wanted), [path]
+    if pileup in OTHERS:
+        used.append(known[OTHERS[pileup]])
+        events["test"] = form.events(used[1], wanted, name=f"pileup{pileup}-")["test"]
+    return events, {path.name: store.digest(path) for path in used}
 
 
 def make(
@@ -57,7 +82,7 @@ def make(
     train: int = 40,
     validation: int = 4,
     test: int = 8,
-    pileup: float = 60.0,
+    pileup: float = PILEUP,
     noise: float = NOISE_SHARE,
     process: str = "Top:all = on",
     photons: bool = False,
@@ -88,13 +113,24 @@ DATASET = Dataset(
     version="2",
     licence="CC0-1.0",
     citation=acts_chain.CITATION,
-    source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seed 20261130",
+    source="made by this project: Pythia 8.317 and ACTS 48.1 (FATRAS), seeds 20261130, 20261202 "
+    "and 20261203",
     load=load,
     files=(
         File(
             "generic_detector.npz",
             "4cbcf4d8076ae668423e1a99164da8a40b216c746d49d29e1d631800e47a1b67",
             11553489,
+        ),
+        File(
+            "generic_detector_20.npz",
+            "273ef8a26d370fb6268a941ef0eae819475798dc3a8e3ef5d5c9a86e7518728c",
+            702866,
+        ),
+        File(
+            "generic_detector_200.npz",
+            "5d857a75d0d5c8f72c62517aa1a8be9e55aa815c36f278947d6578bc6a1021c8",
+            2103434,
         ),
     ),
     embedded=True,

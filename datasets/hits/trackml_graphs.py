@@ -21,6 +21,7 @@ import numpy as np
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.common.reading import DataError
 from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.hits import Event, EventTruth, Floats, Integers, chains
@@ -89,7 +90,7 @@ def _truth(event: Event, true_edges: Integers, label: Integers, path: Floats) ->
     """Particles as connected components of the true edges, numbered from 1; 0 for lone hits."""
     hits = len(event)
     particle_id = chains(hits, true_edges)
-    particles = np.unique(particle_id[particle_id != 0])
+    particles = distinct(particle_id[particle_id != 0])
     unknown = np.full(len(particles), np.nan)
     weight = (particle_id != 0) / max(int((particle_id != 0).sum()), 1)
     layer = event.volume_id * 100 + event.layer_id

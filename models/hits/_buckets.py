@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import Event, Floats, Integers
 
 FIRST_LAYER = (25.0, 40.0)  # mm: radii of the queries
@@ -90,7 +91,7 @@ def slice_of(event: Event, asked: Integers, hashing: Hashing) -> Integers:
 def merged(near: Integers, label: Integers) -> list[Integers]:
     """The different hits of all rows of `near` (n, k) that bear one label."""
     width = int(near.max()) + 1
-    both = np.unique(np.repeat(label, near.shape[1]) * width + near.ravel())
+    both = distinct(np.repeat(label, near.shape[1]) * width + near.ravel())
     bucket, hit = np.divmod(both, width)
     return np.split(hit, np.flatnonzero(np.diff(bucket)) + 1)
 

@@ -78,6 +78,8 @@ class Recipe:
     builder:
         `best_in_out`, `walk_through`, `multicut`, or `best` of them on validation, which costs
         three times as much.
+    reject:
+        Whether tracks of few hits that are soft are dropped.
     """
 
     epochs: int = 8
@@ -87,6 +89,7 @@ class Recipe:
     merge: int = 4
     events: int = 0
     builder: str = "multicut"
+    reject: bool = True
 
 
 Candidates = Callable[..., window_filter.Builder | None]
@@ -107,7 +110,8 @@ def fits(
     ) -> Fitted:
         """Train filter, network and merger in turn; the rest is chosen on validation."""
         recipe = Recipe(**variants.part_of(settings, Recipe))
-        graph = candidates(train, seed=seed, cut=merging.LOOSE, context=context)
+        loose = min(merging.LOOSE, recipe.cut)
+        graph = candidates(train, seed=seed, cut=loose, context=context)
         train = train.take(range(recipe.events)) if recipe.events else train
         held = recipe.merge if graph is not None else 0
         body = train.take(range(max(len(train) - held, 1)))
@@ -119,7 +123,9 @@ def fits(
         rest = train.take(range(len(train) - held, len(train)))
         merger = _merger(rest, graph, score, seed, context) if held else None
         refine = None if merger is None else merging.refined(merger)
-        pipeline = edge_pipeline.choose(validation, graph, score, recipe.builder, refine)
+        pipeline = edge_pipeline.choose(
+            validation, graph, score, recipe.builder, refine, reject=recipe.reject
+        )
         return Fitted(network, merger, sizes, recipe.cut, pipeline)
 
     return variants.declared(fit, build, Recipe, **defaults)

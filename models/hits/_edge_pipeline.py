@@ -89,8 +89,12 @@ def choose(
     score: Score,
     names: str,
     refine: Refine | None = None,
+    *,
+    reject: bool = True,
 ) -> Pipeline:
     """The pipeline with what is best on validation; `names` is one track builder or `best`.
+
+    Without `reject` all tracks of three hits stay.
 
     Best: the highest double-majority efficiency among those with few enough fakes, or the fewest
     fakes where none has so few. The cut is searched by steps from the middle until both
@@ -99,7 +103,7 @@ def choose(
     pairs = [(event, graph(event, builder)) for event in validation.inputs]
     scored = [(event, found, score(event, *found)) for event, found in pairs]
     wanted = BUILDERS if names == "best" else (names,)
-    rated = [_climbed(validation, scored, name, refine) for name in wanted]
+    rated = [_climbed(validation, scored, name, refine, reject) for name in wanted]
     _, choice = max(rated, key=lambda pair: pair[0])
     return Pipeline(builder, score, choice, refine)
 
@@ -108,7 +112,7 @@ Rating = tuple[bool, float, float]  # few enough fakes, efficiency, fewest fakes
 
 
 def _climbed(
-    validation: Split, scored: Scored, name: str, refine: Refine | None
+    validation: Split, scored: Scored, name: str, refine: Refine | None, reject: bool
 ) -> tuple[Rating, Choice]:
     """The best choice for one track builder."""
     seen: dict[float, tuple[Rating, Choice]] = {}
@@ -116,7 +120,8 @@ def _climbed(
     def at(position: float) -> Rating:
         if position not in seen:
             cut = float(1 / (1 + np.exp(-position)))
-            seen[position] = _rated(validation, scored, Choice(name, cut), refine)
+            built = [tracks(*one, Choice(name, cut), refine) for one in scored]
+            seen[position] = selection(validation, built, Choice(name, cut), reject=reject)
         return seen[position][0]
 
     here = FIRST.get(name, -1.0)
@@ -128,17 +133,16 @@ def _climbed(
     return seen[here]
 
 
-def _rated(
-    validation: Split, scored: Scored, choice: Choice, refine: Refine | None
+def selection(
+    validation: Split, built: list[Integers], choice: Choice, *, reject: bool = True
 ) -> tuple[Rating, Choice]:
-    """The best numbers of hits and softest momentum for a builder and a cut."""
-    built = [tracks(*one, choice, refine) for one in scored]
-    return selection(validation, built, choice)
+    """The best way to drop tracks among those `built` on validation, 0, 1, ... in each event.
 
-
-def selection(validation: Split, built: list[Integers], choice: Choice) -> tuple[Rating, Choice]:
-    """The best way to drop tracks among those `built` on validation, 0, 1, ... in each event."""
+    Without `reject` none is dropped.
+    """
     sizes = [fitted(*pair) for pair in zip(validation.inputs, built, strict=True)]
+    if not reject:
+        return _worth(validation, built, sizes, choice), choice
     seen: dict[Place, tuple[Rating, Choice]] = {}
 
     def at(place: Place) -> Rating:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
@@ -197,7 +198,7 @@ def neighbours(
         _, near = tree.query(points, k=k)
         both = np.stack([np.repeat(np.arange(len(points)), k), near.reshape(-1)], axis=1)
         both = np.sort(both[both[:, 0] != both[:, 1]], axis=1)
-        keys = np.unique(both[:, 0] * len(points) + both[:, 1])
+        keys = distinct(both[:, 0] * len(points) + both[:, 1])
         pairs = np.stack(np.divmod(keys, max(len(points), 1)), axis=1)
     away = np.hypot(event.r, event.z)
     swap = away[pairs[:, 0]] > away[pairs[:, 1]]

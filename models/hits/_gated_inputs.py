@@ -6,8 +6,9 @@ few columns, so that a training sees four views of an event and a filter one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ BARREL, SHORT_STRIPS = (8, 13, 17), (12, 13, 14)
 TURNED, MIRRORED = slice(0, 3), slice(3, 7)  # edge columns that flip with phi and with z
 MIRRORED_NODES = slice(0, 2)
 FILTER = EDGES + 11
+PART = 1 << 14  # edges whose columns are made at once
 
 Values = NDArray[np.float32]
 
@@ -44,25 +46,50 @@ def nodes(event: Event, edges: Integers) -> Values:
     return np.asarray(np.clip(np.stack(columns, axis=1), -5, 5), dtype=np.float32)
 
 
+class Hits(NamedTuple):
+    """What edges need to know of the hits of an event, each (hits,), and of them as nodes."""
+
+    eta: Floats
+    layer: Integers
+    leaving: Floats
+    entering: Floats
+    nodes: Values
+
+
+def of_hits(event: Event, edges: Integers) -> Hits:
+    """Once an event; degrees count all of its edges."""
+    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
+    return Hits(eta, graphs.layer_of(event), *degrees(len(event), edges), nodes(event, edges))
+
+
+def parts(edges: Integers) -> Iterator[Integers]:
+    """Edges a few at a time: their columns stay in the cache, and memory is bounded."""
+    for start in range(0, len(edges), PART):
+        yield edges[start : start + PART]
+
+
 def edge_columns(event: Event, edges: Integers) -> Values:
     """Sixteen numbers an edge, clipped at 6: three turn with phi, four with z, the rest is even.
 
     Differences of azimuth alone, over radius and over length; of z, eta, the intercept and slope
     dz/dr; sizes; a flag of one layer; four log-degrees.
     """
+    hits = of_hits(event, edges)
+    rows = [_edge_rows(event, hits, part) for part in parts(edges)]
+    return np.concatenate([np.zeros((0, EDGES), dtype=np.float32), *rows])
+
+
+def _edge_rows(event: Event, hits: Hits, edges: Integers) -> Values:
     a, b = edges.T
-    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
     slope, z0, dr = graphs.geometry(event, edges)
-    dz, deta = event.z[b] - event.z[a], eta[b] - eta[a]
+    dz, deta = event.z[b] - event.z[a], hits.eta[b] - hits.eta[a]
     dphi, length = graphs.wrap(event.phi[b] - event.phi[a]), np.hypot(dr, dz)
-    layer = graphs.layer_of(event)
-    leaving, entering = degrees(len(event), edges)
     columns: list[NDArray[Any]] = [
         *(20 * dphi, 2000 * slope, 2000 * dphi / np.maximum(length, 1)),
         *(dz / 200, 20 * deta, z0 / 30, dz / graphs.away_from_zero(dr) / 2),
         *(dr / 100, length / 200, np.log1p(np.abs(z0) / 5) - 1, 10 * np.hypot(deta, dphi)),
-        layer[a] == layer[b],
-        *(leaving[a] - 1, entering[a] - 1, leaving[b] - 1, entering[b] - 1),
+        hits.layer[a] == hits.layer[b],
+        *(hits.leaving[a] - 1, hits.entering[a] - 1, hits.leaving[b] - 1, hits.entering[b] - 1),
     ]
     clip = np.array([5.0] * 7 + [6.0] * 9)
     return np.asarray(np.clip(np.stack(columns, axis=1), -clip, clip), dtype=np.float32)
@@ -70,14 +97,22 @@ def edge_columns(event: Event, edges: Integers) -> Values:
 
 def filter_columns(event: Event, edges: Integers) -> Values:
     """Twenty-seven numbers an edge that no mirror changes: its own signs are taken out."""
-    x, node = edge_columns(event, edges), nodes(event, edges)
-    turn = np.where(x[:, :1] < 0, -1, 1)
-    mirror = np.where(x[:, 3:4] < 0, -1, 1)
-    x[:, TURNED] *= turn
-    x[:, MIRRORED] *= mirror
-    a, b = edges.T
-    ends = [node[a][:, 2:4], node[b][:, 2:4], node[a][:, 6:], node[b][:, 6:]]
-    return np.concatenate([x, *ends, node[a][:, :1] * mirror], axis=1).astype(np.float32)
+    rows = list(filter_parts(event, edges))
+    return np.concatenate([np.zeros((0, FILTER), dtype=np.float32), *rows])
+
+
+def filter_parts(event: Event, edges: Integers) -> Iterator[Values]:
+    """The columns of the filter, (k, 27) for some edges at a time."""
+    hits = of_hits(event, edges)
+    for part in parts(edges):
+        x = _edge_rows(event, hits, part)
+        turn = np.where(x[:, :1] < 0, -1, 1)
+        mirror = np.where(x[:, 3:4] < 0, -1, 1)
+        x[:, TURNED] *= turn
+        x[:, MIRRORED] *= mirror
+        one, two = hits.nodes[part[:, 0]], hits.nodes[part[:, 1]]
+        ends = [one[:, 2:4], two[:, 2:4], one[:, 6:], two[:, 6:], one[:, :1] * mirror]
+        yield np.concatenate([x, *ends], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)

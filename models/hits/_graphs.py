@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import (
     Event,
     EventTruth,
@@ -235,7 +236,7 @@ def _outward(edges: Integers, distance: Floats) -> Integers:
     swap = distance[edges[:, 0]] > distance[edges[:, 1]]
     edges = np.where(swap[:, None], edges[:, ::-1], edges)
     hits = len(distance)
-    return np.stack(np.divmod(np.unique(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
+    return np.stack(np.divmod(distinct(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
 
 
 def away_from_zero(dr: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import PIXEL_VOLUMES, Event, Floats, Integers
 from physbench.models.hits import _graphs as graphs
 
@@ -91,7 +92,9 @@ def _circles(
     square = dx**2 + dy**2
     level = mean(square)
     columns = (dx, dy, square - level[track])
-    matrix = np.array([[mean(a * b) for a in columns] for b in columns]).transpose(2, 0, 1)
+    above = {(i, j): mean(columns[i] * columns[j]) for i in range(3) for j in range(i, 3)}
+    rows = [[above[min(i, j), max(i, j)] for j in range(3)] for i in range(3)]
+    matrix = np.array(rows).transpose(2, 0, 1)
     normal = np.linalg.eigh(matrix + 1e-12 * np.eye(3))[1][:, :, 0].T
     last = np.where(np.abs(normal[2]) < 1e-9, 1e-9, normal[2])
     centre = -normal[:2] / (2 * last)
@@ -120,7 +123,7 @@ def _lines(
 def _layers(layer: Integers, track: Integers, count: int) -> Floats:
     """Number of different layers of each track."""
     width = int(layer.max(initial=0)) + 1
-    pairs = np.unique(track * width + layer)
+    pairs = distinct(track * width + layer)
     return np.bincount(pairs // width, minlength=count).astype(float)
 
 

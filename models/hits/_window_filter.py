@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import Event, EventTruth, Integers
 from physbench.models import Context
 from physbench.models.common import training
@@ -82,8 +83,8 @@ class Builder:
         """Edges (m, 2) and their logits (m,); `cut` replaces the builder's own."""
         edges = self.candidates(event)
         with torch.no_grad():
-            x = torch.from_numpy(inputs.filter_columns(event, edges))
-            logit = self.network(x).numpy()
+            rows = [self.network(torch.from_numpy(x)) for x in inputs.filter_parts(event, edges)]
+        logit = torch.cat([torch.zeros(0), *rows]).numpy()
         keep = logit >= (self.cut if cut is None else cut)
         return edges[keep], logit[keep]
 
@@ -92,7 +93,7 @@ def union(event: Event, windows: Sequence[graphs.Windows]) -> Integers:
     """Edges (m, 2) of any of the windows, each once."""
     found = np.concatenate([graphs.build(event, one) for one in windows])
     hits = max(len(event), 1)
-    return np.stack(np.divmod(np.unique(found[:, 0] * hits + found[:, 1]), hits), axis=1)
+    return np.stack(np.divmod(distinct(found[:, 0] * hits + found[:, 1]), hits), axis=1)
 
 
 def same_particle(truth: EventTruth, edges: Integers) -> Bools:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Split
+from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import Event, Floats, Integers
 from physbench.models import Model
 from physbench.models.hits import _edge_pipeline as edge_pipeline
@@ -136,7 +137,7 @@ def _bins(
 def _layers(bins: Integers, layer: NDArray[np.intp]) -> Integers:
     """Number of layers that the bin of each hit has hits on."""
     width = int(layer.max()) + 1
-    pairs = np.unique(bins * width + layer)
+    pairs = distinct(bins * width + layer)
     return np.bincount(pairs // width, minlength=int(bins.max()) + 1)[bins]
 
 

@@ -235,12 +235,12 @@ def chain() -> Any:
 
 @pytest.mark.parametrize("pileup", [20, 60, 200])
 def test_the_chain_costs_at_most_twice_the_kalman_filter(
-    benchmark: Any, interleaved: Any, tmp_path: Path, told: Any, pileup: int
+    benchmark: Any, interleaved: Any, told: Any, pileup: int
 ) -> None:
     """One event from hits to tracks; the filter with its second pass in the strips.
 
-    Candidate edges grow with the square of the hits, and with them both sides: from 20 to 200
-    pile-up a hit costs the chain nine times as much.
+    Pairs of hits that any window leaves grow with the square of the density, and with them both
+    sides; the history page draws what comes of it.
     """
     pytest.importorskip("acts", reason="needs the extra [acts]")
     from physbench.models.hits import _edge_networks as networks
@@ -248,23 +248,11 @@ def test_the_chain_costs_at_most_twice_the_kalman_filter(
     from physbench.models.hits._edge_pipeline import Choice
 
     fitted, kalman = chain(), acts_ckf.Setting(2, 3, True, Choice("kalman", 0.0))
-    event = [_event(pileup, tmp_path)]
+    event = benchmarks.task("tracking").splits("generic_detector", pileup=pileup).test.inputs[:1]
     ours, peer = interleaved(
         lambda: networks.predict(fitted, event),
         lambda: acts_ckf.predict(kalman, event),
         rounds=1,
     )
     benchmark.pedantic(lambda: None, rounds=1)
-    told(ours / peer, most=2, hits=len(event[0]), seconds_of_one=ours)
-
-
-def _event(pileup: int, folder: Path) -> Event:
-    """An embedded event at 60 pile-up, or one that is simulated here."""
-    if pileup == 60:
-        return benchmarks.task("tracking").splits("generic_detector").test.inputs[0]
-    pytest.importorskip("pythia8mc", reason="needs the extra [pythia]")
-    from physbench.datasets.hits import generic_detector
-
-    path = generic_detector.make(folder, seed=5, pileup=pileup, train=1, validation=1, test=1)
-    event: Event = generic_detector.load(file=path)[0]["test"][0][0]
-    return event
+    told(ours / peer, most=2, hits=len(event[0]), seconds_of_one=ours, seconds_of_peer=peer)

@@ -23,6 +23,9 @@ MEASURED = ("measured", "ratio", "over_kd_tree")  # what stands beside a bar; ol
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "pydantic")
 RATIOS = ("ratio", "measured")
 TOLD = 1.1  # changes by less are noise
+COST = "test_the_chain_costs_at_most_twice_the_kalman_filter"
+CHAINS = {"seconds_of_one": "graph network", "seconds_of_peer": "Kalman filter of ACTS"}
+PICTURE = "history-cost.png"
 
 Numbers = dict[str, dict[str, float]]
 
@@ -80,8 +83,8 @@ def _digits(value: float) -> float:
 
 def last() -> dict[str, Any] | None:
     """The newest of the kept ones."""
-    found = sorted(HISTORY.glob("*.json"))
-    return json.loads(found[-1].read_text(encoding="utf-8")) if found else None
+    found = _kept()
+    return found[-1] if found else None
 
 
 def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -119,7 +122,7 @@ def main(arguments: list[str]) -> int:
 
 def page() -> str:
     """The history in Markdown: the bars over the runs that were kept, the boards over records."""
-    kept = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(HISTORY.glob("*.json"))]
+    kept = _kept()
     return "\n".join(
         [
             "# History",
@@ -130,6 +133,7 @@ def page() -> str:
             "",
             *_speed(kept),
             "",
+            *_cost(costs(kept)),
             "## Scores and their cost",
             "",
             "Each record that was the best of its board when it was made; the cost is that of "
@@ -157,6 +161,54 @@ def _speed(kept: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
         bar = next(row["bar"] for row in reversed(rows) if "bar" in row)
         yield f"| {name} | {told[4:6].strip()} {bar:.3g} | {' | '.join(cells)} |"
+
+
+def costs(kept: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """`hits` and the seconds of both chains for each event of the newest run that timed them."""
+    for run in reversed(kept):
+        rows = [row for name, row in run["numbers"].items() if f": {COST}[" in name]
+        if rows and all(key in row for row in rows for key in CHAINS):
+            return sorted(rows, key=lambda row: row["hits"])
+    return []
+
+
+def _cost(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """The picture of `picture`, and a table of what it shows."""
+    if rows:
+        yield from ("## Cost of an event", "", "From hits to tracks, one event in turns.", "")
+        yield from (f"![CPU seconds against hits]({PICTURE})", "")
+        yield f"| hits | {' | '.join(f'{name}, CPU-s' for name in CHAINS.values())} |"
+        yield f"|---|{'---|' * len(CHAINS)}"
+        for row in rows:
+            yield f"| {row['hits']:,.0f} | {' | '.join(f'{row[key]:.3g}' for key in CHAINS)} |"
+        yield ""
+
+
+def picture(folder: Path) -> None:
+    """CPU seconds of an event against its hits, into `folder`; a line shows linear growth."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = costs(_kept())
+    if not rows:
+        return
+    figure, axis = plt.subplots(figsize=(5.6, 4.0), layout="constrained")
+    hits = [row["hits"] for row in rows]
+    for key, name in CHAINS.items():
+        axis.loglog(hits, [row[key] for row in rows], "o-", label=name)
+    first = rows[0]["seconds_of_one"] / hits[0]
+    axis.loglog(hits, [first * n for n in hits], "--", color="0.6", label="linear in the hits")
+    axis.set(xlabel="hits of an event", ylabel="CPU seconds")
+    axis.legend(frameon=False)
+    figure.savefig(folder / PICTURE, dpi=110)
+    plt.close(figure)
+
+
+def _kept() -> list[dict[str, Any]]:
+    """All kept runs, the oldest first."""
+    return [json.loads(p.read_text(encoding="utf-8")) for p in sorted(HISTORY.glob("*.json"))]
 
 
 def _scores() -> Iterator[str]:

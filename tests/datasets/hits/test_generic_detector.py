@@ -22,6 +22,7 @@ from physbench.datasets.hits import (
 from physbench.datasets.hits import _generic_chain as chain
 from physbench.datasets.hits import _generic_format as form
 from physbench.datasets.hits import _generic_sample as sample
+from physbench.tasks import tracking
 
 
 @functools.cache
@@ -285,6 +286,25 @@ def test_generation_is_reproducible_and_extends(tmp_path: Path) -> None:
         tmp_path, seed=5, pileup=0.0, noise=0.02, train=1, test=1, validation=0
     )
     assert again.read_bytes() == made[1][1]
+
+
+@pytest.mark.parametrize(("pileup", "events", "hits"), [(20, 8, 14_000), (200, 3, 110_000)])
+def test_other_pile_up_is_for_testing_alone(pileup: int, events: int, hits: int) -> None:
+    usual, (other, files) = embedded(), generic_detector.load(pileup=pileup)
+    assert other["train"].names == usual["train"].names
+    assert len(other["test"]) == events
+    assert not set(other["test"].names) & {n for split in usual.values() for n in split.names}
+    assert set(files) == {"generic_detector.npz", f"generic_detector_{pileup}.npz"}
+    assert len(other["test"][0][0]) > hits
+
+
+def test_unknown_pile_up_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"pileup must be one of \[20, 60, 200\]; got 40"):
+        generic_detector.load(pileup=40)
+    with pytest.raises(ValueError, match=r"with a file of your own must be one of \[60\]; got 20"):
+        generic_detector.load(file=tmp_path / "a.npz", pileup=20)
+    with pytest.raises(ValueError, match="pileup=200 applies to generic_detector alone"):
+        tracking.TASK.splits("trackml_graphs", pileup=200)
 
 
 def test_a_sample_without_events_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,17 @@ def test_a_turned_event_has_the_same_inputs() -> None:
     )
 
 
+def test_inputs_made_in_parts_are_those_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = event(20, 2)
+    edges = chains(found)
+    whole = inputs.edge_columns(found, edges), inputs.filter_columns(found, edges)
+    monkeypatch.setattr(inputs, "PART", 7)
+    assert len(list(inputs.filter_parts(found, edges))) == -(-len(edges) // 7)
+    np.testing.assert_array_equal(whole[0], inputs.edge_columns(found, edges))
+    np.testing.assert_array_equal(whole[1], inputs.filter_columns(found, edges))
+    assert inputs.filter_columns(found, edges[:0]).shape == (0, inputs.FILTER)
+
+
 def test_edge_inputs_by_hand() -> None:
     """From (100, 0, 0) to (0, 200, 50): dphi = pi/2 clipped at 5 after 20 times, dr = 100."""
     whole = np.zeros(2, dtype=int)

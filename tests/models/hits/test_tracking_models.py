@@ -90,6 +90,24 @@ def test_oracle_of_the_graph_bounds_the_classifiers_and_truth_is_one() -> None:
         assert values[name] <= values["truth_pairs"]
 
 
+def test_without_rejection_every_track_of_three_hits_stays() -> None:
+    model, splits = benchmarks.model("gated_network"), small()
+    few = splits.train.take([0, 1])
+    fitted = model.fit(few, splits.validation, seed=0, **{**model.quick, "reject": False})
+    choice = fitted.pipeline.choice
+    assert (choice.hits, choice.short, choice.soft) == (3, 0, 0.0)
+
+
+def test_an_open_filter_lets_all_candidates_pass() -> None:
+    model, splits = benchmarks.model("gated_network"), small()
+    few = splits.train.take([0, 1])
+    fitted = model.fit(few, splits.validation, seed=0, **{**model.quick, "cut": -99.0})
+    builder, (event, *_) = fitted.pipeline.graph, splits.test.inputs
+    edges, logit = builder(event)
+    np.testing.assert_array_equal(edges, builder.candidates(event))
+    assert (fitted.pipeline.score(event, edges, logit) > 0).all()
+
+
 @pytest.mark.slow
 def test_graph_keeps_the_pairs_of_selected_particles() -> None:
     """The shared graph on unseen events: 97.5 % of the links, 99 % of the particles."""

@@ -15,7 +15,7 @@ from physbench.datasets.hits import (
     sequential_edges,
 )
 from physbench.datasets.hits._trackml_format import order_weights, scoring_weights
-from physbench.tasks import Metric
+from physbench.tasks import Metric, Variant
 from physbench.tasks.metrics import tracking as metrics
 from physbench.tasks.tracking import TASK
 
@@ -391,3 +391,16 @@ def test_fast_bootstraps_are_the_slow_ones(metric: Metric) -> None:
     slow = [metric.function([targets[i] for i in d], [predictions[i] for i in d]) for d in draws]
     assert metric.replicates(targets, derived, counts) == pytest.approx(slow, nan_ok=True)
     assert np.ptp(slow) > 0
+
+
+def test_a_study_is_drawn_from_its_variants() -> None:
+    truth = truth_of(PARTICLE)
+    found = [{"labels": truth.particle_id}]
+    values = {metric.name: metric.function([truth], found) for metric in TASK.metrics[:6]}
+    variants = {name: Variant([truth], found, values, ()) for name in TASK.study}
+    for draw in TASK.study_figures.values():
+        assert all(axes.has_data() and axes.get_xlabel() for axes in draw(variants).axes)
+    few = {name: variants[name] for name in ("as ranked", "20 pile-up")}
+    assert len(TASK.study_figures["Parts and learning curves"](few).axes) == 4
+    with pytest.raises(KeyError):
+        TASK.study_figures["Parts against production radius"](few)
