@@ -285,8 +285,10 @@ def _study() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "no merging": {"merge": 0},
         "no rejection": {"reject": False},
     }
-    crowded: dict[str, Any] = {f"{n} pile-up": ({"pileup": n}, {}) for n in generic_detector.OTHERS}
-    return {"as ranked": ({}, {}), **crowded, **{n: ({}, found) for n, found in parts.items()}}
+    crowded = {f"{n} pile-up": {"pileup": n} for n in generic_detector.OTHERS}
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"as ranked": ({}, {})}
+    found |= {name: (protocol, {}) for name, protocol in crowded.items()}
+    return found | {name: ({}, settings) for name, settings in parts.items()}
 
 
 TASK = Task(
