@@ -8,7 +8,7 @@ dropped. What is cut where is chosen on validation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from physbench.datasets import Split
 from physbench.datasets.hits import Event, Floats, Integers, edge_labels
 from physbench.models import Context
 from physbench.models.common import training, variants
+from physbench.models.common.batches import Batches
 from physbench.models.common.training import HERE
 from physbench.models.hits import _edge_pipeline as edge_pipeline
 from physbench.models.hits import _gated_inputs as inputs
@@ -144,8 +145,8 @@ def trained(
     training.train(
         network,
         loss,
-        data(train, graph, recipe.sectors, recipe.cut),
-        data(validation, graph, 1, recipe.cut),
+        Batches(data(train, graph, recipe.sectors, recipe.cut)),
+        Batches(data(validation, graph, 1, recipe.cut)),
         seed=seed,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
@@ -171,9 +172,8 @@ def loss(network: nn.Module, graph: inputs.Graph) -> Tensor:
 
 def data(
     split: Split, builder: window_filter.Builder | None, sectors: int, cut: float
-) -> list[inputs.Graph]:
+) -> Iterator[inputs.Graph]:
     """Graphs with labels: sectors of all events of a split, of edges that the filter lets pass."""
-    found: list[inputs.Graph] = []
     for event, truth in zip(split.inputs, split.targets, strict=True):
         if event.edge_index is not None or builder is None:
             edges, logit = edge_pipeline.graph(event, None)
@@ -183,8 +183,7 @@ def data(
         label = np.stack([same, edge_labels(truth, edges) & same], axis=1)
         whole = inputs.graph(event, edges, logit, label)
         parts = inputs.sectors(whole, event.phi, sectors)
-        found += [part for part in parts if len(part.source)]
-    return found
+        yield from (part for part in parts if len(part.source))
 
 
 def logits(

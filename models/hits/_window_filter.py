@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import Event, EventTruth, Integers
 from physbench.models import Context
 from physbench.models.common import training
+from physbench.models.common.batches import Batches
 from physbench.models.hits import _embedding as embedding
 from physbench.models.hits import _gated_inputs as inputs
 from physbench.models.hits import _graphs as graphs
@@ -136,18 +137,10 @@ def train(
     """A builder whose filter knows all edges of the events; edges of hard particles weigh more."""
     torch.manual_seed(seed)
     network = Filter(width)
-    batches: list[tuple[Tensor, Tensor, Tensor]] = []
-    generator = np.random.default_rng(seed)
-    for event, truth in zip(events, truths, strict=True):
-        edges = candidates(event)
-        order = generator.permutation(len(edges))
-        rows = (inputs.filter_columns(event, edges), *_wanted(truth, edges))
-        parts = [torch.split(torch.from_numpy(column[order]), BATCH) for column in rows]
-        batches += list(zip(*parts, strict=True))
     training.train(
         network,
         loss,
-        batches,
+        Batches(_batches(events, truths, candidates, seed)),
         [],
         seed=seed,
         epochs=epochs,
@@ -157,6 +150,19 @@ def train(
         name="filter",
     )
     return Builder(candidates, network, cut)
+
+
+def _batches(
+    events: Sequence[Event], truths: Sequence[EventTruth], candidates: Candidates, seed: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """Columns, labels and weights of all edges, those of an event in random order."""
+    generator = np.random.default_rng(seed)
+    for event, truth in zip(events, truths, strict=True):
+        edges = candidates(event)
+        order = generator.permutation(len(edges))
+        rows = (inputs.filter_columns(event, edges), *_wanted(truth, edges))
+        parts = [torch.split(torch.from_numpy(column[order]), BATCH) for column in rows]
+        yield from zip(*parts, strict=True)
 
 
 EVENTS, FILTERED = 24, 6  # training events that windows and filter learn from
@@ -212,7 +218,7 @@ def _wanted(truth: EventTruth, edges: Integers) -> tuple[inputs.Values, inputs.V
     return true.astype(np.float32), weight.astype(np.float32)
 
 
-def loss(network: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+def loss(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
     """Weighted binary cross entropy, mean over the edges."""
     x, label, weight = batch
     return nn.functional.binary_cross_entropy_with_logits(network(x), label, weight=weight)

@@ -7,7 +7,7 @@ tracks are balls around the surest hits. Confidence and radius are chosen on val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from physbench.datasets import Split
 from physbench.datasets.hits import Event, EventTruth, Floats, Integers
 from physbench.models import Context, Model
 from physbench.models.common import training
+from physbench.models.common.batches import Batches
 from physbench.models.common.training import HERE
 from physbench.models.hits import _condensation as condensation
 from physbench.models.hits import _edge_pipeline as edge_pipeline
@@ -113,8 +114,8 @@ def fit(
     training.train(
         network,
         loss,
-        _batches(train, graph, sectors),
-        _batches(validation, graph, sectors),
+        Batches(_batches(train, graph, sectors)),
+        Batches(_batches(validation, graph, sectors)),
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -132,15 +133,14 @@ def _graph(event: Event, graph: window_filter.Builder | None) -> inputs.Graph:
     return inputs.graph(event, *graph(event))
 
 
-def _batches(split: Split, graph: window_filter.Builder | None, sectors: int) -> list[Batch]:
+def _batches(split: Split, graph: window_filter.Builder | None, sectors: int) -> Iterator[Batch]:
     """Sectors of all events; particles of fewer than three hits in one count as none."""
-    found = []
     for event, truth in zip(split.inputs, split.targets, strict=True):
         sector = inputs.sector_of(event.phi, sectors)
         parts = inputs.sectors(_graph(event, graph), event.phi, sectors)
         for number, part in enumerate(parts):
-            found.append(Batch(part, _particles(truth, sector == number)))
-    return [batch for batch in found if len(batch.graph.source)]
+            if len(part.source):
+                yield Batch(part, _particles(truth, sector == number))
 
 
 def _particles(truth: EventTruth, inside: NDArray[np.bool_]) -> Tensor:
