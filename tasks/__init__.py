@@ -16,7 +16,7 @@ from physbench.datasets import Dataset, Splits
 if TYPE_CHECKING:
     from physbench.tasks.metrics.rows import Rows
 
-__all__ = ["ByUnit", "Field", "Metric", "Neurons", "Task", "Variant", "identity"]
+__all__ = ["ByUnit", "Field", "Metric", "Neurons", "Shared", "Task", "Variant", "identity"]
 
 
 class Field(NamedTuple):
@@ -46,6 +46,22 @@ def identity(first: Any, predictions: Any) -> Any:
     return predictions
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A fast bootstrap that is read from what several metrics need of the same resamples.
+
+    `table(targets, derived, counts)` is computed once for all metrics that name it; `part` of it
+    is the metric of each resample, (resamples,), and does not mix resamples.
+    """
+
+    table: Callable[[Any, Any, NDArray[Any]], Any]
+    part: Callable[[Any], NDArray[Any]]
+
+    def __call__(self, targets: Any, derived: Any, counts: NDArray[Any]) -> NDArray[Any]:
+        """The metric of each resample, see `Metric.replicates`."""
+        return self.part(self.table(targets, derived, counts))
+
+
 # Bounds of metrics.
 FRACTION = (0.0, 1.0)
 CORRELATION = (-1.0, 1.0)
@@ -73,7 +89,8 @@ class Metric:
     replicates:
         A fast bootstrap: `replicates(targets, derived, counts)` with counts (resamples, units),
         how often each unit was drawn, returns the metric of each resample, (resamples,). It must
-        give the digits of the slow one, which draws units and calls `function`.
+        give the digits of the slow one, which draws units and calls `function`. `Shared` where
+        several metrics need the same of each resample.
     label:
         What a reader sees instead of the function's name.
     bounds:

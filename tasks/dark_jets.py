@@ -244,8 +244,8 @@ TASK = Task(
         _metric(anomaly.rejection_30, "1", anomaly.Rejection(0.3)),
         _metric(anomaly.rejection_50, "1", anomaly.Rejection(0.5)),
         _metric(anomaly.max_sic, "1", anomaly.sic_of),
-        _metric(anomaly.efficiency_1e_2, "1", anomaly.efficiency_of(1e-2), bounds=FRACTION),
-        _metric(anomaly.efficiency_1e_3, "1", anomaly.efficiency_of(1e-3), bounds=FRACTION),
+        _metric(anomaly.efficiency_1e_2, "1", anomaly.Efficiency(1e-2), bounds=FRACTION),
+        _metric(anomaly.efficiency_1e_3, "1", anomaly.Efficiency(1e-3), bounds=FRACTION),
         _metric(
             anomaly.unmatched_auc,
             "1",

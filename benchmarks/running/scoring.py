@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from physbench.leaderboard import predictions as stored
 from physbench.leaderboard import record as records
 from physbench.leaderboard import statistics
 from physbench.leaderboard.record import MetricPart, Record, RecordError, Slice
-from physbench.tasks import Metric, Task
+from physbench.tasks import Metric, Shared, Task
 
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
@@ -119,6 +120,7 @@ class Draws:
     units: int
     key: str
     clusters: NDArray[np.int64] | None = None
+    _tables: dict[Any, tuple[int, list[Any]]] = field(default_factory=dict, repr=False)
 
     @property
     def independent(self) -> int:
@@ -144,16 +146,38 @@ class Draws:
         members = np.split(order, np.cumsum(np.bincount(self.clusters))[:-1])
         return (np.concatenate([members[c] for c in chosen]) for chosen in drawn)
 
-    def counts(self, count: int) -> NDArray[np.int32]:
-        """(count, units) how often each of the first resamples has each unit."""
-        return self._counts[:count]
+    def shared(self, fast: Shared, targets: Any, derived: Any, count: int) -> NDArray[Any]:
+        """A metric of the first resamples from the tables that it shares with others."""
+        known, tables = self._tables.get(fast.table, (0, []))
+        if known < count:
+            tables = [fast.table(targets, derived, block) for block in self.blocks(count)]
+            self._tables[fast.table] = count, tables
+        return np.concatenate([fast.part(table) for table in tables])[:count]
+
+    def blocks(self, count: int) -> Iterator[NDArray[np.int32]]:
+        """How often each of the first resamples has each unit, (resamples, units), some at a time.
+
+        The memory of a block but the first is used again for the next one: there is nothing as
+        slow in a short run as memory that is touched for the first time.
+        """
+        if count <= RESAMPLES_OTHER and "_first" in self.__dict__:
+            yield self._first[:count]
+            return
+        drawn, block = self.first(count), np.empty((0, 0), dtype=np.int32)
+        for start in range(0, count, RESAMPLES_OTHER):
+            size = min(RESAMPLES_OTHER, count - start)
+            if start <= RESAMPLES_OTHER:
+                block = np.empty((size, self.units), dtype=np.int32)
+            for row, units in zip(block[:size], itertools.islice(drawn, size), strict=True):
+                row[:] = np.bincount(units, minlength=self.units)
+            if start == 0 and size == RESAMPLES_OTHER:
+                self.__dict__["_first"] = block
+            yield block[:size]
 
     @functools.cached_property
-    def _counts(self) -> NDArray[np.int32]:
-        found = np.empty((RESAMPLES_RANKING, self.units), dtype=np.int32)
-        for row, drawn in zip(found, self.first(RESAMPLES_RANKING), strict=True):
-            row[:] = np.bincount(drawn, minlength=self.units)
-        return found
+    def _first(self) -> NDArray[np.int32]:
+        """What all metrics but the first need."""
+        return next(self.blocks(RESAMPLES_OTHER))
 
 
 def _evaluate(
@@ -211,7 +235,11 @@ def _replicates(
     count = RESAMPLES_RANKING if ranking else RESAMPLES_OTHER
     if metric.replicates is None:
         return replicates(metric, targets, derived, draws.first(count))
-    found = metric.replicates(targets, derived, draws.counts(count))
+    if isinstance(metric.replicates, Shared):
+        found = draws.shared(metric.replicates, targets, derived, count)
+    else:
+        blocks = draws.blocks(count)
+        found = np.concatenate([metric.replicates(targets, derived, block) for block in blocks])
     return np.asarray(found, dtype=np.float64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, overload
 
 import numpy as np
@@ -99,3 +99,38 @@ class Deferred(Sequence[Any]):
 
     def __reduce__(self) -> Any:
         return list, (list(self),)
+
+
+def later(make: Callable[[], Any]) -> Any:
+    """A field of a `Postponing` dataclass that is `make()` once somebody asks for it."""
+    return make
+
+
+class Postponing:
+    """Dataclasses of which a field may be given as `later(make)`: whoever scores does not look.
+
+    Their `__post_init__` begins with `if self.postpones(name): return`: it checks when all is
+    there.
+    """
+
+    def postpones(self, name: str) -> bool:
+        """Whether the field is not made yet."""
+        given = self.__dict__.get(name)
+        if callable(given):
+            self.__dict__["_" + name] = self.__dict__.pop(name)
+        return name not in self.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        make = self.__dict__.get("_" + name)
+        if make is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute '{name}'")
+        self.__dict__[name] = make()
+        del self.__dict__["_" + name]
+        self.__post_init__()
+        return self.__dict__[name]
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]

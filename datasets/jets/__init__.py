@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, described
+from physbench.datasets.common.streaming import Postponing, later
 from physbench.datasets.jets._resolution import sigma_d0, sigma_z0
 
 if TYPE_CHECKING:
@@ -22,17 +24,20 @@ CONSTITUENTS = 50  # slots a jet
 SOFTEST = 1e-9  # GeV; what is softer is a ghost of the jet algorithm, not a particle
 
 
-class _Columns:
-    """Dataclasses whose array fields have one element a unit."""
+class _Columns(Postponing):
+    """Dataclasses whose array fields have one element a unit; one may be made later."""
 
     def take(self, index: Any) -> Self:
         """The units `index` (integers, a slice or a mask), in that order."""
-        values = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)  # type: ignore[arg-type]
-        }
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
         chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        return type(self)(**chosen)
+        rest = [name for name in names if name not in values]
+        parts = {name: later(functools.partial(self._part, name, index)) for name in rest}
+        return type(self)(**chosen, **parts)
+
+    def _part(self, name: str, index: Any) -> Any:
+        return getattr(self, name)[index]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +61,8 @@ class Jets(_Columns, Described):
     )
 
     def __post_init__(self) -> None:
+        if self.postpones("constituents"):
+            return
         shape = self.constituents.shape
         if len(shape) != 3 or shape[2] != 3:
             raise ValueError(
@@ -279,6 +286,8 @@ class FlavourJets(_Columns, Described):
     )
 
     def __post_init__(self) -> None:
+        if self.postpones("tracks"):
+            return
         shape = self.tracks.shape
         if len(shape) != 3 or shape[2] != len(TRACK):
             raise ValueError(

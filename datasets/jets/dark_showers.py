@@ -23,6 +23,7 @@ signals, and weights instead of thinning to match the pT spectra.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
+from physbench.datasets.common.streaming import later
 from physbench.datasets.jets import (
     CONSTITUENTS,
     HELD,
@@ -104,16 +106,18 @@ def _sample(path: Path, columns: dict[str, NDArray[Any]]) -> Sample:
     reading.check_range(columns["signal"], 0, len(names), "signal", "background or a signal")
     reading.check_range(columns["split"], TRAIN, HELD, "split", "train to held")
     reading.check_range(columns["stored"], 1, CONSTITUENTS, "stored", "slots of a jet")
-    constituents = _packed.unpack(columns["stored"], columns["constituents"], CONSTITUENTS)
+    if int(columns["stored"].sum()) != columns["constituents"].shape[-1]:
+        raise ValueError("'stored' announces another number of constituents than are there")
     multiplicity = columns["multiplicity"].astype(np.int64)
+    packed = columns["stored"], columns["constituents"], CONSTITUENTS
+    constituents = later(functools.partial(_packed.unpack, *packed))
     jets = Jets(constituents, columns["pt"], columns["eta"], columns["mass"], multiplicity)
     signal, split, event = columns["signal"], columns["split"], columns["event"].astype(np.int64)
     weight = matching_weights(signal, split == TEST, jets.pt)
     truth = JetTruth(signal, weight, event, jets.pt, jets.mass, multiplicity, names)
     labels = ("qcd", *names)
-    ids = tuple(
-        f"{labels[s]}-{e}-{r}" for s, e, r in zip(signal, event, columns["rank"], strict=True)
-    )
+    numbers = (column.tolist() for column in (signal, event, columns["rank"]))
+    ids = tuple(f"{labels[s]}-{e}-{r}" for s, e, r in zip(*numbers, strict=True))
     return Sample(jets, truth, split, ids, {path.name: store.digest(path)})
 
 

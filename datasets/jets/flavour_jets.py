@@ -32,7 +32,16 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Dataset, File
 from physbench.datasets.common import reading, store
-from physbench.datasets.jets import TEST, TRAIN, VALIDATION, FlavourJets, Flavours, FlavourSample
+from physbench.datasets.common.streaming import later
+from physbench.datasets.jets import (
+    TEST,
+    TRACK,
+    TRAIN,
+    VALIDATION,
+    FlavourJets,
+    Flavours,
+    FlavourSample,
+)
 from physbench.datasets.jets._flavour_generator import FLAVOURS, Chunk, card, generate
 from physbench.datasets.jets._flavour_tracker import Tracker, jet_pt, tracks
 
@@ -81,18 +90,19 @@ def read(path: Path) -> FlavourSample:
     """A sample from its file."""
     columns = reading.arrays(path, *STORED, remedy="python -m benchmarks data make flavour_jets")
     slots = np.arange(SLOTS) < columns["count"][:, None]
-    flat = np.stack([columns[k] for k in ("pt", "deta", "dphi", "charge", "d0", "z0")], axis=1)
-    inputs = FlavourJets(
-        _padded(flat.astype(np.float32), slots, 0), columns["jet_pt"], columns["jet_eta"]
-    )
+
+    def padded_tracks() -> NDArray[Any]:
+        flat = np.stack([columns[k] for k in TRACK], axis=1)
+        return _padded(flat.astype(np.float32), slots, 0)
+
+    inputs = FlavourJets(later(padded_tracks), columns["jet_pt"], columns["jet_eta"])
     event = columns["event"].astype(np.int64)
     unique = event + 10**9 * columns["label"].astype(np.int64)
     origin, hadron = (_padded(columns[k], slots, -1) for k in ("origin", "hadron"))
     label = columns["label"]
     truth = Flavours(label, origin, hadron, unique, inputs.pt, inputs.eta, FLAVOURS)
-    ids = tuple(
-        f"{FLAVOURS[k]}-{e}-{r}" for k, e, r in zip(label, event, columns["rank"], strict=True)
-    )
+    numbers = (column.tolist() for column in (label, event, columns["rank"]))
+    ids = tuple(f"{FLAVOURS[k]}-{e}-{r}" for k, e, r in zip(*numbers, strict=True))
     return FlavourSample(inputs, truth, columns["split"], ids, {path.name: store.digest(path)})
 
 

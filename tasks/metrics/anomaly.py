@@ -19,58 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.jets import JetTruth
+from physbench.tasks import Shared
 from physbench.tasks.metrics import ranking
 from physbench.tasks.metrics.ranking import FEW, Ordered, Roc
 
 Array = NDArray[np.float64]
 Measure = Callable[[Roc], float]
-Combine = Callable[[Mapping[str, float]], float]
+Combine = Callable[[Mapping[str, Any]], Any]  # of numbers, or of arrays
+Table = dict[str, Array]  # (resamples, measures) of each signal
 
 VISIBLE = "r_inv_0"  # the control: dark mesons all decay visibly
 EFFICIENCY = 0.2  # of the signal, at the working point that ranks
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """One signal and the background in falling score: their indices, and the signal's weights."""
-
-    ordered: Ordered
-    background: NDArray[np.int64]
-    signal: NDArray[np.int64]
-    weight: Array
-
-    def roc(self, counts: NDArray[Any] | None = None) -> Roc | None:
-        """The ROC where unit i was drawn `counts[i]` times; None where a class has no weight."""
-        drawn = (
-            (np.ones(len(self.background)), self.weight)
-            if counts is None
-            else (counts[self.background], counts[self.signal] * self.weight)
-        )
-        return self.ordered.roc(*drawn) if all(w.sum() > 0 for w in drawn) else None
-
-    def rejection(self, counts: NDArray[Any], eps_signal: float) -> float:
-        """`working_point(...).rejection` of one resample, NaN where a class has no weight."""
-        background, signal, weight = self._falling
-        passed = ranking.sums(counts[signal] * weight)
-        total = int(counts[background].sum())
-        if not (total > 0 and passed[-1] > 0):
-            return math.nan
-        first = np.searchsorted(passed, ranking.wanted(eps_signal, passed[-1]), "left")
-        block = np.searchsorted(self.ordered.passed[1], first, "left")
-        kept = counts[background[: self.ordered.passed[0][block]]].sum()
-        return total / float(kept or 1.0)
-
-    @functools.cached_property
-    def _falling(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-        """Background, signal and its weights, in falling score."""
-        first, second = self.ordered.orders
-        return self.background[first], self.signal[second], self.weight[second]
-
-
 def comparisons(
     targets: JetTruth, scores: Any, *, matched: bool = True
-) -> Iterator[tuple[str, Comparison | None]]:
-    """Every signal with its name; None for one of which the targets hold no jet.
+) -> Iterator[tuple[str, Ordered | None]]:
+    """Every signal and all background, for weights of all jets; None for a signal without a jet.
 
     Raises ValueError unless there is one score a jet (or one a jet and signal), and both classes.
     """
@@ -95,7 +60,7 @@ def comparisons(
             continue
         weight = targets.weight[signal].astype(np.float64) if matched else np.ones(len(signal))
         ordered = Ordered.of(column[background], column[signal])
-        yield name, Comparison(ordered, background, signal, weight)
+        yield name, ordered.among((background, signal), weight)
 
 
 def each_signal(
@@ -105,30 +70,20 @@ def each_signal(
 
     NaN for a signal without a jet, and so for every mean over signals: never a mean over fewer.
     """
-    return _measured(dict(comparisons(targets, scores, matched=matched)), measure)
+    found = rocs(targets, scores, matched=matched)
+    return {name: measure(curve) if curve else math.nan for name, curve in found.items()}
 
 
-def _measured(
-    fixed: Mapping[str, Comparison | None], measure: Measure, counts: NDArray[Any] | None = None
-) -> dict[str, float]:
-    curves = {name: c.roc(counts) if c is not None else None for name, c in fixed.items()}
-    return {n: measure(curve) if curve is not None else math.nan for n, curve in curves.items()}
+def rocs(targets: JetTruth, scores: Any, *, matched: bool = True) -> dict[str, Roc | None]:
+    """The ROC of every signal; None where a class has no weight."""
+    each, once = comparisons(targets, scores, matched=matched), np.ones(len(targets))
+    return {name: _curve(ordered, once) for name, ordered in each}
 
 
-def resampled(
-    measure: Measure, combine: Combine, *, matched: bool = True
-) -> Callable[[JetTruth, Any, NDArray[Any]], Array]:
-    """The fast bootstrap of `combine(each_signal(...))`: scores are sorted once for all draws."""
-
-    def replicates(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Array:
-        fixed = dict(comparisons(targets, scores, matched=matched))
-        if isinstance(measure, Rejection):
-            each = [measure.many(c, counts) for c in fixed.values()]
-            draws = [dict(zip(fixed, row, strict=True)) for row in np.array(each).T.tolist()]
-            return np.array([combine(found) for found in draws])
-        return np.array([combine(_measured(fixed, measure, drawn)) for drawn in counts])
-
-    return replicates
+def _curve(ordered: Ordered | None, counts: NDArray[Any]) -> Roc | None:
+    """The ROC where jet i was drawn `counts[i]` times; None where a class has no weight."""
+    curve = ordered.roc(counts, counts) if ordered is not None else None
+    return curve if curve and curve.background[-1] > 0 and curve.signal[-1] > 0 else None
 
 
 @dataclass(frozen=True)
@@ -140,42 +95,35 @@ class Rejection:
 
     def __call__(self, curve: Roc) -> float:
         """Of one curve."""
-        found = ranking.working_point(curve, self.eps_signal).rejection
-        return math.log(found) if self.logarithm else found
+        return self.scaled(ranking.working_point(curve, self.eps_signal).rejection)
 
-    def many(self, comparison: Comparison | None, counts: NDArray[Any]) -> Array:
-        """Of the resamples that `counts` (draws, units) describes; the same digits.
-
-        The background that passes is a sum of whole numbers, so that it needs no curve; the
-        signal is summed in falling score until it has the efficiency.
-        """
-        if comparison is None:
-            return np.full(len(counts), math.nan)
-        found = np.array([comparison.rejection(row, self.eps_signal) for row in counts])
-        return np.array([math.log(v) for v in found]) if self.logarithm else found
+    def scaled(self, rejection: float) -> float:
+        """The rejection, or its logarithm."""
+        return math.log(rejection) if self.logarithm else rejection
 
 
-def mean(found: Mapping[str, float]) -> float:
+def mean(found: Mapping[str, Any]) -> Any:
     """Mean over the ranked signals (over the control where it is alone)."""
-    return float(np.mean(list(ranked(found).values())))
+    return np.mean(list(ranked(found).values()), axis=0)
 
 
-def worst(found: Mapping[str, float]) -> float:
+def worst(found: Mapping[str, Any]) -> Any:
     """The smallest of the ranked signals."""
-    return float(np.min(list(ranked(found).values())))
+    return np.min(list(ranked(found).values()), axis=0)
 
 
-def first(found: Mapping[str, float]) -> float:
+def first(found: Mapping[str, Any]) -> Any:
     """The dataset's main signal."""
     return next(iter(found.values()), math.nan)
 
 
-def control(found: Mapping[str, float]) -> float:
+def control(found: Mapping[str, Any]) -> Any:
     """The signal that loses nothing; NaN where there is none."""
-    return found.get(VISIBLE, math.nan)
+    each = next(iter(found.values()), math.nan)
+    return found.get(VISIBLE, np.full_like(each, math.nan))
 
 
-def ranked(found: Mapping[str, float]) -> dict[str, float]:
+def ranked(found: Mapping[str, Any]) -> dict[str, Any]:
     """The signals that count: all but the control."""
     return {n: v for n, v in found.items() if n != VISIBLE} or dict(found)
 
@@ -185,7 +133,7 @@ log_rejection_of = Rejection(EFFICIENCY, logarithm=True)
 
 def log_rejection(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of ln(1/eps_B) at eps_S = 0.2, pT-weighted."""
-    return mean(log_rejection_slices(targets, scores))
+    return float(mean(log_rejection_slices(targets, scores)))
 
 
 def log_rejection_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
@@ -195,22 +143,22 @@ def log_rejection_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
 
 def main_log_rejection(targets: JetTruth, scores: Any) -> float:
     """ln(1/eps_B) at eps_S = 0.2 of the first signal (r_inv 0.75), pT-weighted."""
-    return first(log_rejection_slices(targets, scores))
+    return float(first(log_rejection_slices(targets, scores)))
 
 
 def worst_log_rejection(targets: JetTruth, scores: Any) -> float:
     """The smallest ln(1/eps_B) at eps_S = 0.2 of the r_inv > 0 signals, pT-weighted."""
-    return worst(log_rejection_slices(targets, scores))
+    return float(worst(log_rejection_slices(targets, scores)))
 
 
 def control_log_rejection(targets: JetTruth, scores: Any) -> float:
     """ln(1/eps_B) at eps_S = 0.2 of r_inv = 0, whose jets lose nothing; chance is ln 5 = 1.61."""
-    return control(log_rejection_slices(targets, scores))
+    return float(control(log_rejection_slices(targets, scores)))
 
 
 def auc(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of the area under the ROC curve, pT-weighted."""
-    return mean(auc_slices(targets, scores))
+    return float(mean(auc_slices(targets, scores)))
 
 
 def auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
@@ -220,7 +168,7 @@ def auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
 
 def unmatched_auc(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of the AUC without weights: here jet pT helps."""
-    return mean(unmatched_auc_slices(targets, scores))
+    return float(mean(unmatched_auc_slices(targets, scores)))
 
 
 def unmatched_auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
@@ -230,17 +178,28 @@ def unmatched_auc_slices(targets: JetTruth, scores: Any) -> dict[str, float]:
 
 def rejection_20(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.2, pT-weighted."""
-    return mean(each_signal(targets, scores, Rejection(0.2)))
+    return float(mean(each_signal(targets, scores, Rejection(0.2))))
 
 
 def rejection_30(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.3, pT-weighted."""
-    return mean(each_signal(targets, scores, Rejection(0.3)))
+    return float(mean(each_signal(targets, scores, Rejection(0.3))))
 
 
 def rejection_50(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of 1/eps_B at eps_S = 0.5, pT-weighted."""
-    return mean(each_signal(targets, scores, Rejection(0.5)))
+    return float(mean(each_signal(targets, scores, Rejection(0.5))))
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Largest eps_S with eps_B <= `eps_background`."""
+
+    eps_background: float
+
+    def __call__(self, curve: Roc) -> float:
+        """Of one curve."""
+        return ranking.efficiency_at(curve, self.eps_background)
 
 
 def sic_of(curve: Roc) -> float:
@@ -253,22 +212,80 @@ def max_sic(targets: JetTruth, scores: Any) -> float:
 
     A point counts with at least 10 selected background jets of less than 10,000, else with 100.
     """
-    return mean(each_signal(targets, scores, sic_of))
-
-
-def efficiency_of(eps_background: float) -> Measure:
-    """Largest eps_S with eps_B <= `eps_background`."""
-    return lambda curve: ranking.efficiency_at(curve, eps_background)
+    return float(mean(each_signal(targets, scores, sic_of)))
 
 
 def efficiency_1e_2(targets: JetTruth, scores: Any) -> float:
     """Mean over the r_inv > 0 signals of the largest eps_S with eps_B <= 1e-2, pT-weighted."""
-    return mean(each_signal(targets, scores, efficiency_of(1e-2)))
+    return float(mean(each_signal(targets, scores, Efficiency(1e-2))))
 
 
 def efficiency_1e_3(targets: JetTruth, scores: Any) -> float:
     """As `efficiency_1e_2` for eps_B <= 1e-3; needs 10,000 background jets."""
-    return mean(each_signal(targets, scores, efficiency_of(1e-3)))
+    return float(mean(each_signal(targets, scores, Efficiency(1e-3))))
+
+
+# What is read from the curve of one resample at a time.
+TOGETHER: tuple[Measure, ...] = (
+    *(ranking.area, sic_of, Rejection(0.3), Rejection(0.5)),
+    *(Efficiency(1e-2), Efficiency(1e-3)),
+)
+
+
+def resampled(measure: Measure, combine: Combine, *, matched: bool = True) -> Shared:
+    """The fast bootstrap of `combine(each_signal(...))`: scores are sorted once for all draws.
+
+    Metrics of one curve share it, and so do those of the rejection that ranks: it needs no curve.
+    """
+    if isinstance(measure, Rejection) and measure.eps_signal == EFFICIENCY:
+        return Shared(_rejections(matched), functools.partial(_combined, combine, 0, measure))
+    together = TOGETHER if matched and measure in TOGETHER else (measure,)
+    number = together.index(measure)
+    return Shared(_curves(together, matched), functools.partial(_combined, combine, number, None))
+
+
+def _combined(combine: Combine, number: int, scale: Rejection | None, table: Table) -> Array:
+    """One number of each resample from a column of what its signals have."""
+    found = {name: column[:, number] for name, column in table.items()}
+    if scale:
+        found = {name: np.array([scale.scaled(v) for v in each]) for name, each in found.items()}
+    return np.asarray(combine(found))
+
+
+@functools.cache
+def _rejections(matched: bool) -> Callable[[JetTruth, Any, NDArray[Any]], Table]:
+    """1/eps_B at eps_S = 0.2 of each signal in each resample."""
+
+    def table(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
+        fixed = comparisons(targets, scores, matched=matched)
+        missing = np.full((len(counts), 1), math.nan)
+        return {
+            name: np.array([ordered.rejections(row, row, [EFFICIENCY]) for row in counts])
+            if ordered
+            else missing
+            for name, ordered in fixed
+        }
+
+    return table
+
+
+@functools.cache
+def _curves(
+    measures: tuple[Measure, ...], matched: bool
+) -> Callable[[JetTruth, Any, NDArray[Any]], Table]:
+    """The measures of the ROC of each signal in each resample."""
+
+    def table(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
+        fixed = comparisons(targets, scores, matched=matched)
+        return {
+            name: np.array([measured(_curve(ordered, row)) for row in counts])
+            for name, ordered in fixed
+        }
+
+    def measured(curve: Roc | None) -> list[float]:
+        return [measure(curve) if curve else math.nan for measure in measures]
+
+    return table
 
 
 def bounded_points(targets: JetTruth, scores: Any) -> float:

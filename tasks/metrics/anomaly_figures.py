@@ -65,8 +65,8 @@ def thinned(curve: Curve) -> Curve:
 
 def curves(targets: JetTruth, scores: Any, curve: Callable[[Roc], Curve]) -> dict[str, Curve]:
     """A curve for every signal."""
-    found = {name: c.roc() for name, c in anomaly.comparisons(targets, scores) if c is not None}
-    return {name: thinned(curve(roc)) for name, roc in found.items() if roc is not None}
+    found = anomaly.rocs(targets, scores)
+    return {name: thinned(curve(roc)) for name, roc in found.items() if roc}
 
 
 def _panels(names: list[str], *, share_y: bool) -> tuple[Figure, dict[str, Axes]]:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.jets import Flavours
+from physbench.tasks import Shared
 from physbench.tasks.metrics.ranking import (
     FEW,
     Ordered,
-    Roc,
     WorkingPoint,
     area,
     area_under_curve,
@@ -324,64 +324,56 @@ def weighted_mean(values: Array, counts: Counts) -> Array:
     return result
 
 
-def log_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
-    """`log_rejection` of resamples, (B,)."""
-    found = [
-        ordered.rejections(bkg, sig, EFFICIENCIES)
-        for k in range(1, len(targets.classes))
-        for ordered, bkg, sig in draws(targets, L, k, 0, counts)
-    ]
-    shape = (len(targets.classes) - 1, len(counts), len(EFFICIENCIES))
-    result: Array = np.log(np.reshape(found, shape)).mean(axis=(0, 2))
+def rejections(targets: Flavours, L: Array, counts: Counts) -> dict[str, Array]:
+    """1/eps_X of each background class X at each of `EFFICIENCIES`, (B, efficiencies)."""
+    found = {}
+    for k, name in enumerate(targets.classes[1:], 1):
+        ordered = ordered_pair(targets, L, k)
+        found[name] = np.array([ordered.rejections(row, row, EFFICIENCIES) for row in counts])
+    return found
+
+
+def _mean_log(found: Mapping[str, Array]) -> Array:
+    result: Array = np.log(list(found.values())).mean(axis=(0, 2))
     return result
 
 
-def resampled(
-    targets: Flavours, L: Array, background: int, signal: int, counts: Counts
-) -> Iterator[Roc]:
-    """The ROC of a pair in each resample."""
-    for ordered, bkg, sig in draws(targets, L, background, signal, counts):
-        yield ordered.roc(bkg, sig)
+log_rejection_replicates = Shared(rejections, _mean_log)
 
 
-def draws(
-    targets: Flavours, L: Array, background: int, signal: int, counts: Counts
-) -> Iterator[tuple[Ordered, Counts, Counts]]:
-    """The jets of a pair, sorted once, and how often each resample has those of both classes."""
-    ordered = Ordered.of(*pair(targets, L, background, signal))
-    first, second = (counts[:, targets.label == k] for k in (background, signal))
-    for bkg, sig in zip(first, second, strict=True):
-        yield ordered, bkg, sig
+def ordered_pair(targets: Flavours, L: Array, background: int, signal: int = 0) -> Ordered:
+    """The jets of two classes by their score, for weights of all jets."""
+    units = [np.flatnonzero(targets.label == k) for k in (background, signal)]
+    return Ordered.of(*pair(targets, L, background, signal)).among(units)
 
 
 def db_rejection_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
     """`db_rejection_uds_77` of resamples, (B,)."""
     if targets.classes != ("b", "c", "uds", "g"):
         return np.full(len(counts), math.nan)
-    score, light, bottom = b_discriminant(L), targets.label == 2, targets.label == 0
-    ordered = Ordered.of(score[light], score[bottom])
-    weights = zip(counts[:, light], counts[:, bottom], strict=True)
-    return np.array([ordered.rejections(b, s, [0.77])[0] for b, s in weights])
+    score, classes = b_discriminant(L), [np.flatnonzero(targets.label == k) for k in (2, 0)]
+    ordered = Ordered.of(*(score[units] for units in classes)).among(classes)
+    return np.array([ordered.rejections(row, row, [0.77])[0] for row in counts])
 
 
 def macro_auc_replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
     """`macro_auc` of resamples, (B,)."""
     pairs = itertools.combinations(range(len(targets.classes)), 2)
-    areas = [[area(c) for c in resampled(targets, L, j, i, counts)] for i, j in pairs]
+    each = [ordered_pair(targets, L, j, i) for i, j in pairs]
+    areas = [[area(ordered.roc(row, row)) for row in counts] for ordered in each]
     result: Array = np.mean(areas, axis=0)
     return result
 
 
-def rejection_replicates(name: str, eps: float) -> Callable[[Flavours, Array, Counts], Array]:
+def rejection_replicates(name: str, eps: float) -> Shared:
     """Fast path of the metric `rejection_<name>_<eps>`."""
 
-    def replicates(targets: Flavours, L: Array, counts: Counts) -> Array:
-        if name not in targets.classes:
-            return np.full(len(counts), math.nan)
-        pairs = draws(targets, L, targets.classes.index(name), 0, counts)
-        return np.array([ordered.rejections(bkg, sig, [eps])[0] for ordered, bkg, sig in pairs])
+    def part(found: Mapping[str, Array]) -> Array:
+        if name not in found:
+            return np.full(len(next(iter(found.values()))), math.nan)
+        return found[name][:, EFFICIENCIES.index(eps)]
 
-    return replicates
+    return Shared(rejections, part)
 
 
 def largest_leak(metrics: Mapping[str, float], allowed: float) -> str | None:

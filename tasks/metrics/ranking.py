@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 ROUNDING = 1e-9  # sums of weights are compared with shares of their total
 FEW = 10  # below this much background a working point is called bounded
+MARGIN = 1.2  # signal that is summed in the hope for an efficiency, over what it takes on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,13 @@ class Ordered:
     passed:
         (1 + distinct,) for both: how many lie above each threshold, after none and after each
         block of tied units.
+    weight:
+        (n_s,) of the signal in its order, by which its weights are multiplied; None for 1.
     """
 
     orders: tuple[NDArray[np.int64], NDArray[np.int64]]
     passed: tuple[NDArray[np.int64], NDArray[np.int64]]
+    weight: Array | None = None
 
     @classmethod
     def of(cls, background: ArrayLike, signal: ArrayLike) -> Ordered:
@@ -72,32 +76,56 @@ class Ordered:
         above = [np.r_[0, np.cumsum(part)[ends]] for part in (first, ~first)]
         return cls((order[first], order[~first] - len(bkg)), (above[0], above[1]))
 
+    def among(self, units: Sequence[NDArray[np.int64]], weight: Array | None = None) -> Ordered:
+        """The same for weights of a whole sample: `units` are the numbers of both classes in it.
+
+        `weight` (n_s,) is of the signal.
+        """
+        first, second = self.orders
+        falling = None if weight is None else weight[second]
+        return Ordered((units[0][first], units[1][second]), self.passed, falling)
+
     def roc(self, background: ArrayLike, signal: ArrayLike) -> Roc:
         """The ROC where the units weigh `background` (n_b,) and `signal` (n_s,), both >= 0."""
-        sides = zip((background, signal), self.orders, self.passed, strict=True)
-        return Roc(*(sums(np.asarray(w, float)[order])[above] for w, order, above in sides))
+        weights = self._falling(background, signal)
+        return Roc(*(sums(w)[above] for w, above in zip(weights, self.passed, strict=True)))
 
     def rejections(
         self, background: NDArray[Any], signal: NDArray[Any], efficiencies: Sequence[float]
     ) -> list[float]:
         """`working_point(self.roc(...), eps).rejection` for each eps, without the whole curve.
 
-        The weights are numbers of units, so that sums do not depend on their order.
+        The weights of the background are numbers of units, so that its sums do not depend on
+        their order. NaN where a class has no weight.
         """
-        selected = np.r_[0, np.cumsum(signal[self.orders[1]])][self.passed[1]]
-        ordered = background[self.orders[0]]
-        total, found = float(ordered.sum()), []
-        for eps in efficiencies:
-            k = int(np.searchsorted(selected, wanted(eps, selected[-1]), "left"))
-            found.append(total / (float(ordered[: self.passed[0][k]].sum()) or 1.0))
-        return found
+        ordered, weights = self._falling(background, signal)
+        total, every = float(ordered.sum()), float(weights.sum())
+        if not (total > 0 and every > 0):
+            return [math.nan] * len(efficiencies)
+        least = [wanted(eps, every) for eps in efficiencies]
+        first = int(MARGIN * max(efficiencies) * len(weights)) + FEW  # mostly enough of them
+        selected = sums(weights[:first])
+        if selected[-1] < max(least):
+            selected = sums(weights)
+        blocks = np.searchsorted(self.passed[1], np.searchsorted(selected, least, "left"), "left")
+        passing = (float(ordered[: self.passed[0][block]].sum()) for block in blocks)
+        return [total / (found or 1.0) for found in passing]
+
+    def _falling(
+        self, background: ArrayLike, signal: ArrayLike
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The weights of both classes in falling score."""
+        first, second = self.orders
+        found = np.asarray(signal)[second]
+        weighted = found if self.weight is None else found * self.weight
+        return np.asarray(background)[first], weighted
 
 
-def sums(weights: Array) -> Array:
+def sums(weights: NDArray[Any]) -> Array:
     """0, and the sums of the first 1, 2, ... weights, added in order; (1 + n,)."""
     found = np.empty(len(weights) + 1)
     found[0] = 0.0
-    np.cumsum(weights, out=found[1:])
+    np.cumsum(weights, out=found[1:], dtype=np.float64)
     return found
 
 

@@ -50,12 +50,16 @@ def test_rejections_of_resamples_beside_their_curves(
     counts = np.random.default_rng(1).poisson(1.0, (20, len(targets)))
     fixed = dict(anomaly.comparisons(targets, ranks))
 
+    table = anomaly._rejections(True)
+
     def fast() -> Any:
-        return [anomaly.log_rejection_of.many(c, counts) for c in fixed.values()]
+        return [rejections[:, 0] for rejections in table(targets, ranks, counts).values()]
 
     def curves() -> Any:
-        rows = [anomaly._measured(fixed, anomaly.log_rejection_of, one) for one in counts]
-        return np.array([list(row.values()) for row in rows]).T
+        each = (ordered for ordered in fixed.values() if ordered)
+        return [
+            [anomaly.Rejection(0.2)(ordered.roc(one, one)) for one in counts] for ordered in each
+        ]
 
     assert np.array_equal(fast(), curves())
     own, slow = interleaved(fast, curves, rounds=3)
