@@ -62,10 +62,11 @@ def of_hits(event: Event, edges: Integers) -> Hits:
     return Hits(eta, graphs.layer_of(event), *degrees(len(event), edges), nodes(event, edges))
 
 
-def parts(edges: Integers) -> Iterator[Integers]:
+def parts(edges: Integers, size: int = 0) -> Iterator[Integers]:
     """Edges a few at a time: their columns stay in the cache, and memory is bounded."""
-    for start in range(0, len(edges), PART):
-        yield edges[start : start + PART]
+    size = size or PART
+    for start in range(0, len(edges), size):
+        yield edges[start : start + size]
 
 
 def edge_columns(event: Event, edges: Integers) -> Values:
@@ -101,10 +102,10 @@ def filter_columns(event: Event, edges: Integers) -> Values:
     return np.concatenate([np.zeros((0, FILTER), dtype=np.float32), *rows])
 
 
-def filter_parts(event: Event, edges: Integers) -> Iterator[Values]:
-    """The columns of the filter, (k, 27) for some edges at a time."""
+def filter_parts(event: Event, edges: Integers, size: int = 0) -> Iterator[Values]:
+    """The columns of the filter, (k, 27) for some edges at a time, `size` of them where given."""
     hits = of_hits(event, edges)
-    for part in parts(edges):
+    for part in parts(edges, size):
         x = _edge_rows(event, hits, part)
         turn = np.where(x[:, :1] < 0, -1, 1)
         mirror = np.where(x[:, 3:4] < 0, -1, 1)

@@ -159,10 +159,10 @@ def _batches(
     generator = np.random.default_rng(seed)
     for event, truth in zip(events, truths, strict=True):
         edges = candidates(event)
-        order = generator.permutation(len(edges))
-        rows = (inputs.filter_columns(event, edges), *_wanted(truth, edges))
-        parts = [torch.split(torch.from_numpy(column[order]), BATCH) for column in rows]
-        yield from zip(*parts, strict=True)
+        edges = edges[generator.permutation(len(edges))]
+        columns = map(torch.from_numpy, inputs.filter_parts(event, edges, BATCH))
+        wanted = [torch.split(torch.from_numpy(one), BATCH) for one in _wanted(truth, edges)]
+        yield from zip(columns, *wanted, strict=True)
 
 
 EVENTS, FILTERED = 24, 6  # training events that windows and filter learn from
