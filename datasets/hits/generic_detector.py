@@ -45,11 +45,10 @@ from physbench.datasets.hits import _generic_sample as sample
 from physbench.datasets.hits._generic_format import Events
 
 NOISE_SHARE = 0.15
-PILEUP = 60
 OTHERS = {20: "generic_detector_20.npz", 200: "generic_detector_200.npz"}  # test events alone
 
 
-def load(*, file: Path | None = None, pileup: int = 60) -> tuple[Events, dict[str, str]]:
+def load(*, file: Path | None = None, pileup: int = 0) -> tuple[Events, dict[str, str]]:
     """Events by split, and digests.
 
     Parameters
@@ -57,11 +56,12 @@ def load(*, file: Path | None = None, pileup: int = 60) -> tuple[Events, dict[st
     file:
         A sample of `make`; default the embedded one.
     pileup:
-        Of the test events: 60, or 20 or 200 for what a model that learned at 60 does elsewhere.
+        Of the test events, 20 or 200, for what a model that learned at 60 does there; 0 for the
+        usual ones.
 
     Raises ValueError for another pile-up, and for one beside a file.
     """
-    choices = [PILEUP] if file else sorted([PILEUP, *OTHERS])
+    choices = [0] if file else [0, *OTHERS]
     if pileup not in choices:
         yours = " with a file of your own" if file else ""
         raise ValueError(f"pileup{yours} must be one of {choices}; got {pileup}")
@@ -82,7 +82,7 @@ def make(
     train: int = 40,
     validation: int = 4,
     test: int = 8,
-    pileup: float = PILEUP,
+    pileup: float = 60.0,
     noise: float = NOISE_SHARE,
     process: str = "Top:all = on",
     photons: bool = False,

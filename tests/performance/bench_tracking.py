@@ -233,9 +233,9 @@ def chain() -> Any:
     return gated_network.MODEL.load(weights[0])
 
 
-@pytest.mark.parametrize("pileup", [20, 60, 200])
+@pytest.mark.parametrize("crowd", [20, 0, 200], ids=["20", "60", "200"])
 def test_the_chain_costs_at_most_twice_the_kalman_filter(
-    benchmark: Any, interleaved: Any, told: Any, pileup: int
+    benchmark: Any, interleaved: Any, told: Any, crowd: int
 ) -> None:
     """One event from hits to tracks; the filter with its second pass in the strips.
 
@@ -248,7 +248,7 @@ def test_the_chain_costs_at_most_twice_the_kalman_filter(
     from physbench.models.hits._edge_pipeline import Choice
 
     fitted, kalman = chain(), acts_ckf.Setting(2, 3, True, Choice("kalman", 0.0))
-    event = benchmarks.task("tracking").splits("generic_detector", pileup=pileup).test.inputs[:1]
+    event = benchmarks.task("tracking").splits("generic_detector", pileup=crowd).test.inputs[:1]
     ours, peer = interleaved(
         lambda: networks.predict(fitted, event),
         lambda: acts_ckf.predict(kalman, event),

@@ -299,9 +299,9 @@ def test_other_pile_up_is_for_testing_alone(pileup: int, events: int, hits: int)
 
 
 def test_unknown_pile_up_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"pileup must be one of \[20, 60, 200\]; got 40"):
+    with pytest.raises(ValueError, match=r"pileup must be one of \[0, 20, 200\]; got 40"):
         generic_detector.load(pileup=40)
-    with pytest.raises(ValueError, match=r"with a file of your own must be one of \[60\]; got 20"):
+    with pytest.raises(ValueError, match=r"with a file of your own must be one of \[0\]; got 20"):
         generic_detector.load(file=tmp_path / "a.npz", pileup=20)
     with pytest.raises(ValueError, match="pileup=200 applies to generic_detector alone"):
         tracking.TASK.splits("trackml_graphs", pileup=200)
