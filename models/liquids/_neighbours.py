@@ -49,21 +49,43 @@ def pairs(configuration: Configuration, structure: str, cutoff: float) -> Pairs:
             "smaller cutoff or a larger configuration"
         )
     place = wrapped(configuration.positions(structure), box).astype(np.float64)
-    first, second = cKDTree(place, boxsize=box).query_pairs(cutoff, output_type="ndarray").T
-    vector = place[second] - place[first]
-    vector -= box * np.rint(vector / box)
-    distance = np.linalg.norm(vector, axis=1)
+    found = cKDTree(place, boxsize=box).query_pairs(cutoff, output_type="ndarray")
+    first, second = np.ascontiguousarray(found.T)
+    vector, distance = _images(place, box, first, second)
     _check_apart(first, second, distance)
-    below = distance < cutoff  # the tree counts the cutoff itself
-    first, second, vector, distance = (v[below] for v in (first, second, vector, distance))
+    if distance.max(initial=0.0) >= cutoff:  # the tree counts the cutoff itself
+        below = distance < cutoff
+        first, second, distance = (v[below] for v in (first, second, distance))
+        vector = vector[:, below]
     centre, other = np.concatenate([first, second]), np.concatenate([second, first])
     order = stable_order(centre * len(place) + other)
     return Pairs(
         centre[order],
         other[order],
-        np.concatenate([vector, -vector])[order],
+        np.concatenate([vector.T, -vector.T]).take(order, axis=0),
         np.concatenate([distance, distance])[order],
     )
+
+
+def _images(
+    place: NDArray[np.float64],
+    box: NDArray[np.float64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Minimum images (d, pairs) from the first to the second, and their lengths.
+
+    Coordinates lie together and arrays are used again, for speed.
+    """
+    columns, side = np.ascontiguousarray(place.T), box[:, None]
+    vector = columns[:, second]
+    vector -= columns[:, first]
+    turns = vector / side
+    np.rint(turns, out=turns)
+    turns *= side
+    vector -= turns
+    squares = np.multiply(vector, vector, out=turns)
+    return vector, np.sqrt(squares.sum(axis=0))
 
 
 def _check_apart(

@@ -68,7 +68,8 @@ def test_neighbours_beside_vesin(
     own, best, slow, third, fourth = interleaved(ours, theirs, ase, matscipy, freud, rounds=3)
     benchmark(ours)
     limit = (
-        "the query of SciPy's k-d tree takes a third, mirroring and ordering the pairs the rest"
+        "the query of SciPy's k-d tree takes a half, mirroring and ordering the pairs the rest; "
+        "vesin's half list in place of the query is 1.4 times faster, but its import is torch's"
     )
     told(
         best / own,
