@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, Split, described
-from physbench.datasets.common.runs import distinct, stable_order, starts_of
+from physbench.datasets.common.runs import among, distinct, stable_order, starts_of
 from physbench.datasets.common.streaming import Deferred
 
 if TYPE_CHECKING:
@@ -175,15 +175,20 @@ def sequential_edges(truth: EventTruth) -> Integers:
     return np.concatenate(edges)
 
 
-def edge_labels(truth: EventTruth, edges: Integers) -> Bools:
+def edge_labels(truth: EventTruth, edges: Integers, sequential: Integers | None = None) -> Bools:
     """Whether each edge (m, 2) joins consecutive hits of one particle (either way round).
 
-    The "sequential" truth, see `sequential_edges`: an edge that skips a hit of its particle is
-    false, and so are edges of noise.
+    The "sequential" truth, see `sequential_edges`, which may be given: an edge that skips a hit
+    of its particle is false, and so are edges of noise.
     """
-    hits = np.array([len(truth), 1])
-    true = np.sort(sequential_edges(truth), axis=1) @ hits
-    return np.isin(np.sort(edges.astype(np.int64), axis=1) @ hits, true)
+    true = sequential_edges(truth) if sequential is None else sequential
+    return among(edge_keys(edges, len(truth)), edge_keys(true, len(truth)))
+
+
+def edge_keys(edges: Integers, hits: int) -> Integers:
+    """One integer for each edge (m, 2), whichever way round."""
+    first, second = edges[:, 0].astype(np.int64), edges[:, 1].astype(np.int64)
+    return np.minimum(first, second) * hits + np.maximum(first, second)
 
 
 def labels_of_edges(truth: EventTruth, edges: Integers) -> Bools:

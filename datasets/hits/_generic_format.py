@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets.common import reading
+from physbench.datasets.common.runs import stable_order
 from physbench.datasets.common.streaming import Deferred
 from physbench.datasets.hits import Event, EventTruth, module_key
 from physbench.datasets.hits._trackml_format import scoring_weights
@@ -175,7 +176,7 @@ def _event(
     rows, owners = hits[number], particles[number]
     module = found["module"][rows].astype(np.int64)
     local = np.stack([found["u"][rows], found["v"][rows]], axis=1)
-    order = np.lexsort((local[:, 1], local[:, 0], module))
+    order = stable_order(_place(module, local))
     owner, rank = _owners(found["hits_of"][owners], len(rows))
     module, local, owner, rank = module[order], local[order], owner[order], rank[order]
     step = found["sigma"][module].astype(np.float64) / GRID
@@ -184,6 +185,12 @@ def _event(
     elements = found["elements"][module].astype(np.int64).T
     event = Event(name, np.arange(1, len(rows) + 1), *position.T, *elements)
     return event, _truth(event, found, owners, owner, rank, perigees[owners])
+
+
+def _place(module: NDArray[np.int64], local: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Module, u and v in one integer that sorts like them."""
+    u, v = (local.astype(np.int64) - np.iinfo(np.int16).min).T
+    return np.asarray((module << 32) | (u << 16) | v)
 
 
 def _owners(hits_of: NDArray[Any], hits: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physbench.datasets.common.arrays import distinct
+from physbench.datasets.common.runs import starts_of
 from physbench.datasets.common.trackml_csv import COLUMNS
 from physbench.datasets.hits import (
     Event,
@@ -75,7 +76,8 @@ def scoring_weights(particle_id: Integers, depth: Floats, pt_of: Mapping[int, fl
     """
     weights = np.zeros(len(particle_id))
     order = np.lexsort((depth, particle_id))
-    ids, start, count = np.unique(particle_id[order], return_index=True, return_counts=True)
+    start = starts_of(particle_id[order])
+    ids, count = particle_id[order[start]], np.diff(start, append=len(order))
     pt = pt_weight(np.array([pt_of[int(p)] if p else 0.0 for p in ids]))
     for number in np.unique(count[count >= 4]):
         alike = np.flatnonzero((count == number) & (ids != 0))

@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.runs import among
 from physbench.datasets.hits import (
     EventTruth,
     Floats,
     Integers,
+    edge_keys,
     edge_labels,
     selected,
     sequential_edges,
@@ -67,7 +69,7 @@ def target_edges(truth: EventTruth) -> Integers:
     """(targets, 2) consecutive hits of selected particles."""
     edges = sequential_edges(truth)
     chosen = truth.particles[selected(truth)]
-    return edges[np.isin(truth.particle_id[edges[:, 0]], chosen)]
+    return edges[among(truth.particle_id[edges[:, 0]], chosen)]
 
 
 def condense(targets: Targets, predictions: Sequence[Prediction]) -> list[Prediction]:
@@ -95,8 +97,7 @@ def is_condensed(prediction: Prediction) -> bool:
 def condensed(truth: EventTruth, prediction: Prediction) -> Prediction:
     """One event of `condense`."""
     edges, levels = prediction["edges"].astype(np.int64), prediction["levels"].astype(np.int64)
-    places = np.array([len(truth), 1])
-    key, wanted = (np.sort(e, axis=1) @ places for e in (edges, target_edges(truth)))
+    key, wanted = (edge_keys(e, len(truth)) for e in (edges, target_edges(truth)))
     order = np.argsort(key)
     place = np.searchsorted(key[order], wanted).clip(max=max(len(key) - 1, 0))
     found = key[order][place] == wanted if len(key) else np.zeros(len(wanted), dtype=bool)

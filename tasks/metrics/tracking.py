@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.common.runs import stable_order, starts_of
+from physbench.datasets.common.runs import among, stable_order, starts_of
 from physbench.datasets.hits import (
     EventTruth,
     Floats,
     Integers,
+    edge_keys,
     edge_labels,
     place_of,
     selected,
@@ -206,12 +207,17 @@ class Matched:
     @functools.cached_property
     def edges(self) -> tuple[Bools, Floats] | None:
         """Labels and scores of the sampled edges; None without edges."""
-        return labelled_edges(self.truth, self.prediction)
+        return labelled_edges(self.truth, self.prediction, self._sequential)
 
     @functools.cached_property
     def graph(self) -> Construction | None:
         """How the graph covers the truth; None without edges."""
-        return construction(self.truth, self.prediction)
+        return construction(self.truth, self.prediction, self._sequential)
+
+    @functools.cached_property
+    def _sequential(self) -> Integers | None:
+        """The true edges, where there are edges to compare with them."""
+        return sequential_edges(self.truth) if "edges" in self.prediction else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -551,13 +557,15 @@ def sampled(hits: int, edges: Integers) -> Bools:
     return np.asarray(edges.min(axis=1, initial=hits) % max(1, hits // EDGE_HITS) == 0)
 
 
-def labelled_edges(truth: EventTruth, prediction: Prediction) -> tuple[Bools, Floats] | None:
+def labelled_edges(
+    truth: EventTruth, prediction: Prediction, sequential: Integers | None = None
+) -> tuple[Bools, Floats] | None:
     """Labels and scores of the sampled edges of an event; None without edges."""
     if "edges" not in prediction:
         return None
     kept = sampled(len(truth), prediction["edges"])
     scores = np.asarray(prediction["scores"], dtype=np.float64)[kept]
-    return edge_labels(truth, prediction["edges"][kept]), scores
+    return edge_labels(truth, prediction["edges"][kept], sequential), scores
 
 
 def _of_events(targets: Targets, predictions: Predictions, name: str, one: Any) -> list[Any]:
@@ -623,7 +631,11 @@ class Construction:
     kept: int
 
 
-def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> Construction | None:
+def construction(
+    truth: EventTruth,
+    prediction: Mapping[str, NDArray[Any]],
+    sequential: Integers | None = None,
+) -> Construction | None:
     """How a graph covers the sequential truth edges of the selected particles, see `sampled`.
 
     None for a prediction without edges.
@@ -632,20 +644,17 @@ def construction(truth: EventTruth, prediction: Mapping[str, NDArray[Any]]) -> C
         return None
     kept = sampled(len(truth), prediction["edges"])
     edges, scores = prediction["edges"][kept], np.asarray(prediction["scores"])[kept]
-    wanted = sequential_edges(truth)
-    wanted = wanted[sampled(len(truth), wanted)]
+    true = sequential_edges(truth) if sequential is None else sequential
+    wanted = true[sampled(len(truth), true)]
     chosen = truth.particles[selected(truth)]
-    wanted = wanted[np.isin(truth.particle_id[wanted[:, 0]], chosen)]
-    n = len(truth)
-    key = np.sort(edges.astype(np.int64), axis=1) @ np.array([n, 1])
-    want = np.sort(wanted, axis=1) @ np.array([n, 1])
-    passed = key[scores > THRESHOLD]
+    wanted = wanted[among(truth.particle_id[wanted[:, 0]], chosen)]
+    key, want = (edge_keys(each, len(truth)) for each in (edges, wanted))
     return Construction(
         edges=len(edges),
-        true=int(edge_labels(truth, edges).sum()),
+        true=int(edge_labels(truth, edges, true).sum()),
         targets=len(want),
-        present=int(np.isin(want, key).sum()),
-        kept=int(np.isin(want, passed).sum()),
+        present=int(among(want, key).sum()),
+        kept=int(among(want, key[scores > THRESHOLD]).sum()),
     )
 
 
