@@ -78,6 +78,12 @@ def arrays(
     return found
 
 
+def names(path: Path) -> list[str]:
+    """Names of the arrays of a `.npz` file, none of which is unpacked."""
+    with reading(path, "an .npz archive"), zipfile.ZipFile(regular(path)) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
 def regular(path: Path) -> Path:
     """The path itself; DataError where it is a pipe, a device or a folder, which would hang."""
     if not stat.S_ISREG(path.stat().st_mode):

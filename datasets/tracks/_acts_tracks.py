@@ -42,7 +42,9 @@ def load(path: Path) -> Sample:
 
     True crossings are sorted anew, since smearing may swap close hits: when they are asked for.
     """
-    arrays = reading.arrays(path, "measured", "hits", "event", "simulated", *COLUMNS)
+    kept = ("measured", "hits", "event", "simulated", *COLUMNS)
+    arrays = reading.arrays(path, *kept, alone=True)
+    arrays |= reading.arrays(path, "kalman", alone=True, numeric=False)  # NaN where none was found
     with reading.reading(path, "a sample that `data make` wrote"):
         return _sample(path, arrays)
 
@@ -59,14 +61,15 @@ def _sample(path: Path, arrays: Arrays) -> Sample:
     sigma, of_widths = _widths(path.with_name(widths_name(path.stem)), len(event))
     truth = _truth(arrays, split, sigma)
     number = np.arange(len(event)) - np.searchsorted(event, event)
-    ids = [f"event{e:06d}-{k:03d}" for e, k in zip(event, number, strict=True)]
+    ids = [f"event{e:06d}-{k:03d}" for e, k in zip(event.tolist(), number.tolist(), strict=True)]
 
     def true() -> Tracks:
-        steps = measured - _integers(arrays["displacement"])
+        moved = reading.arrays(path, "displacement", alone=True)["displacement"]
+        steps = measured - _integers(moved)
         return padded((steps * STEP).astype(np.float64), owner, len(event))
 
     return Sample(
-        true if "displacement" in arrays else None,
+        true if "displacement" in reading.names(path) else None,
         _tracks(measured, owner, slot, len(event)),
         truth,
         split,

@@ -116,9 +116,9 @@ class Ordered:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """The weights of both classes in falling score."""
         first, second = self.orders
-        found = np.asarray(signal)[second]
+        found = np.asarray(signal).take(second)
         weighted = found if self.weight is None else found * self.weight
-        return np.asarray(background)[first], weighted
+        return np.asarray(background).take(first), weighted
 
 
 def sums(weights: NDArray[Any]) -> Array:
@@ -229,7 +229,8 @@ def working_point(curve: Roc, eps_signal: float) -> WorkingPoint:
         raise ValueError(f"eps_signal must be in (0, 1]; got {eps_signal}")
     k = int(np.searchsorted(curve.signal, wanted(eps_signal, curve.signal[-1]), "left"))
     passing, background = float(curve.background[k]), float(curve.background[-1])
-    return WorkingPoint(float(curve.eps_signal[k]), passing / background, passing, background)
+    selected = float(curve.signal[k] / curve.signal[-1])
+    return WorkingPoint(selected, passing / background, passing, background)
 
 
 def wanted(eps_signal: float, total: float) -> float:
@@ -272,7 +273,7 @@ def efficiency_at(curve: Roc, eps_background: float) -> float:
     if total < FEW / eps_background - ROUNDING:
         return math.nan
     k = int(np.searchsorted(curve.background, eps_background * total + ROUNDING, "right")) - 1
-    return float(curve.eps_signal[k])
+    return float(curve.signal[k] / curve.signal[-1])
 
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:

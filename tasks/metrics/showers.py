@@ -6,6 +6,7 @@ predictions, and of weights: the multiplicities of the pairs in a resample, all 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,13 @@ def _weights(table: Table, weights: Weights) -> Floats:
     return np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
 
 
+@functools.lru_cache(maxsize=1)
+def _draws(pairs: int) -> NDArray[np.int64]:
+    """How often each pair is in each of the 200 resamples, (resamples, pairs)."""
+    even = np.full(pairs, 1 / pairs)
+    return np.random.default_rng(0).multinomial(pairs, even, RESAMPLES)
+
+
 def recentred(function: Function) -> Callable[[Any, Table], tuple[float, float]]:
     """The interval of a distance that noise makes larger: a bootstrap moved to the value.
 
@@ -154,10 +162,7 @@ def recentred(function: Function) -> Callable[[Any, Table], tuple[float, float]]
 
     def interval(truth: Any, table: Table) -> tuple[float, float]:
         """bootstrap over units, 200 resamples, percentiles moved to the value"""  # noqa: D400 - printed
-        generator = np.random.default_rng(0)
-        even = np.full(len(table), 1 / len(table))
-        draws = generator.multinomial(len(table), even, RESAMPLES)
-        found = np.array([function(truth, table, row) for row in draws])
+        found = np.array([function(truth, table, row) for row in _draws(len(table))])
         value = function(truth, table, None)
         low, high = value + np.quantile(found, (0.025, 0.975)) - found.mean()
         return max(float(min(low, value)), 0.0), float(max(high, value))
