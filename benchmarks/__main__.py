@@ -18,14 +18,32 @@ from benchmarks import __version__, naming, terminal
 STATUS = {"ok": 0, "interrupted": 130}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all verbs; each sets `call`."""
+class _Unasked:
+    """Takes the place of the parser of a verb that is not asked for: all of them take 10 ms."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: self
+
+
+class _Asked:
+    """Makes the parser of one verb alone, or of all."""
+
+    def __init__(self, verbs: Any, verb: str) -> None:
+        self.verbs, self.verb = verbs, verb
+
+    def add_parser(self, name: str, **options: Any) -> Any:
+        """The parser of a verb, or what takes its place."""
+        return self.verbs.add_parser(name, **options) if self.verb in ("", name) else _Unasked()
+
+
+def parser(verb: str = "") -> argparse.ArgumentParser:
+    """The parser of all verbs, or of one that is known to be asked for; each sets `call`."""
     top = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Reproducible benchmarks of ML in physics."
     )
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument("--traceback", action="store_true", help="show the traceback of an error")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = _Asked(top.add_subparsers(dest="verb", required=True, metavar="VERB"), verb)
     _list_parser(verbs)
     _run_parser(verbs)
     _sweep_parser(verbs)
@@ -67,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         help="what the model is made with (default: the first there is)",
     )
     new.set_defaults(call=new_verb)
-    return top
+    return top if verbs.verbs.choices else parser()
 
 
 def _list_parser(verbs: Any) -> None:
@@ -676,7 +694,8 @@ def new_verb(options: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; user errors are one line on stderr and exit status 2."""
     terminal.prepare()
-    top = parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    top = parser(next(iter(a for a in given if a != "--traceback"), ""))
     options, rest = top.parse_known_args(arguments)
     if rest and getattr(options, "what", "") == "make":
         options.set += keywords(rest)

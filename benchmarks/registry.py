@@ -77,7 +77,7 @@ def _files(kind: str) -> dict[str, Path]:
     """The file of each entry; raises ValueError when two wings have one of the same name."""
     pattern = "*.py" if kind == "task" else "[!._]*/*.py"
     found: dict[str, Path] = {}
-    for file in sorted(folder(kind).glob(pattern)):
+    for file in sorted(folder(kind).glob(pattern), key=str):
         if file.parent.name not in NO_WINGS and not file.stem.startswith("_"):
             if file.stem in found:
                 raise ValueError(f"two {kind}s of one name: {found[file.stem]} and {file}")

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from physbench.tasks import Metric, Shared, Task
 RESAMPLES_RANKING = 1000
 RESAMPLES_OTHER = 200
 KEPT = 10_000_000  # draws of units that are held in memory; more are drawn anew for each metric
+TOGETHER = 1 << 14  # numbers that are drawn in one call, whose own cost is that of a thousand
 ROUNDING = 1e-9  # relative difference of two ways of adding the same numbers
 
 
@@ -46,8 +47,9 @@ def resamples(units: int, count: int, key: str) -> Iterator[NDArray[np.int64]]:
     differences between records are paired by unit.
     """
     generator = np.random.default_rng(int(key[:16], 16))
-    for _ in range(count):
-        yield generator.integers(0, units, size=units)
+    rows = max(1, TOGETHER // max(units, 1))
+    for first in range(0, count, rows):
+        yield from generator.integers(0, units, size=(min(rows, count - first), units))
 
 
 def evaluate(
@@ -250,12 +252,15 @@ def replicates(
     if metric.replicates is not None:
         counts = np.array([np.bincount(units, minlength=len(units)) for units in draws])
         return np.asarray(metric.replicates(targets, derived, counts), dtype=np.float64)
-    return np.array(
-        [
-            _scalar(metric.function(take(targets, units), take_units(derived, units)))
-            for units in draws
-        ]
-    )
+    truth, found = _taker(targets), _taker(derived)
+    return np.array([_scalar(metric.function(truth(units), found(units))) for units in draws])
+
+
+def _taker(values: Any) -> Callable[[NDArray[np.int64]], Any]:
+    """`take_units` of these values, for a thousand resamples."""
+    if type(values) is np.ndarray:
+        return values.__getitem__
+    return functools.partial(take_units if isinstance(values, Mapping) else take, values)
 
 
 def take_units(predictions: Any, units: NDArray[np.int64]) -> Any:

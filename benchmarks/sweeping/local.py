@@ -118,6 +118,7 @@ def sweep(
     from benchmarks import registry
     from benchmarks.running import environment, stages, storing
     from benchmarks.sweeping import planning
+    from physbench.leaderboard import record
 
     count = jobs or max((os.cpu_count() or 1) // threads, 1)
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -142,6 +143,7 @@ def sweep(
         plan.make()
         environment.environment()  # once here, not once in each fork
         environment.code()
+        record.build()
         results = [_skipped(job, done) for job, done in plan.cells if done]
         todo = [job for job, done in plan.cells if not done]
         report(f"{len(plan.cells)} cells, {len(results)} of them done already")

@@ -34,6 +34,7 @@ class Plan:
     questions: dict[Key, Question] = field(default_factory=dict)
     subjects: dict[Key, Subject] = field(default_factory=dict)
     _last: tuple[Any, Splits] | None = None
+    _cell: tuple[Any, Cell] | None = None
 
     def make(self) -> None:
         """Plan every task; what cannot be planned is a problem and costs its own cells alone."""
@@ -92,10 +93,13 @@ class Plan:
         return described(found) if found else None
 
     def cell(self, key: Key, seed: int) -> Cell:
-        """The cell of a seed, with its data."""
+        """The cell of a seed, with its data; the last one is kept, since seeds share digests."""
         asked = self.questions[key]
         fold = asked.fold(seed)
-        return cells.cell(asked, self.subjects[key], self.splits(key, fold), fold)
+        if self._cell is None or self._cell[0] != (key, fold):
+            made = cells.cell(asked, self.subjects[key], self.splits(key, fold), fold)
+            self._cell = (key, fold), made
+        return self._cell[1]
 
     def splits(self, key: Key, fold: int | None) -> Splits:
         """The data of a board and fold; those of the last one are kept."""
@@ -120,6 +124,7 @@ class Plan:
             _nothing,
             job.memory,
             splits={fold: self.splits(key, fold)},
+            last=self.cell(key, job.seed),
             show=_nothing,
         )
 
