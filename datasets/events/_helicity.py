@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from physbench.datasets.events import Array, Process
 
@@ -108,6 +107,8 @@ def _normal(v: Array) -> Array:
 
 def _between(a: Array, b: Array) -> Array:
     """Phi(b) - Phi(a), from the side where both are small: tails keep their digits."""
+    from scipy.special import ndtr
+
     upper = a > 0
     return np.asarray(ndtr(np.where(upper, -a, b)) - ndtr(np.where(upper, -b, a)))
 

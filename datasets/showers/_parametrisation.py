@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc
 
 from physbench.datasets.showers import LAYERS, PARAMETRISED, RINGS, THICKNESS
 
@@ -91,6 +90,8 @@ def gamma_shares(depth: Floats, maximum: Floats, alpha: Floats) -> Floats:
 
     P(alpha, beta t) with beta = (alpha - 1)/T, the regularised incomplete gamma function.
     """
+    from scipy.special import gammainc
+
     beta = (alpha - 1) / maximum
     return np.diff(gammainc(alpha[:, None], beta[:, None] * depth), axis=1)
 

@@ -59,7 +59,7 @@ def test_info_shows_the_card_without_importing(capsys: pytest.CaptureFixture[str
         (["check", "trackin"], "did you mean 'tracking'"),
         (["check", "--models", "logistic_edge"], "did you mean 'logistic_edges'"),
         (["cite", "interaction_networ"], "did you mean 'interaction_network'"),
-        (["study", "tracking", "truth"], "has no study"),
+        (["study", "track_graphs", "true_graph"], "has no study"),
         (["info", "darkclr", "--croissant"], "unknown dataset"),
         (["data", "make", "kob_andersen", "x", "--temperatur", "1"], "mean 'temperature'"),
     ],
