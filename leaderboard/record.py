@@ -422,7 +422,7 @@ def paths(root: Path) -> list[Path]:
     for folder, below, names in os.walk(root):  # passes over what a run removes meanwhile
         below[:] = [name for name in below if name[0] != "."]
         found += [Path(folder, n) for n in names if n.endswith(".json") and n[0] != "."]
-    return sorted(found)
+    return sorted(found, key=lambda path: path.parts)
 
 
 def contradiction(record: Record) -> str | None:

@@ -18,7 +18,7 @@ from physbench.leaderboard import escaping, tables
 from physbench.leaderboard import record as records
 from physbench.leaderboard.board import Board
 from physbench.leaderboard.record import Record
-from physbench.tasks import Task
+from physbench.tasks import Metric, Task
 
 MOST_TOLD = 5  # damaged files of the user that are named one by one
 
@@ -101,7 +101,7 @@ def kinds(found: Sequence[Record]) -> dict[str, str]:
 
 def current(record: Record, task: Task) -> bool:
     """Whether a record belongs on today's board: default protocol, today's definitions."""
-    versions = {metric.name: metric.version for metric in task.metrics}
+    versions = _versions(task.metrics)
     return (
         record.task.version == task.version
         and resolved(task, record.task.protocol) == resolved(task, {})
@@ -109,6 +109,11 @@ def current(record: Record, task: Task) -> bool:
         and record.lineage.reproduces is None
         and {m.name: m.version for m in record.metrics} in (versions, {})
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _versions(metrics: tuple[Metric, ...]) -> dict[str, int]:
+    return {metric.name: metric.version for metric in metrics}
 
 
 def resolved(task: Task, protocol: Mapping[str, Any]) -> dict[str, Any] | None:

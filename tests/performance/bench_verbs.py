@@ -60,7 +60,7 @@ def interpreters(*arguments: str, rounds: int = 5) -> float:
     return min(ours) / min(bare)
 
 
-PARSED = "--help alone takes 2.0; the sources of the entries are parsed, 1 ms each"
+PARSED = "--help alone takes 1.9; the source of the entry is parsed, those of all models searched"
 VERBS = {
     "--help": (2.5, ""),
     "list": (2.5, PARSED),
@@ -99,10 +99,11 @@ TASKS = {
     "imported in .45 s; 20 million random numbers of the bootstrap are drawn and counted in .15 s",
     "track_parameters/displaced_tracks/bayes_fit": "SciPy's optimiser is imported in .45 s",
     "dark_jets/dark_showers/pca_mahalanobis": "51 million random numbers of the bootstrap are "
-    "drawn and counted in .4 s, and 8,000 ROC curves take .15 ms each",
+    "drawn and counted in .4 s; 2,000 ROC curves take .2 ms each, 5,000 working points .07 ms",
     "glass_mobility/kob_andersen/type_mean": "",
     "glass_mobility/botan_ka3d/boattini": "",
-    "jet_flavour/flavour_jets/pt_only": "5,000 ROC curves of resamples take .12 ms each",
+    "jet_flavour/flavour_jets/pt_only": "30 million random numbers of the bootstrap are drawn and "
+    "counted in .25 s; 1,200 ROC curves take .1 ms each, 3,200 working points .07 ms",
     "calo_showers/parametrised_showers/mean_shower": "the judge is scikit-learn's, imported in "
     ".9 s; its six fits take 1.4 s, the distances to 20,000 training showers .6 s",
     "likelihood_ratio/eft_toy/carl": "SciPy's splines are imported in .4 s",
