@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets import Described, Split, described
 from physbench.datasets.common.runs import among, distinct, stable_order, starts_of
-from physbench.datasets.common.streaming import Deferred
+from physbench.datasets.common.streaming import Deferred, Postponing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +80,8 @@ class Event(Described):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EventTruth(Described):
-    """Truth of one event."""
+class EventTruth(Postponing, Described):
+    """Truth of one event. The weights may be made later."""
 
     particle_id: Integers = described(
         "(hits,)", "1", "particle of each hit, 0 for noise; ids exceed 2**53: never as floats"
@@ -115,6 +115,9 @@ class EventTruth(Described):
     phi: Floats | None = described(
         "(particles,)", "rad", "azimuth at the perigee, NaN where not stored", default=None
     )
+
+    def __post_init__(self) -> None:
+        self.postpones("weight")
 
     def __len__(self) -> int:
         return len(self.particle_id)

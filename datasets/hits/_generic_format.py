@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets.common import reading
 from physbench.datasets.common.runs import stable_order
-from physbench.datasets.common.streaming import Deferred
+from physbench.datasets.common.streaming import Deferred, later
 from physbench.datasets.hits import Event, EventTruth, module_key
 from physbench.datasets.hits._trackml_format import scoring_weights
 
@@ -213,9 +213,13 @@ def _truth(
 ) -> EventTruth:
     ids, pt = np.arange(1, len(rows) + 1), _pt(found["pt"][rows])
     d0, z0, phi = perigees.T
+
+    def weight() -> NDArray[np.float64]:
+        return scoring_weights(owner, rank, dict(zip(ids.tolist(), pt.tolist(), strict=True)))
+
     return EventTruth(
         owner,
-        scoring_weights(owner, rank, dict(zip(ids.tolist(), pt.tolist(), strict=True))),
+        later(weight),
         rank,
         ids,
         pt,

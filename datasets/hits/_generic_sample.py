@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +38,9 @@ def make(path: Path, recipe: Recipe, sizes: list[int], processes: int, *, pixels
     begin = time.perf_counter()
     jobs = [(recipe, k, min(BLOCK, events - k)) for k in range(0, events, BLOCK)]
     if processes > 1:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
             blocks = list(pool.map(block, *zip(*jobs, strict=True)))
     else:

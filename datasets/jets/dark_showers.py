@@ -27,7 +27,6 @@ import functools
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -170,6 +169,8 @@ def _generated(chunks: list[Chunk], processes: int) -> Iterator[dict[str, Any]]:
     if processes == 1:
         yield from map(_generate, chunks)
         return
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(processes) as pool:
         yield from pool.map(_generate, chunks)
 

@@ -21,7 +21,6 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -176,6 +175,8 @@ def _reconstructed(chunks: list[Chunk], processes: int) -> Iterator[dict[str, An
     if processes == 1:
         yield from map(_made, chunks)
         return
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(processes) as pool:
         yield from pool.map(_made, chunks)
 
