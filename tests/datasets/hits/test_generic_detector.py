@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -280,8 +281,9 @@ def test_generation_is_reproducible_and_extends(tmp_path: Path) -> None:
         made.append((generic_detector.load(file=path)[0], path.read_bytes()))
     assert len(made[1][0]["test"]) == 1
     for first, second in zip(made[0][0]["train"][0], made[1][0]["train"][0], strict=True):
-        for name, value in vars(first).items():
-            np.testing.assert_array_equal(value, vars(second)[name], err_msg=name)
+        for name in (field.name for field in dataclasses.fields(first)):
+            one, other = getattr(first, name), getattr(second, name)
+            np.testing.assert_array_equal(one, other, err_msg=name)
     again = generic_detector.make(
         tmp_path, seed=5, pileup=0.0, noise=0.02, train=1, test=1, validation=0
     )
