@@ -87,7 +87,7 @@ SHOWN = {  # of each variant of a study: metrics and their labels
     "fake_combinatorial": "combinatorial fakes",
     "fake_all": "all fakes",
 }
-FAR = ("as ranked", "8 events, filter open", "2 rounds of messages", "no merging", "walk-through")
+FAR = ("2 rounds of messages", "no merging", "8 events", "8 events, filter open")
 
 
 def parts(variants: Mapping[str, Variant]) -> Figure:
@@ -107,6 +107,7 @@ def parts(variants: Mapping[str, Variant]) -> Figure:
             axis.axvline(line, color="0.6", lw=0.8, zorder=0)
         axis.set_xlabel(label, fontsize="small")
         axis.tick_params(labelsize="small")
+        axis.locator_params(axis="x", nbins=4)
     axes[0].set_yticks(places, list(variants))
     axes[0].invert_yaxis()
     plt.close(figure)
@@ -115,9 +116,9 @@ def parts(variants: Mapping[str, Variant]) -> Figure:
 
 def far(variants: Mapping[str, Variant]) -> Figure:
     """Efficiency against the radius of production, without some of the parts."""
-    chosen = {name: variants[name] for name in FAR}
-    predictions = {name: one.predictions for name, one in chosen.items()}
-    return efficiency_against_radius(chosen[FAR[0]].targets, predictions)
+    names = ["as ranked", *(name for name in FAR if name in variants)]
+    predictions = {name: variants[name].predictions for name in names}
+    return efficiency_against_radius(variants["as ranked"].targets, predictions)
 
 
 STUDY = {"Parts and learning curves": parts, "Parts against production radius": far}

@@ -403,4 +403,4 @@ def test_a_study_is_drawn_from_its_variants() -> None:
     few = {name: variants[name] for name in ("as ranked", "20 pile-up")}
     assert len(TASK.study_figures["Parts and learning curves"](few).axes) == 4
     with pytest.raises(KeyError):
-        TASK.study_figures["Parts against production radius"](few)
+        TASK.study_figures["Parts against production radius"]({})
