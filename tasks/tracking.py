@@ -263,7 +263,7 @@ def admit(values: Mapping[str, float]) -> str | None:
     limits = {"fake_combinatorial": COMBINATORIAL_MAX, "fake_all": FAKES_MAX}
     for name, limit in limits.items():
         if values.get(name, 0.0) > limit:
-            return f"{name} {values[name]:.1%} is above {limit:.0%}"
+            return f"{name} {values[name]:.2%} is above {limit:.0%}"
     return None
 
 
