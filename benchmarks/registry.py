@@ -216,7 +216,7 @@ def _forget_changed(root: Path) -> None:
     now = sources.closure(root, anew=True)
     if all(before.get(path, content) == content for path, content in now.items()):
         return
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
         if file and not name.startswith("physbench.") and Path(file) in now:
             del sys.modules[name]

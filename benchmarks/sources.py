@@ -258,6 +258,6 @@ def _loaded(path: Path) -> bool:
         return False
     return any(
         getattr(module, "__file__", None) == str(path)
-        for name, module in list(sys.modules.items())
+        for name, module in sys.modules.copy().items()
         if name.startswith("physbench.")
     )

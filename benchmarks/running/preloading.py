@@ -51,7 +51,7 @@ def _import_ours(task: str) -> None:
     """The task, for the metrics on validation, and what all models need; none of it is theirs."""
     importlib.import_module("benchmarks.running.worker")
     registry.load("task", task)
-    for module in list(sys.modules.values()):
+    for module in sys.modules.copy().values():
         file = getattr(module, "__file__", None)
         if file and Path(file) in sources.taken:
             _at_import.setdefault(Path(file), sources.taken[Path(file)])

@@ -135,7 +135,7 @@ def _settings(model: Model, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def loaded(before: set[str]) -> dict[str, str]:
     """sha256 of the file of every module of ours and the user's that the model has imported."""
-    modules = [module for name, module in list(sys.modules.items()) if name not in before]
+    modules = [module for name, module in sys.modules.copy().items() if name not in before]
     files = {getattr(module, "__file__", None) for module in modules}
     return {
         str(path): hashlib.sha256(content).hexdigest()

@@ -40,7 +40,7 @@ def test_tracking_board_stands_between_floor_and_oracle(tmp_path: Path) -> None:
     found = boards.board("tracking", runs=tmp_path / "none")
     item = next(board for board in found if board.dataset == "generic_detector")
     scores = {row.model: row.score for row in item.rows}
-    for model in ("acts_ckf", "gated_network"):
+    for model in ("acts_ckf strips=True", "gated_network"):
         assert scores["one_track_per_hit"] < scores[model] < scores["truth_edges"]
 
 

@@ -42,7 +42,7 @@ def results(runs: Path) -> list[Record]:
     for item in found:
         if item.predictions:
             assert (runs / item.path).with_name(item.predictions.file).is_file()
-    assert not [p for p in runs.rglob("*.json") if p.name[0] != "." and not p.stat().st_size]
+    assert all(path.stat().st_size for path in record.paths(runs))
     return found
 
 

@@ -294,9 +294,9 @@ def test_ranking_is_refused_above_two_per_cent_combinatorial_and_five_of_all() -
     assert tracking.admit({"fake_combinatorial": 0.02, "fake_all": 0.05}) is None
     assert tracking.admit({"fake_combinatorial": math.nan, "fake_all": math.nan}) is None
     reason = tracking.admit({"fake_combinatorial": 0.021, "fake_all": 0.05})
-    assert reason == "fake_combinatorial 2.1% is above 2%"
+    assert reason == "fake_combinatorial 2.10% is above 2%"
     reason = tracking.admit({"fake_combinatorial": 0.01, "fake_all": 0.06})
-    assert reason == "fake_all 6.0% is above 5%"
+    assert reason == "fake_all 6.00% is above 5%"
 
 
 def test_figures_show_each_model_with_binomial_errors() -> None:
