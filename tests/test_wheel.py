@@ -65,7 +65,13 @@ def test_the_wheel_is_the_whole_product(installed: Path, tmp_path: Path) -> None
     for row in ("gated_network", "one_track_per_hit", "truth_edges"):
         assert row in shown
     text = call(
-        installed, tmp_path, "compare", "truth", "acts_ckf", "--dataset", "generic_detector"
+        installed,
+        tmp_path,
+        "compare",
+        "truth",
+        "acts_ckf strips=True",
+        "--dataset",
+        "generic_detector",
     )
     assert "paired by unit" in text
     gate = call(installed, tmp_path, "check", "tracking", "--models", "one_track_per_hit")

@@ -67,7 +67,7 @@ POSIX = ("resource", "fcntl", "termios")
         ("info", "tracking"),
         ("board", "tracking"),
         ("cite", "tracking"),
-        ("compare", "truth", "acts_ckf", "--dataset", "generic_detector"),
+        ("compare", "truth", "acts_ckf strips=True", "--dataset", "generic_detector"),
         ("data", "list"),
     ],
 )

@@ -35,11 +35,11 @@ def first(task: str, model: str) -> Path:
 
 
 def test_compare_rows_of_a_board(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "truth", "acts_ckf", "--dataset", "generic_detector"]) == 0
+    assert main(["compare", "truth", "acts_ckf strips=True", "--dataset", "generic_detector"]) == 0
     out = capsys.readouterr().out
     assert "truth is better than acts_ckf (paired by unit" in out
-    swapped = comparing.compare("acts_ckf", "truth", dataset="generic_detector")
-    straight = comparing.compare("truth", "acts_ckf", dataset="generic_detector")
+    swapped = comparing.compare("acts_ckf strips=True", "truth", dataset="generic_detector")
+    straight = comparing.compare("truth", "acts_ckf strips=True", dataset="generic_detector")
     assert straight.estimate.value == pytest.approx(-swapped.estimate.value)
     assert "truth is better" in swapped.verdict
 
@@ -55,7 +55,7 @@ def test_compare_a_row_with_itself_and_with_nothing(toy: tuple[Path, Path]) -> N
     with pytest.raises(registry.UnknownName, match="did you mean 'boosted_edges'"):
         comparing.compare("boosted_edge", "truth")
     with pytest.raises(registry.UnknownName, match="unknown dataset of a board 'nowhere'"):
-        comparing.compare("truth", "acts_ckf", dataset="nowhere")
+        comparing.compare("truth", "acts_ckf strips=True", dataset="nowhere")
 
 
 def _written(record: records.Record) -> Path:
@@ -395,7 +395,7 @@ def test_hepdata_submission_by_hand_and_by_its_validator(tmp_path: Path) -> None
     labels = [v["value"] for v in table["independent_variables"][0]["values"]]
     values = dict(zip(labels, scores["values"], strict=True))
     board, *others = boards.board("tracking")
-    row = next(row for row in board.rows if row.model == "acts_ckf")
+    row = next(row for row in board.rows if row.model == "acts_ckf strips=True")
     (error,) = values[row.model]["errors"]
     assert values[row.model]["value"] == row.score
     assert error["asymerror"]["plus"] == pytest.approx(row.high - row.score)
