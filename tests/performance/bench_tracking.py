@@ -195,26 +195,23 @@ def test_reading_hits_beside_polars(
 
 
 def test_graph_of_a_full_event_takes_seconds(benchmark: Any, interleaved: Any, told: Any) -> None:
-    """110,542 real hits; windows learned on the embedded events; ratio to a KD-tree search.
+    """110,542 real hits; the windows of the committed chain; ratio to a KD-tree search.
 
     The KD-tree finds the same number of neighbours in (phi, eta) without any physics.
     """
     from scipy.spatial import cKDTree
-
-    from physbench.models.hits import _graphs as graphs
 
     path = real("real_full_events_no_truth", "event000001012-hits.csv.gz")
     if path is None:
         pytest.skip("hits must lie on tracks: needs real events below $PHYSBENCH_DATA")
     table = read_csv(path, "hits")
     event = Event("event000001012", *(table[name].to_numpy() for name in COLUMNS["hits"]))
-    train = benchmarks.task("tracking").splits("generic_detector").train
-    windows = graphs.learn(train.inputs, train.targets)
-    edges = benchmark.pedantic(graphs.build, (event, windows), rounds=3)
+    build = chain().pipeline.graph.candidates
+    edges = benchmark.pedantic(build, (event,), rounds=2)
     points = np.stack([event.phi, np.arcsinh(event.z / event.r)], axis=1)
     neighbours = max(len(edges) // len(event), 1)
     ours, tree = interleaved(
-        lambda: graphs.build(event, windows),
+        lambda: build(event),
         lambda: cKDTree(points).query(points, neighbours + 1),
         rounds=2,
     )
