@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import (
     PIXEL_VOLUMES,
     Event,
@@ -30,6 +29,7 @@ from physbench.datasets.hits import (
 )
 from physbench.models import Context
 from physbench.models.common import training
+from physbench.models.hits import _graphs as graphs
 
 BARRELS, STRIPS = (8, 13, 17), (12, 13, 14)
 MARGIN = 1.0
@@ -197,9 +197,7 @@ def neighbours(
         k = min(int(reach) + 1, len(points))
         _, near = tree.query(points, k=k)
         both = np.stack([np.repeat(np.arange(len(points)), k), near.reshape(-1)], axis=1)
-        both = np.sort(both[both[:, 0] != both[:, 1]], axis=1)
-        keys = distinct(both[:, 0] * len(points) + both[:, 1])
-        pairs = np.stack(np.divmod(keys, max(len(points), 1)), axis=1)
+        pairs = graphs.once(np.sort(both[both[:, 0] != both[:, 1]], axis=1), len(points))
     away = np.hypot(event.r, event.z)
     swap = away[pairs[:, 0]] > away[pairs[:, 1]]
     pairs = np.where(swap[:, None], pairs[:, ::-1], pairs)

@@ -34,10 +34,8 @@ def degrees(hits: int, edges: Integers) -> tuple[Floats, Floats]:
     return np.log1p(counts[0]), np.log1p(counts[1])
 
 
-def nodes(event: Event, edges: Integers) -> Values:
+def _nodes(event: Event, eta: Floats, leaving: Floats, entering: Floats) -> Values:
     """Nine numbers a hit: z, eta; r, |z|, two log-degrees; pixels, short strips, barrel or not."""
-    leaving, entering = degrees(len(event), edges)
-    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
     flags = [np.isin(event.volume_id, group) for group in (PIXEL_VOLUMES, SHORT_STRIPS, BARREL)]
     columns = [
         *(event.z / 1000, eta / 2, event.r / 300 - 1, np.abs(event.z) / 1000 - 1),
@@ -59,7 +57,8 @@ class Hits(NamedTuple):
 def of_hits(event: Event, edges: Integers) -> Hits:
     """Once an event; degrees count all of its edges."""
     eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
-    return Hits(eta, graphs.layer_of(event), *degrees(len(event), edges), nodes(event, edges))
+    degree = degrees(len(event), edges)
+    return Hits(eta, graphs.layer_of(event), *degree, _nodes(event, eta, *degree))
 
 
 def parts(edges: Integers, size: int = 0) -> Iterator[Integers]:
@@ -75,7 +74,10 @@ def edge_columns(event: Event, edges: Integers) -> Values:
     Differences of azimuth alone, over radius and over length; of z, eta, the intercept and slope
     dz/dr; sizes; a flag of one layer; four log-degrees.
     """
-    hits = of_hits(event, edges)
+    return _edge_columns(event, of_hits(event, edges), edges)
+
+
+def _edge_columns(event: Event, hits: Hits, edges: Integers) -> Values:
     rows = [_edge_rows(event, hits, part) for part in parts(edges)]
     return np.concatenate([np.zeros((0, EDGES), dtype=np.float32), *rows])
 
@@ -148,15 +150,15 @@ def graph(
     event: Event, edges: Integers, logit: Values | None, label: NDArray[Any] | None = None
 ) -> Graph:
     """The graph of an event; `logit` of the filter is a further edge input where there is one."""
-    x = edge_columns(event, edges)
+    hits = of_hits(event, edges)
+    x = _edge_columns(event, hits, edges)
     if logit is not None:
         x = np.concatenate([x, np.clip(logit / 3, -3, 3)[:, None].astype(np.float32)], axis=1)
     source, target = torch.from_numpy(np.ascontiguousarray(edges.T))
     wanted = None if label is None else torch.from_numpy(label.astype(np.float32))
-    node = torch.from_numpy(nodes(event, edges))
-    eta = np.arcsinh(event.z / np.maximum(event.r, 1e-9))
-    place = torch.from_numpy(np.stack([event.phi, eta], axis=1).astype(np.float32))
-    return Graph(node, torch.from_numpy(x), source, target, place, wanted)
+    place = torch.from_numpy(np.stack([event.phi, hits.eta], axis=1).astype(np.float32))
+    edge, node = torch.from_numpy(x), torch.from_numpy(hits.nodes)
+    return Graph(node, edge, source, target, place, wanted)
 
 
 def sector_of(phi: Floats, count: int) -> Integers:

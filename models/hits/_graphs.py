@@ -234,9 +234,17 @@ def _outward(edges: Integers, distance: Floats) -> Integers:
     """
     edges = edges[edges[:, 0] != edges[:, 1]]
     swap = distance[edges[:, 0]] > distance[edges[:, 1]]
-    edges = np.where(swap[:, None], edges[:, ::-1], edges)
-    hits = len(distance)
-    return np.stack(np.divmod(distinct(edges[:, 0] * hits + edges[:, 1]), max(hits, 1)), axis=1)
+    return once(np.where(swap[:, None], edges[:, ::-1], edges), len(distance))
+
+
+def once(pairs: Integers, hits: int) -> Integers:
+    """The distinct rows of pairs (m, 2) of hits, sorted.
+
+    >>> once(np.array([[2, 0], [0, 1], [2, 0]]), 3).tolist()
+    [[0, 1], [2, 0]]
+    """
+    keys = distinct(pairs[:, 0] * hits + pairs[:, 1])
+    return np.stack(np.divmod(keys, max(hits, 1)), axis=1)
 
 
 def away_from_zero(dr: Floats) -> Floats:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.common.arrays import distinct
 from physbench.datasets.hits import Event, EventTruth, Integers
 from physbench.models import Context
 from physbench.models.common import training
@@ -92,9 +91,7 @@ class Builder:
 
 def union(event: Event, windows: Sequence[graphs.Windows]) -> Integers:
     """Edges (m, 2) of any of the windows, each once."""
-    found = np.concatenate([graphs.build(event, one) for one in windows])
-    hits = max(len(event), 1)
-    return np.stack(np.divmod(distinct(found[:, 0] * hits + found[:, 1]), hits), axis=1)
+    return graphs.once(np.concatenate([graphs.build(event, one) for one in windows]), len(event))
 
 
 def same_particle(truth: EventTruth, edges: Integers) -> Bools:
