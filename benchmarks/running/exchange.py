@@ -7,6 +7,7 @@ run leaves them behind; elsewhere in the temporary folder.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import mmap
 import os
@@ -16,7 +17,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from benchmarks.running import guarded
+from physbench.datasets.common import on_disk
 
 ALIGNMENT = 64
 
@@ -62,11 +66,13 @@ class Shared:
 def send(shared: Shared, value: Any) -> None:
     """Write a value, its arrays beside the pickle; the first eight bytes come last.
 
+    Of a mapped array the place is written: the other process maps the same file.
+
     Raises TypeError for a value that cannot be pickled.
     """
     buffers: list[pickle.PickleBuffer] = []
     try:
-        head = pickle.dumps(value, 5, buffer_callback=buffers.append)
+        head = _pickled(value, buffers)
     except Exception as error:
         raise TypeError(
             "the splits cannot be handed to the model's process: "
@@ -82,6 +88,18 @@ def send(shared: Shared, value: Any) -> None:
     index = pickle.dumps((head, places), 5)
     _written(shared.descriptor, memoryview(index), position)
     os.pwrite(shared.descriptor, position.to_bytes(8, "little"), 0)
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, item: Any) -> Any:
+        found = on_disk.place(item) if type(item) is np.ndarray else None
+        return NotImplemented if found is None else (on_disk.opened, found)
+
+
+def _pickled(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    head = io.BytesIO()
+    _Pickler(head, 5, buffer_callback=buffers.append).dump(value)
+    return head.getvalue()
 
 
 def _written(descriptor: int, data: memoryview, position: int) -> None:

@@ -106,6 +106,7 @@ def event_from_tables(
     vertex = rows[["vx", "vy", "vz"]].fillna(0.0).to_numpy()
     path = np.linalg.norm(truth[["tx", "ty", "tz"]].to_numpy() - vertex, axis=1)
     momentum = table.loc[present, ["px", "py", "pz"]].to_numpy()
+    radius = np.hypot(*table.loc[present, ["vx", "vy"]].to_numpy().T)
     pt = np.hypot(momentum[:, 0], momentum[:, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
         eta = np.arcsinh(momentum[:, 2] / pt)
@@ -115,4 +116,6 @@ def event_from_tables(
     layer = event.volume_id * 100 + event.layer_id
     module = module_key(event.volume_id, event.layer_id, event.module_id)
     share = weight / total if total > 0 else weight
-    return event, EventTruth(particle_id, share, path, present, pt, eta, layer, module)
+    return event, EventTruth(
+        particle_id, share, path, present, pt, eta, layer, module, radius=radius
+    )

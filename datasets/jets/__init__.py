@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, described
+from physbench.datasets.common import on_disk
 from physbench.datasets.common.streaming import Postponing, later
 from physbench.datasets.jets._resolution import sigma_d0, sigma_z0
 
@@ -31,7 +32,10 @@ class _Columns(Postponing):
         """The units `index` (integers, a slice or a mask), in that order."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
         values = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        chosen = {
+            k: on_disk.taken(v, index) if isinstance(v, np.ndarray) else v
+            for k, v in values.items()
+        }
         rest = [name for name in names if name not in values]
         parts = {name: later(functools.partial(self._part, name, index)) for name in rest}
         return type(self)(**chosen, **parts)
@@ -295,8 +299,8 @@ class FlavourJets(_Columns, Described):
             )
         _check_columns(self, ("tracks", "pt", "eta", "sigma", "extra"))
         for name in ("tracks", "pt", "eta"):
-            bad = ~np.isfinite(getattr(self, name))
-            if bad.any():
+            if not _finite(getattr(self, name)):
+                bad = ~np.isfinite(getattr(self, name))
                 raise FloatingPointError(
                     f"{name} of jet {int(np.argwhere(bad)[0][0])} is NaN or infinite "
                     f"({int(bad.sum())} such values); drop those jets or mend the reader"
@@ -388,6 +392,11 @@ class Flavours(_Columns, Described):
         )
 
 
+def _finite(values: Floats) -> bool:
+    """Whether no value is NaN or infinite, without an array of answers as long as a split."""
+    return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
 def _check_columns(table: Any, names: tuple[str, ...]) -> None:
     present = {n: len(getattr(table, n)) for n in names if getattr(table, n) is not None}
     if len(set(present.values())) > 1:
@@ -436,24 +445,37 @@ def with_classes(sample: Sample) -> FlavourSample:
     return FlavourSample(inputs, truth, sample.split, sample.ids, sample.files)
 
 
-def joined(parts: Sequence[FlavourSample]) -> FlavourSample:
-    """Samples of several files as one; events stay distinct."""
-    inputs, truth = (_joined([getattr(p, name) for p in parts]) for name in ("jets", "truth"))
-    sizes = np.array([len(p.ids) for p in parts])
-    truth = replace(truth, event=truth.event + np.repeat(np.arange(len(parts)) * 10**9, sizes))
-    split = np.concatenate([p.split for p in parts])
-    ids = tuple(name for p in parts for name in p.ids)
-    files = {name: digest for p in parts for name, digest in p.files.items()}
-    return FlavourSample(inputs, truth, split, ids, files)
+def joined(parts: Iterable[FlavourSample]) -> FlavourSample:
+    """Samples of several files, or of parts of one, as one; events stay distinct.
 
-
-def _joined(tables: Sequence[Any]) -> Any:
-    """Tables of one kind below each other; what is no array is that of the first one."""
-    first = tables[0]
-    columns = {f.name: [getattr(t, f.name) for t in tables] for f in fields(first)}
-    return type(first)(
-        **{
-            name: np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
-            for name, values in columns.items()
-        }
+    They are taken one after the other, and what is more than memory should hold lies on disk.
+    Raises ValueError where there is none.
+    """
+    jets, truth = on_disk.Columns(), on_disk.Columns()
+    kinds: tuple[Any, Any] | None = None
+    split: list[NDArray[np.int8]] = []
+    ids: list[str] = []
+    files: dict[str, str] = {}
+    for number, part in enumerate(parts):
+        kinds = kinds or (part.jets.take(slice(0)), part.truth.take(slice(0)))
+        jets.add(**_arrays(part.jets))
+        event = part.truth.event + number * 10**9
+        truth.add(**_arrays(part.truth) | {"event": event})
+        split.append(part.split)
+        ids += part.ids
+        files |= part.files
+    if kinds is None:
+        raise ValueError("parts must hold at least one sample of jets; got none")
+    return FlavourSample(
+        replace(kinds[0], **jets.arrays()),
+        replace(kinds[1], **truth.arrays()),
+        np.concatenate(split),
+        tuple(ids),
+        files,
     )
+
+
+def _arrays(table: Any) -> dict[str, NDArray[Any]]:
+    """The fields of a table that are arrays."""
+    values = {f.name: getattr(table, f.name) for f in fields(table)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

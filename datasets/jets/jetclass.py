@@ -8,7 +8,9 @@ have none. `part_deta` is stored times the sign of the jet's eta, which is undon
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,24 +52,43 @@ SLOTS = 128
 def load(*, folder: str = "", jets: int = 10_000) -> FlavourSample:
     """The first `jets` jets of every file of the three folders.
 
+    They are read part by part; beyond a gigabyte they lie on disk (`physbench.datasets.common
+    .on_disk`), so that the number of jets is bounded by the temporary folder, not by memory.
+
     Raises FileNotFoundError where a folder has no file, DataError for a file of another format.
     """
     base = Path(folder).expanduser() if folder else store.folder("jetclass", DATASET)
-    parts = []
-    for code, name in FOLDERS.items():
-        paths = sorted((base / name).glob("*.root"))
+    found = {name: sorted((base / name).glob("*.root")) for name in FOLDERS.values()}
+    for name, paths in found.items():
         if not paths:
             raise FileNotFoundError(
                 f"{base / name} has no .root files.\n{store.advice('jetclass', DATASET)}"
             )
-        parts += [_read(path, code, jets, f"{name}/{path.stem}") for path in paths]
-    return joined(parts)
+    return joined(
+        part
+        for code, name in FOLDERS.items()
+        for path in found[name]
+        for part in _read(path, code, jets, f"{name}/{path.stem}")
+    )
 
 
-def _read(path: Path, split: int, jets: int, name: str) -> FlavourSample:
-    """The jets of one file."""
+def _read(path: Path, split: int, jets: int, name: str) -> Iterator[FlavourSample]:
+    """The first jets of one file, part by part."""
     labels = [f"label_{kind}" for kind in CLASSES]
-    found = _root_files.rows(path, [*JET, *PARTICLE, *labels], last=jets)
+    digest, first = {f"{name}.root": store.digest(path)}, 0
+    for found in _root_files.parts(path, [*JET, *PARTICLE, *labels], last=jets):
+        inputs, label = _jets(found, path), _label([found[k] for k in labels], path)
+        unknown = np.full(inputs.mask.shape, -1, dtype=np.int8)
+        event = np.arange(first, first + len(label))
+        truth = Flavours(label, unknown, unknown, event, inputs.pt, inputs.eta, CLASSES)
+        ids = tuple(f"{name}-{k}" for k in event)
+        code = np.full(len(label), split, dtype=np.int8)
+        yield FlavourSample(inputs, truth, code, ids, digest)
+        first += len(label)
+
+
+def _jets(found: dict[str, Any], path: Path) -> FlavourJets:
+    """Columns of a file as jets."""
     pt, eta = (_root_files.flat(found[k], path, k).astype(np.float32) for k in JET)
     columns = {k: found[k] for k in PARTICLE}
     columns["pt"] = np.hypot(columns.pop("part_px"), columns.pop("part_py"))
@@ -88,7 +109,7 @@ def _read(path: Path, split: int, jets: int, name: str) -> FlavourSample:
     sigma = np.stack([full["part_d0err"], full["part_dzerr"]], axis=2)
     sigma = np.where(sigma > 0, sigma, 1.0)
     extra = np.stack([_log_energy(full), *(full[f"part_is{kind}"] for kind in KINDS)], axis=2)
-    inputs = FlavourJets(
+    return FlavourJets(
         tracks.astype(np.float32),
         pt,
         eta,
@@ -96,12 +117,6 @@ def _read(path: Path, split: int, jets: int, name: str) -> FlavourSample:
         extra.astype(np.float32),
         CLASSES,
     )
-    label = _label(np.stack([np.asarray(found[k]) for k in labels], axis=1), path)
-    unknown = np.full(inputs.mask.shape, -1, dtype=np.int8)
-    truth = Flavours(label, unknown, unknown, np.arange(len(label)), pt, eta, CLASSES)
-    ids = tuple(f"{name}-{k}" for k in range(len(label)))
-    code = np.full(len(label), split, dtype=np.int8)
-    return FlavourSample(inputs, truth, code, ids, {f"{name}.root": store.digest(path)})
 
 
 def _log_energy(full: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -111,8 +126,9 @@ def _log_energy(full: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.asarray(0.7 * (np.log(energy) - 2.0))
 
 
-def _label(flags: NDArray[np.generic], path: Path) -> NDArray[np.int8]:
+def _label(columns: Sequence[Any], path: Path) -> NDArray[np.int8]:
     """The class whose flag is set; raises DataError unless that is exactly one a jet."""
+    flags = np.stack([np.asarray(column) for column in columns], axis=1)
     if not (flags.astype(np.int64).sum(axis=1) == 1).all():
         raise DataError(f"{path}: every jet needs exactly one label_* that is 1")
     return np.asarray(flags.argmax(axis=1).astype(np.int8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ MISSING = -99.0  # a significance that the jet has no track for; 0 is a legal on
 CUTS = (2.0, 3.5, 6.0)  # significances above which tracks count as displaced
 FARTHEST = 20.0  # |z0|/sigma(z0) above which a track is another collision's
 PION = 0.13957  # GeV
+TOGETHER = 5_000  # jets
 TRACK_INPUTS, JET_INPUTS = 12, 2
 
 
@@ -51,6 +53,15 @@ def four_momenta(jets: FlavourJets) -> Array:
     eta = jets.eta[:, None].astype(np.float64) + deta
     columns = (pt * np.cos(dphi), pt * np.sin(dphi), pt * np.sinh(eta), pt * np.cosh(eta))
     return np.stack(columns, axis=2)
+
+
+def in_parts(function: Callable[[FlavourJets], NDArray[Any]], jets: FlavourJets) -> NDArray[Any]:
+    """`function(jets)`, an array with a row a jet, found of some thousand jets at a time.
+
+    What it needs on the way is as many times as large as the jets as it has columns.
+    """
+    starts = range(0, max(len(jets), 1), TOGETHER)
+    return np.concatenate([function(jets.take(slice(k, k + TOGETHER))) for k in starts])
 
 
 def observables(jets: FlavourJets) -> Array:

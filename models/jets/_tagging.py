@@ -7,7 +7,7 @@ presets and its reference.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from physbench.datasets import Split
 from physbench.datasets.jets import FlavourJets, Flavours
 from physbench.models import Context
 from physbench.models.common import training
+from physbench.models.common.batches import Batches
 from physbench.models.jets._flavour_features import JET_INPUTS, jet_inputs, network_inputs
 
 Loss = Callable[[Any, "Batch"], Tensor]
@@ -30,7 +31,7 @@ PREDICTED = 1024  # jets of a batch of prediction
 
 
 class Batch(NamedTuple):
-    """Jets for a network, cut to the slots that the longest of them fills.
+    """Jets for a network.
 
     `tracks` (n, slots, features); `mask` (n, slots); `jet` (n, 2); `kinematics` (n, slots, 3) pT
     in GeV, eta and phi relative to the axis; `label` (n,), `origin`, `hadron` (n, slots), zeros
@@ -47,7 +48,7 @@ class Batch(NamedTuple):
 
 
 def collated(jets: FlavourJets, truth: Flavours | None = None) -> Batch:
-    """All jets as one batch."""
+    """Jets as one batch, cut to the slots that the longest of them fills."""
     slots = max(int(jets.mask.sum(axis=1).max(initial=0)), 1)
     shape = jets.mask[:, :slots].shape
     nothing = np.zeros(shape, dtype=np.int64)
@@ -63,26 +64,21 @@ def collated(jets: FlavourJets, truth: Flavours | None = None) -> Batch:
     return Batch(*(torch.from_numpy(np.ascontiguousarray(column)) for column in columns))
 
 
-def part(whole: Batch, index: Tensor) -> Batch:
-    """The jets `index` of a batch, cut to the slots that they fill."""
-    mask = whole.mask[index]
-    slots = max(int(mask.sum(1).max()), 1) if len(index) else 1
-    chosen = {name: getattr(whole, name)[index] for name in Batch._fields}
-    cut = {name: value[:, :slots] for name, value in chosen.items() if name not in _OF_JET}
-    return Batch(**(chosen | cut))
-
-
-_OF_JET = ("jet", "label")
-
-
-def batches(whole: Batch, size: int, generator: torch.Generator | None = None) -> list[Batch]:
+def batches(
+    jets: FlavourJets,
+    truth: Flavours | None,
+    size: int,
+    generator: torch.Generator | None = None,
+) -> Iterator[Batch]:
     """Batches of about `size` jets, of equal length, in random or in the given order."""
-    count = len(whole.label)
+    count = len(jets)
     order = torch.arange(count)
     if generator is not None:
         order = torch.randperm(count, generator=generator)
     # Equal lengths: a last batch of one track would have no variance to normalise with.
-    return [part(whole, index) for index in torch.tensor_split(order, max(-(-count // size), 1))]
+    for index in torch.tensor_split(order, max(-(-count // size), 1)):
+        rows = index.numpy()
+        yield collated(jets.take(rows), None if truth is None else truth.take(rows))
 
 
 @dataclass(frozen=True)
@@ -148,8 +144,8 @@ def fit(
     trained = training.train(
         network,
         loss,
-        batches(collated(train.inputs, train.targets), recipe.batch, generator),
-        batches(collated(validation.inputs, validation.targets), PREDICTED),
+        Batches(batches(train.inputs, train.targets, recipe.batch, generator)),
+        Batches(batches(validation.inputs, validation.targets, PREDICTED)),
         seed=seed,
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
@@ -175,7 +171,7 @@ def sizes_of(split: Split) -> dict[str, int]:
 @torch.no_grad()
 def predict(fitted: Tagger, inputs: FlavourJets) -> NDArray[np.float64]:
     """ln p (n, classes)."""
-    parts = batches(collated(inputs), PREDICTED)
+    parts = batches(inputs, None, PREDICTED)
     logits = torch.cat([fitted.network(batch) for batch in parts])
     result: NDArray[np.float64] = torch.log_softmax(logits.double(), dim=1).numpy()
     return result

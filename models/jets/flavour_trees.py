@@ -11,7 +11,7 @@ from physbench.datasets import Split
 from physbench.datasets.jets import FlavourJets
 from physbench.models import Model
 from physbench.models.jets import _flavour_trees
-from physbench.models.jets._flavour_features import observables
+from physbench.models.jets._flavour_features import in_parts, observables
 
 
 def fit(
@@ -27,7 +27,7 @@ def fit(
 ) -> Any:
     """Cross-entropy; the observables are those of `_flavour_features.observable_names`."""
     return _flavour_trees.boosted(
-        observables(train.inputs),
+        in_parts(observables, train.inputs),
         train.targets.label,
         seed=seed,
         trees=trees,
@@ -40,7 +40,7 @@ def fit(
 
 def predict(fitted: Any, inputs: FlavourJets) -> NDArray[np.float64]:
     """ln p of every flavour."""
-    return _flavour_trees.log_probabilities(fitted, observables(inputs))
+    return _flavour_trees.log_probabilities(fitted, in_parts(observables, inputs))
 
 
 MODEL = Model(

@@ -6,6 +6,7 @@ the score of b against any other flavour is strictly monotone in it: its ROC is 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from physbench.datasets import Split
 from physbench.datasets.jets import FlavourJets
 from physbench.models import Model
-from physbench.models.jets._flavour_features import compressed, largest_significance
+from physbench.models.jets._flavour_features import compressed, in_parts, largest_significance
 
 
 def fit(train: Split, validation: Split, *, seed: int, rank: int = 2) -> tuple[Any, int]:
@@ -28,7 +29,8 @@ def fit(train: Split, validation: Split, *, seed: int, rank: int = 2) -> tuple[A
 
 
 def _column(jets: FlavourJets, rank: int) -> NDArray[np.float64]:
-    return compressed(largest_significance(jets, rank))[:, None]
+    found = in_parts(functools.partial(largest_significance, rank=rank), jets)
+    return compressed(found)[:, None]
 
 
 def predict(fitted: tuple[Any, int], inputs: FlavourJets) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ def network() -> ParticleTransformer:
 
 def batches(splits: Splits) -> list[_tagging.Batch]:
     few = splits.train.take(range(JETS))
-    return _tagging.batches(_tagging.collated(few.inputs, few.targets), 256)
+    return list(_tagging.batches(few.inputs, few.targets, 256))
 
 
 def bare(module: Any, parts: Any) -> None:

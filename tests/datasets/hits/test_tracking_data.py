@@ -391,7 +391,19 @@ def test_official_event_is_read(tmp_path: Path) -> None:
     assert truth.weight.sum() == pytest.approx(1.0)
     assert truth.pt.tolist() == [1.0, 1.0]
     assert truth.path[1] == pytest.approx(np.hypot(72, 36))
+    assert truth.radius is not None
+    assert truth.radius.tolist() == [0.0, 0.0]
     assert len(files) == 3
+
+
+def test_the_vertex_of_a_particle_says_how_far_out_it_was_produced(tmp_path: Path) -> None:
+    """Networks learn their windows of soft particles from those of the beam axis alone."""
+    content = tables()
+    content["particles"]["vx"], content["particles"]["vy"] = [3.0, 0.0], [4.0, 0.0]
+    write(tmp_path, content)
+    ((_, truth),) = trackml.load(folder=tmp_path)[0]["test"]
+    assert truth.radius is not None
+    assert truth.radius.tolist() == [5.0, 0.0]
 
 
 def edit(kind: str, column: str, change: Any) -> Any:

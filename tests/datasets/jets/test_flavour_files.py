@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 
+from physbench.datasets.common import on_disk
 from physbench.datasets.common.reading import DataError
-from physbench.datasets.jets import TEST, TRAIN, VALIDATION, flavour_zenodo, jetclass, qg_jets
+from physbench.datasets.jets import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    _root_files,
+    flavour_zenodo,
+    jetclass,
+    qg_jets,
+)
 from physbench.models.jets import _flavour_features
 from physbench.tasks import jet_flavour
 from physbench.tasks.metrics import flavour
@@ -80,6 +89,21 @@ def test_jetclass_is_read(jetclass_folder):
     assert (sample.jets.errors()[0] > 0).all()
 
 
+def test_jets_beyond_memory_are_the_same_jets(jetclass_folder, monkeypatch):
+    held = jet_flavour.TASK.splits("jetclass", folder=str(jetclass_folder))
+    monkeypatch.setattr(_root_files, "STEP", 5)
+    monkeypatch.setattr(on_disk, "LARGEST", 1000)
+    mapped = jet_flavour.TASK.splits("jetclass", folder=str(jetclass_folder))
+    for name in ("train", "validation", "test"):
+        first, second = getattr(held, name), getattr(mapped, name)
+        assert first.ids == second.ids
+        assert on_disk.place(second.inputs.tracks)
+        for column in ("tracks", "pt", "eta", "sigma", "extra"):
+            ours, theirs = (getattr(s.inputs, column) for s in (first, second))
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(first.targets.label, second.targets.label)
+
+
 def test_jetclass_runs_through_the_task(jetclass_folder):
     splits = jet_flavour.TASK.splits("jetclass", folder=str(jetclass_folder))
     assert splits.train.targets.classes == jetclass.CLASSES
@@ -96,12 +120,12 @@ def test_jetclass_wants_one_label_a_jet_and_all_branches(tmp_path):
     path = tmp_path / "bad.root"
     write(path, of_jetclass("none"))
     with pytest.raises(DataError, match="exactly one label"):
-        jetclass._read(path, TRAIN, 10, "bad")
+        list(jetclass._read(path, TRAIN, 10, "bad"))
     columns = of_jetclass("QCD")
     del columns["part_dzval"]
     write(path, columns)
     with pytest.raises(DataError, match=r"has no branch part_dzval; its branches: .*jet_pt"):
-        jetclass._read(path, TRAIN, 10, "bad")
+        list(jetclass._read(path, TRAIN, 10, "bad"))
 
 
 def test_a_folder_without_files_names_the_archive(tmp_path):
