@@ -69,13 +69,13 @@ def load(
     other = train_temperature not in (0.0, temperature)
     train = _sample(dataset, train_temperature, options) if other else test
     files = {**train.files, **test.files}
-    learned = _split(train, TRAIN)
-    if not 0 <= train_configurations <= len(learned):
+    there = int(np.count_nonzero(np.asarray(train.split) == TRAIN))
+    if not 0 <= train_configurations <= there:
         raise ValueError(
-            f"train_configurations must lie between 1 and {len(learned)} (0 for all); got "
+            f"train_configurations must lie between 1 and {there} (0 for all); got "
             f"{train_configurations}"
         )
-    learned = learned.take(range(train_configurations or len(learned)))
+    learned = _split(train, TRAIN, train_configurations or there)
     parts = learned, _split(train, VALIDATION), _split(test, TEST)
     # Bapst et al. publish one test file outside their archive: enough for published weights.
     alone = dataset is bapst2020.DATASET and set(train.split) == {TEST}
@@ -106,8 +106,8 @@ def _sample(dataset: Dataset, temperature: float, options: dict[str, Any]) -> Sa
     return found
 
 
-def _split(sample: Sample, part: int) -> Split:
-    index = np.flatnonzero(np.asarray(sample.split) == part).tolist()
+def _split(sample: Sample, part: int, first: int | None = None) -> Split:
+    index = np.flatnonzero(np.asarray(sample.split) == part).tolist()[:first]
     ids = tuple(sample.ids[i] for i in index)
 
     def chosen(side: Sequence[Any]) -> Deferred:
