@@ -33,13 +33,26 @@ class _Asked:
 
     def add_parser(self, name: str, **options: Any) -> Any:
         """The parser of a verb, or what takes its place."""
-        return self.verbs.add_parser(name, **options) if self.verb in ("", name) else _Unasked()
+        if self.verb not in ("", name):
+            return _Unasked()
+        return self.verbs.add_parser(name, formatter_class=_formatter, **options)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's own, which imports shutil to ask for the width: as long as half of argparse."""
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
+    except (ValueError, OSError):
+        columns = 80
+    return argparse.HelpFormatter(prog, width=columns - 2)
 
 
 def parser(verb: str = "") -> argparse.ArgumentParser:
     """The parser of all verbs, or of one that is known to be asked for; each sets `call`."""
     top = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Reproducible benchmarks of ML in physics."
+        prog="python -m benchmarks",
+        description="Reproducible benchmarks of ML in physics.",
+        formatter_class=_formatter,
     )
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument("--traceback", action="store_true", help="show the traceback of an error")

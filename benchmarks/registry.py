@@ -9,7 +9,6 @@ entries need torch. Only `load` imports, and only what is asked for.
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -48,6 +47,8 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownName:
     >>> str(unknown("task", "trakcing", ["tracking", "dark_jets"]))
     "unknown task 'trakcing'; did you mean 'tracking'? Known: dark_jets, tracking"
     """
+    import difflib  # as long as a tenth of `list`
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     here = ""
     if what in ("model", "task"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,16 +166,17 @@ def _constant(path: Path | None, name: str) -> Any:
 
 
 def fields_of(path: Path, kind: str) -> tuple[Row, ...]:
-    """The described fields of a class in a file."""
-    for node in registry.tree(path).body:
-        if isinstance(node, ast.ClassDef) and node.name == kind:
-            rows = []
-            for part in node.body:
-                if isinstance(part, ast.AnnAssign) and isinstance(part.value, ast.Call):
-                    shape, unit, meaning = (_literal(a) for a in part.value.args[:3])
-                    rows.append(Row(ast.unparse(part.target), shape, unit, meaning))
-            return tuple(rows)
-    return ()
+    """The described fields of a class in a file, of which nothing else is parsed."""
+    text = path.read_text(encoding="utf-8")
+    start = re.search(rf"^class {kind}\b", text, re.MULTILINE)
+    # Up to the next line that is not indented.
+    source = re.split(r"\n(?=[^\s#)])", text[start.start() :], maxsplit=1)[0] if start else ""
+    nodes, rows = ast.parse(source).body, []
+    for part in nodes[0].body if nodes and isinstance(nodes[0], ast.ClassDef) else []:
+        if isinstance(part, ast.AnnAssign) and isinstance(part.value, ast.Call):
+            shape, unit, meaning = (_literal(a) for a in part.value.args[:3])
+            rows.append(Row(ast.unparse(part.target), shape, unit, meaning))
+    return tuple(rows)
 
 
 def _calls(node: ast.expr | None, count: int) -> list[list[Any]]:
