@@ -55,11 +55,8 @@ CHUNK = 2000  # true jets from one Pythia seed
 CANDIDATES = 1.75  # true jets a jet of the sample, and more where bins are sparse
 SPARSE = 10.0
 TRACKS = ("pt", "deta", "dphi", "d0", "z0")
-STORED = (
-    *TRACKS,
-    *("charge", "origin", "hadron", "jet_pt", "jet_eta", "event", "rank", "count"),
-    *("label", "split"),
-)
+JETS = ("origin", "hadron", "jet_pt", "jet_eta", "event", "rank", "count", "label", "split")
+REMEDY = "python -m benchmarks data make flavour_jets"
 
 Columns = dict[str, NDArray[Any]]
 
@@ -86,12 +83,13 @@ def load(*, folder: str = "") -> FlavourSample:
 
 
 def read(path: Path) -> FlavourSample:
-    """A sample from its file."""
-    columns = reading.arrays(path, *STORED, remedy="python -m benchmarks data make flavour_jets")
+    """A sample from its file; what the inputs need of it is unpacked when they are asked for."""
+    columns = reading.arrays(path, *JETS, alone=True, remedy=REMEDY)
     slots = np.arange(SLOTS) < columns["count"][:, None]
 
     def padded_tracks() -> NDArray[Any]:
-        flat = np.stack([columns[k] for k in TRACK], axis=1)
+        stored = reading.arrays(path, *TRACK, alone=True, remedy=REMEDY)
+        flat = np.stack([stored[k] for k in TRACK], axis=1)
         return _padded(flat.astype(np.float32), slots, 0)
 
     inputs = FlavourJets(later(padded_tracks), columns["jet_pt"], columns["jet_eta"])

@@ -73,10 +73,10 @@ def pair(targets: Flavours, L: Array, background: int, signal: int = 0) -> tuple
 
 def points(targets: Flavours, L: Array) -> dict[tuple[str, float], WorkingPoint]:
     """The working point of every background class and signal efficiency."""
+    curves = {name: roc(*pair(targets, L, k)) for k, name in enumerate(targets.classes) if k > 0}
     return {
-        (name, eps): working_point(roc(*pair(targets, L, k)), eps)
-        for k, name in enumerate(targets.classes)
-        if k > 0
+        (name, eps): working_point(curve, eps)
+        for name, curve in curves.items()
         for eps in EFFICIENCIES
     }
 
