@@ -57,7 +57,9 @@ def wrap(angle: Floats) -> Floats:
     >>> wrap(np.array([3.5, -3.5])).round(3).tolist()
     [-2.783, 2.783]
     """
-    return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
+    # As `%`, which divides one number at a time; the same digits up to two turns away.
+    turned = angle + np.pi
+    return np.asarray(turned - 2 * np.pi * np.floor(turned / (2 * np.pi)) - np.pi)
 
 
 def geometry(event: Event, edges: Integers) -> tuple[Floats, Floats, Floats]:
@@ -144,15 +146,18 @@ def build(event: Event, windows: Windows) -> Integers:
         a, b = layers.near(inner, outer, windows, k)
         # One cut after the other, each on what the last one left: most candidates fail early.
         dr = r[b] - r[a]
-        keep = (dr >= windows.dr[k, 0]) & (dr <= windows.dr[k, 1])
+        keep = _within(dr, windows.dr[k])
         a, b, dr = a[keep], b[keep], away_from_zero(dr[keep])
-        slope = wrap(phi[b] - phi[a]) / dr
-        keep = (slope >= windows.slope[k, 0]) & (slope <= windows.slope[k, 1])
+        keep = _within(wrap(phi[b] - phi[a]) / dr, windows.slope[k])
         a, b, dr = a[keep], b[keep], dr[keep]
-        z0 = z[a] - r[a] * (z[b] - z[a]) / dr
-        keep = (z0 >= windows.z0[k, 0]) & (z0 <= windows.z0[k, 1])
+        keep = _within(z[a] - r[a] * (z[b] - z[a]) / dr, windows.z0[k])
         found.append(np.stack([a[keep], b[keep]], axis=1))
     return _outward(np.concatenate(found), np.hypot(r, z))
+
+
+def _within(values: Floats, window: Floats) -> Integers:
+    """Places of the values in a window; they choose in half the time that a mask takes."""
+    return np.flatnonzero((values >= window[0]) & (values <= window[1]))
 
 
 class _Layers:
@@ -223,8 +228,8 @@ def _span(r: Floats, first: Integers, second: Integers, dr: Floats) -> tuple[Flo
 def _ranges(rows: Integers, start: Integers, stop: Integers) -> tuple[Integers, Integers]:
     """Each row once for each number from its start up to its stop, and that number."""
     count = np.maximum(stop - start, 0)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(rows, count), np.repeat(start, count) + offset
+    before = np.cumsum(count) - count
+    return np.repeat(rows, count), np.repeat(start - before, count) + np.arange(count.sum())
 
 
 def _outward(edges: Integers, distance: Floats) -> Integers:
@@ -232,9 +237,10 @@ def _outward(edges: Integers, distance: Floats) -> Integers:
 
     Overlapping modules of a layer are crossed in either order, so their pairs are found twice.
     """
-    edges = edges[edges[:, 0] != edges[:, 1]]
-    swap = distance[edges[:, 0]] > distance[edges[:, 1]]
-    return once(np.where(swap[:, None], edges[:, ::-1], edges), len(distance))
+    inner, outer = edges[edges[:, 0] != edges[:, 1]].T
+    swap = distance[inner] > distance[outer]
+    ends = np.where(swap, outer, inner), np.where(swap, inner, outer)
+    return once(np.stack(ends, axis=1), len(distance))
 
 
 def once(pairs: Integers, hits: int) -> Integers:
@@ -248,7 +254,10 @@ def once(pairs: Integers, hits: int) -> Integers:
 
 
 def away_from_zero(dr: Floats) -> Floats:
-    return np.where(np.abs(dr) < DR_MIN, np.where(dr < 0, -DR_MIN, DR_MIN), dr)
+    """Differences in radius, in mm, of which those below `DR_MIN` are that with their sign."""
+    found, small = dr.copy(), np.flatnonzero(np.abs(dr) < DR_MIN)
+    found[small] = np.where(dr[small] < 0, -DR_MIN, DR_MIN)
+    return found
 
 
 def node_features(event: Event) -> NDArray[np.float32]:
