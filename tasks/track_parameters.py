@@ -128,7 +128,9 @@ def load(
     chosen = getattr(sample, hits)
     if chosen is None:
         raise ValueError(f"hits must be measured here: the dataset kept no {hits} ones")
-    tracks = replace(chosen, coordinates=coordinates)
+    tracks = chosen
+    if coordinates != chosen.coordinates:
+        tracks = replace(chosen, coordinates=coordinates)
     clean = monotonic(tracks) if scattering_cut != "none" else np.ones(len(tracks), dtype=bool)
     parts: list[Split] = []
     for part in (TRAIN, VALIDATION, TEST):

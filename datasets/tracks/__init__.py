@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, Spectrum, described
+from physbench.datasets.common.streaming import Postponing, later
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,22 +32,25 @@ TARGETS = ("pt", "qopt", "qpt")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
-class _Columns:
-    """Dataclasses whose array fields have one element a track."""
+class _Columns(Postponing):
+    """Dataclasses whose array fields have one element a track; one may be made later."""
 
     def take(self, index: Any) -> Self:
         """The tracks `index` (integers, a slice or a mask), in that order."""
-        values = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)  # type: ignore[arg-type]
-        }
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
         chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        return type(self)(**chosen)
+        rest = [name for name in names if name not in values]
+        parts = {name: later(partial(self._part, name, index)) for name in rest}
+        return type(self)(**chosen, **parts)
+
+    def _part(self, name: str, index: Any) -> Any:
+        return getattr(self, name)[index]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tracks(_Columns, Described):
-    """Hits of single tracks, sorted by radius, zero padded.
+    """Hits of single tracks, sorted by radius, zero padded. The hits may be made later.
 
     Raises ValueError for wrong shapes, fewer than 3 hits, hits that are not finite, and tracks
     whose hits are all the same point: no track model has an answer for these.
@@ -59,6 +63,8 @@ class Tracks(_Columns, Described):
     )
 
     def __post_init__(self) -> None:
+        if self.postpones("hits"):
+            return
         if self.hits.ndim != 3 or self.hits.shape[2] != 3:
             raise ValueError(f"hits must have shape (tracks, slots, 3); got {self.hits.shape}")
         if self.mask.shape != self.hits.shape[:2]:
@@ -71,7 +77,7 @@ class Tracks(_Columns, Described):
             )
 
     def __len__(self) -> int:
-        return len(self.hits)
+        return len(self.mask)
 
     def check(self) -> Tracks:
         """The tracks themselves, when each has an answer.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from physbench.datasets.common import acts_chain, helix, linear_fit, reading, store
 from physbench.datasets.common.helix import MINIMUM
 from physbench.datasets.common.particle_mix import Particles, draw
+from physbench.datasets.common.streaming import later
 from physbench.datasets.tracks import SLOTS, TEST, Sample, Tracks, TrackTruth, padded
 from physbench.datasets.tracks._generated import FATRAS
 
@@ -28,6 +29,8 @@ PARTICLES = 400  # an event
 JOB = 25  # events a process simulates at a time
 SHARES = (0.7, 0.1, 0.2)
 COLUMNS = ("pt", "pz", "q", "d0", "z0", "phi", "eta", "mass")
+
+WANTED = "a sample that `data make` wrote"
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -40,21 +43,16 @@ def widths_name(name: str) -> str:
 def load(path: Path) -> Sample:
     """The sample of a file that `make` wrote, with the widths beside it.
 
-    True crossings are sorted anew, since smearing may swap close hits: when they are asked for.
+    Hits are unpacked when they are asked for. True crossings are sorted anew, since smearing may
+    swap close hits.
     """
-    kept = ("measured", "hits", "event", "simulated", *COLUMNS)
-    arrays = reading.arrays(path, *kept, alone=True)
+    arrays = reading.arrays(path, "hits", "event", "simulated", *COLUMNS, alone=True)
     arrays |= reading.arrays(path, "kalman", alone=True, numeric=False)  # NaN where none was found
-    with reading.reading(path, "a sample that `data make` wrote"):
+    with reading.reading(path, WANTED):
         return _sample(path, arrays)
 
 
 def _sample(path: Path, arrays: Arrays) -> Sample:
-    measured = _integers(arrays["measured"])
-    owner = np.repeat(np.arange(len(arrays["hits"])), arrays["hits"])
-    slot = np.arange(len(owner)) - np.repeat(
-        np.cumsum(arrays["hits"].astype(np.int64)) - arrays["hits"], arrays["hits"]
-    )
     event = arrays["event"].astype(np.int64)
     split = splits_by_event(event)
     files = {path.name: store.digest(path)}
@@ -62,15 +60,22 @@ def _sample(path: Path, arrays: Arrays) -> Sample:
     truth = _truth(arrays, split, sigma)
     number = np.arange(len(event)) - np.searchsorted(event, event)
     ids = [f"event{e:06d}-{k:03d}" for e, k in zip(event.tolist(), number.tolist(), strict=True)]
+    mask = np.arange(SLOTS) < arrays["hits"][:, None]
+
+    def measured() -> NDArray[np.float32]:
+        with reading.reading(path, WANTED):
+            hits = np.zeros((*mask.shape, 3), dtype=np.float32)
+            hits[mask] = _steps(path, "measured") * STEP
+        return hits
 
     def true() -> Tracks:
-        moved = reading.arrays(path, "displacement", alone=True)["displacement"]
-        steps = measured - _integers(moved)
+        steps = _steps(path, "measured") - _steps(path, "displacement")
+        owner = np.repeat(np.arange(len(event)), arrays["hits"])
         return padded((steps * STEP).astype(np.float64), owner, len(event))
 
     return Sample(
         true if "displacement" in reading.names(path) else None,
-        _tracks(measured, owner, slot, len(event)),
+        Tracks(later(measured), mask),
         truth,
         split,
         ids,
@@ -79,14 +84,9 @@ def _sample(path: Path, arrays: Arrays) -> Sample:
     )
 
 
-def _tracks(
-    steps: NDArray[np.int64], owner: NDArray[np.int64], slot: NDArray[np.int64], count: int
-) -> Tracks:
-    """Padded tracks of hits that are in order."""
-    hits = np.zeros((count, SLOTS, 3), dtype=np.float32)
-    mask = np.zeros((count, SLOTS), dtype=bool)
-    hits[owner, slot], mask[owner, slot] = steps * STEP, True
-    return Tracks(hits, mask)
+def _steps(path: Path, name: str) -> NDArray[np.int64]:
+    """Coordinates of all hits in a file, in steps; (m, 3)."""
+    return _integers(reading.arrays(path, name, alone=True)[name])
 
 
 def splits_by_event(event: NDArray[np.int64]) -> NDArray[np.int64]:
