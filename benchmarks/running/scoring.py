@@ -159,27 +159,29 @@ class Draws:
     def blocks(self, count: int) -> Iterator[NDArray[np.int32]]:
         """How often each of the first resamples has each unit, (resamples, units), some at a time.
 
-        The memory of a block but the first is used again for the next one: there is nothing as
-        slow in a short run as memory that is touched for the first time.
+        From the third block on each takes the place of the one before, which is gone then: there
+        is nothing as slow in a short run as memory that is touched for the first time.
         """
-        if count <= RESAMPLES_OTHER and "_first" in self.__dict__:
-            yield self._first[:count]
+        yield self._first[:count]
+        if count <= RESAMPLES_OTHER:
             return
-        drawn, block = self.first(count), np.empty((0, 0), dtype=np.int32)
-        for start in range(0, count, RESAMPLES_OTHER):
-            size = min(RESAMPLES_OTHER, count - start)
-            if start <= RESAMPLES_OTHER:
-                block = np.empty((size, self.units), dtype=np.int32)
-            for row, units in zip(block[:size], itertools.islice(drawn, size), strict=True):
-                row[:] = np.bincount(units, minlength=self.units)
-            if start == 0 and size == RESAMPLES_OTHER:
-                self.__dict__["_first"] = block
-            yield block[:size]
+        drawn = itertools.islice(self.first(count), RESAMPLES_OTHER, None)
+        block = np.empty_like(self._first)
+        for start in range(RESAMPLES_OTHER, count, RESAMPLES_OTHER):
+            yield _counted(drawn, block[: count - start])
 
     @functools.cached_property
     def _first(self) -> NDArray[np.int32]:
-        """What all metrics but the first need."""
-        return next(self.blocks(RESAMPLES_OTHER))
+        """The first block, which all metrics need."""
+        block = np.empty((RESAMPLES_OTHER, self.units), dtype=np.int32)
+        return _counted(self.first(RESAMPLES_OTHER), block)
+
+
+def _counted(drawn: Iterator[NDArray[np.int64]], block: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Fills the rows of a block with how often the next resamples have each unit."""
+    for row in block:
+        row[:] = np.bincount(next(drawn), minlength=len(row))
+    return block
 
 
 def _evaluate(
