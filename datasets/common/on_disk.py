@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 2**30  # bytes of one `Columns` in memory
+LARGEST = 2**29  # bytes of one `Columns` in memory
 BLOCK = 2**24  # bytes that are copied at a time
 
 Place = tuple[str, int, str, tuple[int, ...], tuple[int, ...]]

@@ -52,7 +52,7 @@ SLOTS = 128
 def load(*, folder: str = "", jets: int = 10_000) -> FlavourSample:
     """The first `jets` jets of every file of the three folders.
 
-    They are read part by part; beyond a gigabyte they lie on disk (`physbench.datasets.common
+    They are read part by part; beyond half a gigabyte they lie on disk (`physbench.datasets.common
     .on_disk`), so that the number of jets is bounded by the temporary folder, not by memory.
 
     Raises FileNotFoundError where a folder has no file, DataError for a file of another format.

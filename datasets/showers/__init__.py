@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import described
+from physbench.datasets.common.on_disk import taken
 from physbench.datasets.showers._codes import code_type, decode, encode, levels
 from physbench.datasets.showers._grid import Grid, Layer
 
@@ -115,8 +116,9 @@ class Showers:
 
     def take(self, index: Any) -> Showers:
         """The units `index` (integers, a slice or a mask), in that order."""
-        second = None if self.second is None else self.second[index]
-        return replace(self, voxels=self.voxels[index], energy=self.energy[index], second=second)
+        second = None if self.second is None else taken(self.second, index)
+        voxels = taken(self.voxels, index)
+        return replace(self, voxels=voxels, energy=self.energy[index], second=second)
 
     def conditions(self) -> Conditions:
         """The conditions of these showers, in memory of their own."""

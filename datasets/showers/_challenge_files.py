@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physbench.datasets.common import hdf5
 from physbench.datasets.common.reading import DataError, content, reading
 from physbench.datasets.showers import Conditions, Grid, Layer, Showers
 
 ENERGIES, SHOWERS = "incident_energies", "showers"
-CHUNK = 2000  # showers read at a time
+CHUNK = 2**24  # voxels read at a time
 LARGEST_BINNING = 1 << 24  # bytes
 MOST_ANGLES = 10_000
 
@@ -83,31 +82,36 @@ def count(path: Path) -> int:
 def read(path: Path, grid: Grid, start: int = 0, stop: int | None = None) -> Showers:
     """Showers start to stop of a file, voxels below the grid's threshold set to zero.
 
+    Raises what `parts` does, and DataError where there are none.
+    """
+    found = list(parts(path, grid, start, stop))
+    if not found:
+        raise DataError(f"{path} has no shower between {start} and {stop}")
+    voxels, energy = (
+        np.concatenate([getattr(part, name) for part in found]) for name in ("voxels", "energy")
+    )
+    return Showers(voxels, energy, grid=grid)
+
+
+def parts(path: Path, grid: Grid, start: int = 0, stop: int | None = None) -> Iterator[Showers]:
+    """`read` in parts of at most `CHUNK` voxels, or of one shower.
+
     Raises DataError for a file without the two arrays, another grid, NaN, negative energies, or
     incident energies that look like GeV.
     """
-    parts = list(chunks(path, grid, start, stop))
-    if not parts:
-        raise DataError(f"{path} has no shower between {start} and {stop}")
-    voxels, energy = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
-    try:
-        return Showers(voxels, energy, grid=grid)
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def chunks(
-    path: Path, grid: Grid, start: int = 0, stop: int | None = None
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Voxels (<= 2000, voxels) and energies of consecutive slices, in MeV."""
     with _opened(path) as file:
         energies, showers = _arrays(path, file, grid)
         last = min(len(energies), stop if stop is not None else len(energies))
-        for begin in range(start, last, CHUNK):
-            end = min(begin + CHUNK, last)
+        step = max(CHUNK // grid.voxels, 1)
+        for begin in range(start, last, step):
+            end = min(begin + step, last)
             voxels = showers[begin:end].astype(np.float32)
             voxels[(voxels >= 0) & (voxels < np.float32(grid.threshold))] = 0.0
-            yield voxels, energies[begin:end].reshape(-1).astype(np.float32)
+            energy = energies[begin:end].reshape(-1).astype(np.float32)
+            try:
+                yield Showers(voxels, energy, grid=grid)
+            except ValueError as error:
+                raise DataError(f"{path}, showers {begin} to {end - 1}: {error}") from error
 
 
 def _opened(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from physbench.datasets import Dataset
 from physbench.datasets.common import store
+from physbench.datasets.common.on_disk import Columns
 from physbench.datasets.common.store import DataError
 from physbench.datasets.showers import Grid, Sample, Showers
 from physbench.datasets.showers import _challenge_files as files
@@ -42,10 +44,34 @@ def load(
     if len(set(digests.values())) < len(digests):
         raise DataError(f"{base}: two of {', '.join(digests)} are the same file")
     stop = showers or None
-    train = _joined([files.read(base / file, grid, stop=stop) for file in names.train])
-    test = _joined([files.read(base / file, grid, stop=stop) for file in names.test])
-    held = np.arange(len(train)) % HELD == HELD - 1
-    return Sample(train.take(~held), train.take(held), test, digests, {"read": len(train)})
+    train, held, count = _divided(_parts([base / file for file in names.train], grid, stop))
+    test, _, _ = _divided(_parts([base / file for file in names.test], grid, stop), every=0)
+    return Sample(train, held, test, digests, {"read": count})
+
+
+def _parts(paths: list[Path], grid: Grid, stop: int | None) -> Iterator[Showers]:
+    """The first showers of each file, part by part."""
+    for path in paths:
+        yield from files.parts(path, grid, stop=stop)
+
+
+def _divided(parts: Iterator[Showers], every: int = HELD) -> tuple[Showers, Showers, int]:
+    """Showers, but every so-many-th, those, and how many there are; 0 takes none apart.
+
+    What is more than memory should hold lies on disk.
+    """
+    sides, count, grid = (Columns(), Columns()), 0, None
+    for part in parts:
+        number = np.arange(count, count + len(part))
+        apart = number % every == every - 1 if every else np.zeros(len(part), dtype=bool)
+        for side, chosen in zip(sides, (~apart, apart), strict=True):
+            side.add(voxels=part.voxels[chosen], energy=part.energy[chosen])
+        count, grid = count + len(part), part.grid
+    if grid is None:
+        raise DataError("no file holds a shower")
+    columns = (side.arrays() for side in sides)
+    kept, held = (Showers(c["voxels"], c["energy"], grid=grid) for c in columns)
+    return kept, held, count
 
 
 def _place(name: str, dataset: Dataset, names: Names) -> Path:
@@ -70,12 +96,3 @@ def _binned(path: Path, grid: Grid) -> Grid:
         raise DataError(f"{path} has {len(layers)} layers; '{grid.name}' has {len(grid.layers)}")
     found = zip(layers, grid.layers, strict=True)
     return replace(grid, layers=tuple(replace(a, depth=b.depth) for a, b in found))
-
-
-def _joined(parts: list[Showers]) -> Showers:
-    if len(parts) == 1:
-        return parts[0]
-    voxels, energy = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("voxels", "energy")
-    )
-    return replace(parts[0], voxels=voxels, energy=energy)

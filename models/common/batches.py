@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LARGEST = 2**30  # bytes in memory
+LARGEST = 2**29  # bytes in memory
 
 
 class Batches(Sequence[Any]):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
-from physbench.datasets.hits import Event, Floats, Integers, edge_labels
+from physbench.datasets.hits import Event, EventTruth, Floats, Integers, edge_labels
 from physbench.models import Context
 from physbench.models.common import training, variants
 from physbench.models.common.batches import Batches
@@ -216,13 +216,15 @@ def _merger(
     context: Context,
 ) -> merging.Merger | None:
     """Trained on the tracks that a multicut makes of events that the network never saw."""
-    examples = []
-    for event, truth in zip(split.inputs, split.targets, strict=True):
+
+    def example(event: Event, truth: EventTruth) -> merging.Example:
         found = edge_pipeline.graph(event, graph)
         scores = score(event, *found)
         choice = edge_pipeline.Choice("multicut", 0.5)
         labels = edge_pipeline.tracks(event, found, scores, choice, None)
-        examples.append((event, truth, labels, merging.loosened(found, scores)))
+        return event, truth, labels, merging.loosened(found, scores)
+
+    examples = map(example, split.inputs, split.targets)
     return merging.train(examples, seed=seed, context=context)
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from physbench.datasets import Split
 from physbench.datasets.hits import Event, Floats, Integers, labels_of_edges
+from physbench.models.common.batches import Batches
 from physbench.models.hits import _graphs as graphs
 from physbench.models.hits import _track_building as track_building
 from physbench.models.hits import _track_fits as track_fits
@@ -80,9 +83,6 @@ def labelled(
     return rows
 
 
-Scored = list[tuple[Event, Graph, Floats]]
-
-
 def choose(
     validation: Split,
     builder: window_filter.Builder | None,
@@ -100,27 +100,38 @@ def choose(
     fakes where none has so few. The cut is searched by steps from the middle until both
     neighbours are worse, so that no end of a grid is chosen.
     """
-    pairs = [(event, graph(event, builder)) for event in validation.inputs]
-    scored = [(event, found, score(event, *found)) for event, found in pairs]
+    found = Batches(_scored(event, builder, score) for event in validation.inputs)
     wanted = BUILDERS if names == "best" else (names,)
-    rated = [_climbed(validation, scored, name, refine, reject) for name in wanted]
+    rated = [_climbed(validation, found, name, refine, reject) for name in wanted]
     _, choice = max(rated, key=lambda pair: pair[0])
     return Pipeline(builder, score, choice, refine)
+
+
+def _scored(
+    event: Event, builder: window_filter.Builder | None, score: Score
+) -> tuple[Tensor | None, ...]:
+    """Edges of an event, the logits of the filter, if any, and their scores."""
+    found = graph(event, builder)
+    columns = (*found, score(event, *found))
+    return tuple(None if one is None else torch.from_numpy(one) for one in columns)
 
 
 Rating = tuple[bool, float, float]  # few enough fakes, efficiency, fewest fakes
 
 
 def _climbed(
-    validation: Split, scored: Scored, name: str, refine: Refine | None, reject: bool
+    validation: Split, found: Batches, name: str, refine: Refine | None, reject: bool
 ) -> tuple[Rating, Choice]:
-    """The best choice for one track builder."""
+    """The best choice for one track builder; `found` holds what `_scored` gives of each event."""
     seen: dict[float, tuple[Rating, Choice]] = {}
 
     def at(position: float) -> Rating:
         if position not in seen:
             cut = float(1 / (1 + np.exp(-position)))
-            built = [tracks(*one, Choice(name, cut), refine) for one in scored]
+            built = [
+                _tracks(*one, Choice(name, cut), refine)
+                for one in zip(validation.inputs, found, strict=True)
+            ]
             seen[position] = selection(validation, built, Choice(name, cut), reject=reject)
         return seen[position][0]
 
@@ -131,6 +142,15 @@ def _climbed(
             break
         here = there
     return seen[here]
+
+
+def _tracks(
+    event: Event, found: tuple[Tensor | None, ...], choice: Choice, refine: Refine | None
+) -> Integers:
+    """`tracks` of what `_scored` gives."""
+    edges, logit, scores = (None if one is None else one.numpy() for one in found)
+    assert edges is not None and scores is not None  # noqa: PT018
+    return tracks(event, (edges, logit), scores, choice, refine)
 
 
 def selection(

@@ -8,7 +8,7 @@ join first, each cluster at most once a pass, in two passes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +177,7 @@ Example = tuple[Event, EventTruth, Integers, tuple[Integers, Any]]
 
 
 def train(
-    examples: Sequence[Example], *, seed: int, context: Context, epochs: int = 12
+    examples: Iterable[Example], *, seed: int, context: Context, epochs: int = 12
 ) -> Merger | None:
     """A merger from events with their truth, labels and loose edges.
 

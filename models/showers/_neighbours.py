@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,20 +10,26 @@ from numpy.typing import NDArray
 
 from physbench.datasets.showers import Conditions, Showers
 
+TOGETHER = 2**22  # voxels that are drawn at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """Training showers in rising energy, and the seed of what is drawn from them."""
+    """Training showers, their order in rising energy, and the seed of what is drawn from them.
+
+    `energy` and `order` are sorted; shower k of them is `voxels[order[k]]`.
+    """
 
     voxels: NDArray[np.float32]
     energy: NDArray[np.float32]
+    order: NDArray[np.int64]
     seed: int
 
 
 def ordered(showers: Showers, seed: int) -> Lookup:
-    """The showers sorted by energy."""
+    """The showers by energy."""
     order = np.argsort(showers.energy, kind="stable")
-    return Lookup(showers.voxels[order], showers.energy[order], seed)
+    return Lookup(showers.voxels, showers.energy[order], order, seed)
 
 
 def nearest(table: Lookup, conditions: Conditions) -> NDArray[np.int64]:
@@ -43,4 +50,15 @@ def scaled(
     """
     columns = np.arange(table.voxels.shape[1])
     ratio = conditions.energy[:, None] / table.energy[places]
-    return np.asarray(table.voxels[places, columns] * ratio, dtype=np.float32)
+    return np.asarray(table.voxels[table.order[places], columns] * ratio, dtype=np.float32)
+
+
+def in_parts(
+    draw: Callable[[Conditions], NDArray[np.float32]], conditions: Conditions
+) -> NDArray[np.float32]:
+    """Showers (n, voxels) of `draw`, some conditions at a time."""
+    found = np.empty((len(conditions), conditions.grid.voxels), dtype=np.float32)
+    step = max(TOGETHER // conditions.grid.voxels, 1)
+    for start in range(0, len(conditions), step):
+        found[start : start + step] = draw(conditions.take(slice(start, start + step)))
+    return found

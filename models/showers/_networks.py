@@ -1,13 +1,13 @@
 """What the generative networks of showers share: layers, batches, sampling, saving.
 
 A network works on normal scores (`_normal_scores`) and sees the incident energy as one number. A
-sample starts from standard normal noise, one row a shower, all rows drawn before the first batch:
-how the showers are batched changes nothing.
+sample starts from standard normal noise, one row a shower, drawn in the order of the showers:
+how they are batched changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from physbench.datasets import Split
 from physbench.datasets.showers import Conditions, Grid, Layer
 from physbench.models import Context
 from physbench.models.common import training
+from physbench.models.common.batches import Batches
 from physbench.models.showers import _normal_scores as normal_scores
 from physbench.models.showers._normal_scores import NormalScores
 
@@ -48,8 +49,8 @@ class Prepared:
     """Normal scores and conditions in batches, and the way back."""
 
     scores: NormalScores
-    train: list[Batch]
-    validation: list[Batch]
+    train: Sequence[Batch]
+    validation: Sequence[Batch]
 
     @property
     def size(self) -> int:
@@ -60,20 +61,27 @@ class Prepared:
 def prepare(train: Split, validation: Split, *, seed: int, sums: bool, batch: int) -> Prepared:
     """Fit the transformation on the training showers and cut both splits into batches."""
     generator = np.random.default_rng([seed, 0])
-    scores, values = normal_scores.fitted(train.targets, generator, sums=sums)
-    held = scores.forward(validation.targets, generator)
+    scores, values = normal_scores.learned(train.targets, generator, sums=sums)
+    held = scores.in_parts(validation.targets, generator)
     order = generator.permutation(len(values))
+    large, every = max(batch, CHUNK), np.arange(len(held))
     return Prepared(
         scores,
-        batches(values[order], scores.condition(train.inputs)[order], batch),
-        batches(held, scores.condition(validation.inputs), max(batch, CHUNK)),
+        Batches(batches(values, scores.condition(train.inputs), order, batch)),
+        Batches(batches(held, scores.condition(validation.inputs), every, large)),
     )
 
 
-def batches(values: Any, condition: Any, size: int) -> list[Batch]:
+def batches(
+    values: NDArray[np.float32],
+    condition: NDArray[np.float32],
+    order: NDArray[np.int64],
+    size: int,
+) -> Iterator[Batch]:
     """Pairs of scores (batch, voxels) and conditions (batch, 1); a last short one is kept."""
-    tensors = (torch.from_numpy(np.asarray(v, dtype=np.float32)) for v in (values, condition))
-    return list(zip(*(torch.split(t, size) for t in tensors), strict=True))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield torch.from_numpy(values[rows]), torch.from_numpy(condition[rows])
 
 
 def trained(
@@ -141,14 +149,15 @@ def generate(
     `numbers` is how many normal numbers a shower needs.
     """
     generator = np.random.default_rng([fitted.seed, 1])
-    noise = generator.standard_normal((len(conditions), numbers), dtype=np.float32)
-    condition = torch.from_numpy(fitted.scores.condition(conditions))
-    parts = zip(
-        torch.split(torch.from_numpy(noise), chunk), torch.split(condition, chunk), strict=True
-    )
-    with torch.no_grad():
-        scores = [draw(*part).numpy() for part in parts]
-    return fitted.scores.inverse(np.concatenate(scores), conditions)
+    found = np.empty((len(conditions), conditions.grid.voxels), dtype=np.float32)
+    step = max(min(chunk, normal_scores.TOGETHER // numbers), 1)
+    for start in range(0, len(conditions), step):
+        some = conditions.take(slice(start, start + step))
+        noise = generator.standard_normal((len(some), numbers), dtype=np.float32)
+        with torch.no_grad():
+            scores = draw(torch.from_numpy(noise), torch.from_numpy(fitted.scores.condition(some)))
+        found[start : start + step] = fitted.scores.inverse(scores.numpy(), some)
+    return found
 
 
 def parameters(fitted: Fitted) -> int:

@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from physbench.datasets.common.on_disk import Columns
 from physbench.datasets.showers import Conditions, Grid, Showers
 
 Floats = NDArray[np.float64]
 
+FITTED = 2**26  # numbers of the training showers that a transformation is fitted on
+TOGETHER = 2**24  # numbers that are transformed at a time
 BINS = 8  # of energy
 PER_BIN = 50  # showers a bin holds at least, where there are enough for one
 KNOTS = np.linspace(-3.75, 3.75, 301)  # normal scores at which the quantiles are kept
@@ -69,6 +72,14 @@ class NormalScores:
         logs = _logs(showers)
         x = logarithms(showers, generator, self.sums)
         return self.ranked((x - _powers(logs) @ self.curve) / self.spread, logs)
+
+    def in_parts(self, showers: Showers, generator: np.random.Generator) -> NDArray[np.float32]:
+        """`forward` of some showers at a time; on disk where they are more than memory holds."""
+        found, step = Columns(), max(TOGETHER // len(self.spread), 1)
+        for start in range(0, max(len(showers), 1), step):
+            part = showers.take(slice(start, start + step))
+            found.add(scores=self.forward(part, generator).astype(np.float32))
+        return found.arrays()["scores"]
 
     def ranked(self, residuals: Floats, log_energy: Floats) -> Floats:
         """Residuals (n, columns) to normal scores, between the kept quantiles."""
@@ -124,6 +135,22 @@ class NormalScores:
         }
 
 
+def learned(
+    showers: Showers, generator: np.random.Generator, *, sums: bool
+) -> tuple[NormalScores, NDArray[np.float32]]:
+    """The transformation of training showers, and the scores (n, columns) of all of them.
+
+    It is fitted on all of them, or on showers at equal distances that memory has room for.
+    """
+    room = max(FITTED // showers.grid.voxels, 1)
+    if len(showers) <= room:
+        scores, values = fitted(showers, generator, sums=sums)
+        return scores, values.astype(np.float32)
+    few = np.linspace(0, len(showers) - 1, room).astype(np.int64)
+    scores, _ = fitted(showers.take(few), generator, sums=sums)
+    return scores, scores.in_parts(showers, generator)
+
+
 def fitted(
     showers: Showers, generator: np.random.Generator, *, sums: bool
 ) -> tuple[NormalScores, Floats]:
@@ -163,12 +190,13 @@ def _powers(log_energy: Floats) -> Floats:
 
 def filled(showers: Showers, generator: np.random.Generator) -> Floats:
     """Voxels with noise below threshold, and spread over the step of their code elsewhere."""
-    grid, voxels = showers.grid, showers.voxels.astype(np.float64)
-    uniform = generator.random(voxels.shape)
+    grid, hit = showers.grid, showers.voxels > 0
+    uniform = generator.random(showers.voxels.shape)
     step = np.log(grid.largest / grid.threshold) / grid.steps
-    noise = grid.threshold * np.exp(-NOISE * uniform)
-    spread = np.maximum(voxels * np.exp(step * (uniform - 0.5)), grid.threshold)
-    return np.where(voxels > 0, spread, noise)
+    found = np.exp(np.where(hit, step * (uniform - 0.5), -NOISE * uniform))
+    found *= np.where(hit, showers.voxels.astype(np.float64), grid.threshold)
+    np.maximum(found, grid.threshold, out=found, where=hit)
+    return found
 
 
 def logarithms(showers: Showers, generator: np.random.Generator, sums: bool) -> Floats:

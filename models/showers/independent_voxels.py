@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions
 from physbench.models import Model
-from physbench.models.showers._neighbours import Lookup, nearest, ordered, scaled
+from physbench.models.showers._neighbours import Lookup, in_parts, nearest, ordered, scaled
 
 NEIGHBOURS = 200  # training showers that a voxel may come from
 
@@ -25,10 +25,14 @@ def predict(fitted: Lookup, inputs: Conditions) -> NDArray[np.float32]:
     """Voxels drawn one by one from the 200 neighbours in energy, scaled by the energies."""
     count, columns = fitted.voxels.shape
     reach = min(NEIGHBOURS, count)
-    first = np.clip(nearest(fitted, inputs) - reach // 2, 0, count - reach)
     generator = np.random.default_rng([fitted.seed, 1])
-    places = first[:, None] + generator.integers(0, reach, (len(inputs), columns))
-    return scaled(fitted, places, inputs)
+
+    def draw(some: Conditions) -> NDArray[np.float32]:
+        first = np.clip(nearest(fitted, some) - reach // 2, 0, count - reach)
+        places = first[:, None] + generator.integers(0, reach, (len(some), columns))
+        return scaled(fitted, places, some)
+
+    return in_parts(draw, inputs)
 
 
 MODEL = Model(

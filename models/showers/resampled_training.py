@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from physbench.datasets import Split
 from physbench.datasets.showers import Conditions, Showers
 from physbench.models import Model
-from physbench.models.showers._neighbours import Lookup, nearest, ordered, scaled
+from physbench.models.showers._neighbours import Lookup, in_parts, nearest, ordered, scaled
 
 
 def fit(train: Split, validation: Split, *, seed: int) -> Lookup:
@@ -21,7 +21,7 @@ def fit(train: Split, validation: Split, *, seed: int) -> Lookup:
 
 def predict(fitted: Lookup, inputs: Conditions, targets: Showers) -> NDArray[np.float32]:
     """One whole training shower a condition."""
-    return scaled(fitted, nearest(fitted, inputs)[:, None], inputs)
+    return in_parts(lambda some: scaled(fitted, nearest(fitted, some)[:, None], some), inputs)
 
 
 MODEL = Model(

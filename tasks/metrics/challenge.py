@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physbench.datasets.showers import Grid, Showers
+from physbench.datasets.showers import Grid, Showers, decode
 from physbench.tasks.metrics import ranking
 from physbench.tasks.metrics.shower_formulas import (
+    blocks,
     covariance_distance,
     kernel_distance,
     separation,
@@ -59,18 +60,33 @@ class Challenge:
     auc: dict[str, float]
 
 
-def judged(targets: Showers, generated: Floats) -> Challenge | None:
-    """What the challenge's metrics need of a sample; None on other grids."""
-    if not targets.grid.challenge:
+def judged(targets: Showers, codes: NDArray[Any]) -> Challenge | None:
+    """What the challenge's metrics need of a sample, by codes; None on other grids."""
+    grid = targets.grid
+    if not grid.challenge:
         return None
-    pair = [targets.voxels.astype(np.float64), generated]
-    columns = [features(voxels, targets.energy, targets.grid) for voxels in pair]
+    sides = (targets.voxels, codes)
+    columns = [_in_parts(side, targets.energy, grid) for side in sides]
     vectors = [vector(c, targets.energy) for c in columns]
     auc = {}
     if targets.classifier:
-        low = [low_level(voxels, targets.energy) for voxels in pair]
+        low = [low_level(_energies(side, grid), targets.energy) for side in sides]
         auc = {"low": classified(*low), "high": classified(*vectors)}
-    return Challenge(targets.grid, columns[0], columns[1], (vectors[0], vectors[1]), auc)
+    return Challenge(grid, columns[0], columns[1], (vectors[0], vectors[1]), auc)
+
+
+def _energies(side: NDArray[Any], grid: Grid) -> Floats:
+    """Energies in MeV in double precision, of codes or of energies."""
+    return (side if side.dtype.kind == "f" else decode(side, grid)).astype(np.float64)
+
+
+def _in_parts(side: NDArray[Any], energy: NDArray[Any], grid: Grid) -> Columns:
+    """`features` of some showers at a time."""
+    found = [
+        features(_energies(side[rows], grid), energy[rows], grid)
+        for rows in blocks(len(side), grid.voxels)
+    ]
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def features(voxels: Floats, energy: NDArray[Any], grid: Grid) -> Columns:

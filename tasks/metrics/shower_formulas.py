@@ -7,6 +7,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+NUMBERS = 2**22  # voxels that are looked at in double precision at a time
+
+
+def blocks(showers: int, voxels: int) -> list[slice]:
+    """Showers in parts of about `NUMBERS` voxels; one part of none where there are none.
+
+    >>> blocks(3, 2**22)
+    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+    """
+    step = max(NUMBERS // voxels, 1)
+    return [slice(k, min(k + step, showers)) for k in range(0, max(showers, 1), step)]
+
 
 def jensen_shannon(right: Floats, weights: Floats) -> float:
     """1 + mean of log2 p(right answer) in bits: 1 - BCE/ln 2, which the CaloChallenge calls JSD.

@@ -6,6 +6,7 @@ pairs is arithmetic with the multiplicities of the rows of this table.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from physbench.datasets.showers import Grid, Showers, decode
 from physbench.tasks.metrics import challenge
 from physbench.tasks.metrics.challenge import Challenge
+from physbench.tasks.metrics.shower_formulas import blocks
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +36,8 @@ OUTSIDE = 0.0005  # share of the reference below the first and above the last ed
 SOFT = 0.1  # MeV, added before a logarithm
 CHECKED = 5000  # showers that are compared with the training sample
 BLOCK = 100  # points whose distances to a sample are in memory at a time
+POINTS = 2**26  # voxels of the showers that are compared with the training sample
+MOST_COLUMNS = 1000  # low-level columns of a shower; finer grids are judged on their rings
 COPY = 0.01  # quantile of the distances that fresh showers have to the training sample
 
 
@@ -90,9 +94,8 @@ class Table:
 
 def judged(targets: Showers, codes: NDArray[Any]) -> Table:
     """The table of all metrics, from the simulated showers and the codes of the generated ones."""
-    grid, energy = targets.grid, targets.energy.astype(np.float64)
-    pair = [targets.voxels.astype(np.float64), decode(codes, grid).astype(np.float64)]
-    high, low = _columns(pair, energy, grid)
+    energy = targets.energy.astype(np.float64)
+    high, low = _columns(targets, codes)
     joint = _joint(high, low)
     scaled = [clipped(columns, high[0]) for columns in high]
     return Table(
@@ -105,23 +108,45 @@ def judged(targets: Showers, codes: NDArray[Any]) -> Table:
         generated=scaled[1],
         bins=np.stack([binned(columns, high[0]) for columns in high], axis=1),
         response=np.column_stack([columns[:, 1] for columns in high]),
-        copied=copies(targets, pair[1]),
-        layers=len(grid.layers),
-        challenge=challenge.judged(targets, pair[1]),
+        copied=copies(targets, codes),
+        layers=len(targets.grid.layers),
+        challenge=challenge.judged(targets, codes),
     )
 
 
 def joint_score(targets: Showers, codes: NDArray[Any]) -> Floats:
     """The joint judge's probability of `generated` alone, (n, 2) as `judge`."""
-    pair = [targets.voxels.astype(np.float64), decode(codes, targets.grid).astype(np.float64)]
-    return _joint(*_columns(pair, targets.energy.astype(np.float64), targets.grid))
+    return _joint(*_columns(targets, codes))
 
 
-def _columns(
-    pair: Sequence[Floats], energy: Floats, grid: Grid
-) -> tuple[list[Floats], list[Floats]]:
-    high = [features(voxels, energy, grid) for voxels in pair]
-    return high, [logarithms(voxels) for voxels in pair]
+def _columns(targets: Showers, codes: NDArray[Any]) -> tuple[list[Floats], list[Floats]]:
+    """High- and low-level columns of simulated and generated showers, some showers at a time."""
+    grid, found = targets.grid, []
+    for rows in blocks(len(targets), grid.voxels):
+        energy = targets.energy[rows].astype(np.float64)
+        pair = [v.astype(np.float64) for v in (targets.voxels[rows], decode(codes[rows], grid))]
+        high = [features(voxels, energy, grid) for voxels in pair]
+        found.append([*high, *(logarithms(coarse(voxels, grid)) for voxels in pair)])
+    columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    return columns[:2], columns[2:]
+
+
+def coarse(voxels: Floats, grid: Grid) -> Floats:
+    """What the low-level judges see: voxels, or on grids of over 1,000 of them sums over angles.
+
+    Trees cannot learn tens of thousands of mostly empty columns, nor can they be kept: (n, voxels)
+    or (n, rings), the rings of a layer from the inside.
+    """
+    if grid.voxels <= MOST_COLUMNS:
+        return voxels
+    starts, layers = grid.starts, grid.layers
+    parts = (voxels[:, a:b] for a, b in itertools.pairwise(starts))
+    return np.hstack(
+        [
+            part.reshape(len(part), layer.angles, -1).sum(axis=1)
+            for part, layer in zip(parts, layers, strict=True)
+        ]
+    )
 
 
 def _joint(high: Sequence[Floats], low: Sequence[Floats]) -> Floats:
@@ -223,30 +248,39 @@ def binned(columns: Floats, reference: Floats) -> NDArray[np.uint8]:
     ).astype(np.uint8)
 
 
-def copies(targets: Showers, generated: Floats) -> Floats:
+def copies(targets: Showers, codes: NDArray[Any]) -> Floats:
     """1 for each generated shower that is nearer to a training shower than fresh ones are, (n,).
 
     Distances are Euclidean between ln max(v, threshold), less its quadratic trend in ln E and over
     the spread about it, both from the training showers. `nearer` is below the 1 % quantile of the
     distances of the simulated showers of this split. NaN without training showers, and beyond the
-    first 5,000 pairs.
+    first 5,000 pairs, or fewer on grids of more than 13,000 voxels.
     """
-    training = targets.training
-    if training is None:
-        return np.full(len(targets), np.nan)
-    scale = trend(training)
-    sample = scale(training.voxels, training.energy)
-    few = slice(CHECKED)
-    fresh = nearest(scale(targets.voxels[few], targets.energy[few]), sample)
-    drawn = nearest(scale(generated[few], targets.energy[few]), sample)
+    training, grid = targets.training, targets.grid
     found = np.full(len(targets), np.nan)
-    found[few] = drawn < np.quantile(fresh, COPY)
+    if training is None:
+        return found
+    few = slice(max(min(CHECKED, POINTS // grid.voxels), 1))
+    scale = trend(training)
+    energy = targets.energy[few]
+    drawn = decode(codes[few], grid).astype(np.float64)
+    pair = [scale(voxels, energy) for voxels in (targets.voxels[few], drawn)]
+    fresh, distance = nearest_training(pair, training, scale)
+    found[few] = distance < np.quantile(fresh, COPY)
     return found
 
 
-def trend(training: Showers) -> Callable[[Any, Any], NDArray[np.float32]]:
-    """A function of voxels and energies: standardised residuals of the log voxels, (n, voxels)."""
+Scale = Callable[[Any, Any], NDArray[np.float32]]
+
+
+def trend(training: Showers) -> Scale:
+    """A function of voxels and energies: standardised residuals of the log voxels, (n, voxels).
+
+    Least squares by the orthogonal basis of the three powers of ln E, whose products with the
+    voxels are added up over the training showers, and so are the squares of the residuals.
+    """
     threshold = training.grid.threshold
+    rows = blocks(len(training), training.grid.voxels)
 
     def powers(energy: Any) -> Floats:
         return np.vander(np.log(np.asarray(energy, np.float64) / 1e3) - 2, 3)
@@ -254,12 +288,30 @@ def trend(training: Showers) -> Callable[[Any, Any], NDArray[np.float32]]:
     def logs(voxels: Any) -> Floats:
         return np.asarray(np.log(np.maximum(voxels, threshold)), np.float64)
 
-    curve = np.linalg.lstsq(powers(training.energy), logs(training.voxels), rcond=None)[0]
-    spread = (logs(training.voxels) - powers(training.energy) @ curve).std(0)
+    def residuals(voxels: Any, energy: Any) -> Floats:
+        found = logs(voxels)
+        found -= powers(energy) @ curve
+        return found
+
+    basis, triangle = np.linalg.qr(powers(training.energy))
+    products = sum(basis[part].T @ logs(training.voxels[part]) for part in rows)
+    curve = np.linalg.lstsq(triangle, products, rcond=None)[0]
+    parts = ((training.voxels[part], training.energy[part]) for part in rows)
+    squares = sum(np.square(residuals(*part)).sum(0) for part in parts)
+    spread = np.sqrt(squares / len(training))
     spread = np.where(spread > 0, spread, 1.0)
-    return lambda voxels, energy: ((logs(voxels) - powers(energy) @ curve) / spread).astype(
-        np.float32
-    )
+    return lambda voxels, energy: (residuals(voxels, energy) / spread).astype(np.float32)
+
+
+def nearest_training(
+    points: Sequence[NDArray[np.float32]], training: Showers, scale: Scale
+) -> list[Floats]:
+    """`nearest` of several sets of points to the scaled training showers, each read once."""
+    least = [np.full(len(p), np.inf) for p in points]
+    for rows in blocks(len(training), training.grid.voxels):
+        sample = scale(training.voxels[rows], training.energy[rows])
+        least = [np.minimum(a, nearest(p, sample)) for a, p in zip(least, points, strict=True)]
+    return least
 
 
 def nearest(points: NDArray[np.float32], sample: NDArray[np.float32]) -> Floats:

@@ -51,11 +51,11 @@ def test_the_ring_runs_fastest_then_the_angle_then_the_layer() -> None:
 
 
 def test_slices_are_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "CHUNK", 3)
+    monkeypatch.setattr(files, "CHUNK", 3 * TWO.voxels)
     path = files.write(tmp_path / "a.hdf5", some())
     found = files.read(path, TWO, 2, 7)
     assert np.array_equal(found.voxels, some().voxels[2:7])
-    assert [len(v) for v, _ in files.chunks(path, TWO, 2, 7)] == [3, 2]
+    assert [len(part) for part in files.parts(path, TWO, 2, 7)] == [3, 2]
     with pytest.raises(DataError, match="no shower between 10"):
         files.read(path, TWO, 10)
 

@@ -175,9 +175,9 @@ def test_copies_are_found(test: Showers) -> None:
     assert test.training is not None
     copied = test.training.voxels[:PAIRS].copy()
     like = replace(test, energy=test.training.energy[:PAIRS])
-    assert shower_table.copies(like, copied.astype(np.float64)).mean() == 1
+    assert shower_table.copies(like, encode(copied, PARAMETRISED)).mean() == 1
     alone = replace(test, training=None)
-    assert np.isnan(shower_table.copies(alone, copied)).all()
+    assert np.isnan(shower_table.copies(alone, encode(copied, PARAMETRISED))).all()
 
 
 def test_nearest_distance_against_all_distances() -> None:
