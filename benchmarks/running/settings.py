@@ -43,6 +43,8 @@ def _typed(name: str, value: Any, default: Any, what: str) -> Any:
         return value
     if isinstance(default, float) and type(value) is int:
         return float(value)
+    if isinstance(default, str) and type(value) is int:
+        return str(value)  # `--protocol variant=3`: a command line cannot say that 3 is a name
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         return value
     if isinstance(default, bool) and isinstance(value, str):

@@ -55,6 +55,15 @@ def test_a_truth_value_is_no_other_word() -> None:
         resolve(fit, assignments(["live=yes"]), "setting")
 
 
+def test_a_number_names_what_has_a_number_for_a_name() -> None:
+    def load(*, variant: str = "", showers: int = 0) -> None: ...
+
+    found = resolve(load, assignments(["variant=3", "showers=3"]), "protocol")
+    assert found == {"variant": "3", "showers": 3}
+    with pytest.raises(TypeError, match="protocol 'variant' must be str"):
+        resolve(load, assignments(["variant=3.5"]), "protocol")
+
+
 def test_true_hits_can_be_asked_for_on_the_command_line() -> None:
     protocol = assignments(["hits=true"])
     load = registry.load("task", "track_parameters").object.load

@@ -16,6 +16,7 @@ from benchmarks import registry
 from benchmarks.running import scoring
 from physbench.datasets import Splits
 from physbench.datasets.hits import Event, EventTruth, restrict
+from physbench.models.common import batches
 from physbench.models.hits import _window_filter as window_filter
 from physbench.models.hits import truth_edges, truth_pairs
 from physbench.tasks.metrics import tracking as metrics
@@ -106,6 +107,15 @@ def test_an_open_filter_lets_all_candidates_pass() -> None:
     edges, logit = builder(event)
     np.testing.assert_array_equal(edges, builder.candidates(event))
     assert (fitted.pipeline.score(event, edges, logit) > 0).all()
+
+
+def test_a_training_beyond_memory_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches, and what the builder is chosen by on validation, wait on disk: same digits."""
+    held = predictions("gated_network", 0)
+    monkeypatch.setattr(batches, "LARGEST", 0)
+    for ours, theirs in zip(held, predictions("gated_network", 0), strict=True):
+        for name in ("labels", "scores"):
+            np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ import pytest
 
 from benchmarks import registry
 from physbench.datasets import Split
+from physbench.datasets.common import on_disk
 from physbench.datasets.showers import PARAMETRISED, Conditions, encode
 from physbench.models import Model
+from physbench.models.showers import _neighbours, flow_matching, independent_voxels
 from physbench.models.showers import _networks as networks
 from physbench.models.showers import _normal_scores as normal_scores
-from physbench.models.showers import flow_matching, independent_voxels
 from physbench.tasks import calo_showers
 
 NAMES = registry.models_of("calo_showers")
@@ -62,6 +63,43 @@ def test_normal_scores_are_normal_and_invertible(sums: bool, splits: Any) -> Non
     back = scores.inverse(values, showers.conditions())
     wrong = encode(back, PARAMETRISED) != encode(showers.voxels, PARAMETRISED)
     assert wrong.mean() < 0.002  # only values beyond the outermost quantiles
+
+
+def test_scores_of_some_showers_at_a_time_are_those_of_all(
+    splits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showers = splits.train.targets.take(np.arange(3000))
+    scores, _ = normal_scores.learned(showers, np.random.default_rng(0), sums=False)
+    whole = scores.in_parts(showers, np.random.default_rng(1))
+    monkeypatch.setattr(normal_scores, "TOGETHER", 400 * 50)
+    monkeypatch.setattr(on_disk, "LARGEST", 10_000)
+    parts = scores.in_parts(showers, np.random.default_rng(1))
+    assert on_disk.place(parts) is not None
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_a_transformation_is_fitted_on_as_many_showers_as_there_is_room_for(
+    splits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showers = splits.train.targets.take(np.arange(4000))
+    monkeypatch.setattr(normal_scores, "FITTED", 2000 * 50)
+    _, values = normal_scores.learned(showers, np.random.default_rng(0), sums=True)
+    assert values.shape == (4000, 61)
+    assert values.mean(0) == pytest.approx(np.zeros(61), abs=0.1)
+    assert values.std(0) == pytest.approx(np.ones(61), abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["flow_matching", "independent_voxels"])
+def test_showers_drawn_some_at_a_time_are_the_same(
+    name: str, few: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, validation, test = few
+    model: Model = registry.load("model", name).object
+    fitted = model.fit(train, validation, seed=0, **model.quick)
+    whole = drawn(model, fitted, test)
+    monkeypatch.setattr(normal_scores, "TOGETHER", 37 * 61)
+    monkeypatch.setattr(_neighbours, "TOGETHER", 37 * 50)
+    assert drawn(model, fitted, test) == pytest.approx(whole, rel=1e-5)
 
 
 def test_discrete_energies_leave_no_bin_empty(splits: Any) -> None:

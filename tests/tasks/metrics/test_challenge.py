@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from physbench.datasets.common import on_disk
 from physbench.datasets.common.store import DataError
 from physbench.datasets.showers import Grid, Layer, Showers, calochallenge_electrons, encode
 from physbench.datasets.showers import _challenge_files as files
 from physbench.datasets.showers import calochallenge_photons as photons
 from physbench.tasks import calo_showers
-from physbench.tasks.metrics import challenge, shower_table
+from physbench.tasks.metrics import challenge, shower_formulas, shower_table
 
 TWO = Grid(
     "two",
@@ -151,6 +152,36 @@ def test_the_classifier_runs_where_it_is_asked_for(
     table = shower_table.judged(splits.test.targets, codes)
     assert 0 <= challenge.cc_auc_low(None, table) <= 1
     assert 0 <= challenge.cc_auc_high(None, table) <= 1
+
+
+def test_a_split_beyond_memory_is_scored_alike(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read, handed on and scored some showers at a time: the same showers, the same metrics."""
+    held = calo_showers.TASK.splits("calochallenge_photons", folder=str(folder))
+    monkeypatch.setattr(files, "CHUNK", 7 * photons.GRID.voxels)
+    monkeypatch.setattr(on_disk, "LARGEST", 10_000)
+    monkeypatch.setattr(shower_formulas, "NUMBERS", 5 * photons.GRID.voxels)
+    mapped = calo_showers.TASK.splits("calochallenge_photons", folder=str(folder))
+    for name in ("train", "validation", "test"):
+        ours, theirs = (getattr(s, name).targets for s in (held, mapped))
+        assert on_disk.place(theirs.voxels) is not None
+        np.testing.assert_array_equal(ours.voxels, theirs.voxels)
+        np.testing.assert_array_equal(ours.energy, theirs.energy)
+    codes = encode(held.test.targets.voxels[::-1], photons.GRID)
+    tables = [calo_showers.TASK.derive(s.test.targets, codes) for s in (held, mapped)]
+    for metric in calo_showers.TASK.metrics:
+        values = [metric.function(held.test.targets, table) for table in tables]
+        first, second = (v["all"] if isinstance(v, dict) else v for v in values)
+        assert second == pytest.approx(first, rel=1e-9, nan_ok=True)
+
+
+def test_fine_grids_are_judged_on_their_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    voxels = np.array([[1.0, 2, 3, 4, 5, 6]])
+    assert shower_table.coarse(voxels, TWO) is voxels
+    monkeypatch.setattr(shower_table, "MOST_COLUMNS", 5)
+    # Two rings without angles, then two rings whose two angles are added.
+    assert shower_table.coarse(voxels, TWO).tolist() == [[1, 2, 3 + 5, 4 + 6]]
 
 
 def test_elsewhere_the_metrics_are_undefined() -> None:
