@@ -126,15 +126,15 @@ def test_the_place_in_the_users_code_is_in_the_record(
 def test_children_end_with_the_run(toy: tuple[Path, Path], tmp_path: Path) -> None:
     """Also those that left the session of the model, and those of them that forked again."""
     body = (
-        "for command in (['sleep', '98765.25'], ['sh', '-c', 'sleep 98765.25 & sleep 98765.25']):\n"
+        "for command in (['sleep', '9876.5'], ['sh', '-c', 'sleep 9876.5 & sleep 9876.5']):\n"
         "    subprocess.Popen(command, start_new_session=True)\n"
-        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(98765.25)\n"
+        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(9876.5)\n"
         "    os._exit(0)"
     )
     (found,) = benchmarks.run(toy[0], hostile(tmp_path, body))
     assert found.status == "ok"
     assert one(tmp_path / "runs") == found
-    assert not [p for p in psutil.process_iter() if "98765.25" in _command(p)]
+    assert not [p for p in psutil.process_iter() if "9876.5" in _command(p)]
     children = psutil.Process().children(recursive=True)
     assert len(children) == 1  # the nursery, which waits for the next run
 
