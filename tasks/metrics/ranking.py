@@ -7,6 +7,7 @@ units: 1 where none are given, 0 for a unit that a resample left out.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ class Roc:
     background: Array
     signal: Array
 
-    @property
+    @functools.cached_property
     def eps_background(self) -> Array:
         """Selected fraction of the background (points,)."""
         return np.asarray(self.background / self.background[-1])
 
-    @property
+    @functools.cached_property
     def eps_signal(self) -> Array:
         """Selected fraction of the signal (points,)."""
         return np.asarray(self.signal / self.signal[-1])
