@@ -122,17 +122,17 @@ class Matches:
         """Share of the particle that the track holds."""
         return self.shared / self.total
 
-    @property
+    @functools.cached_property
     def valid(self) -> Bools:
         """Tracks of at least three hits."""
         return self.size >= HITS_MIN
 
-    @property
+    @functools.cached_property
     def pure(self) -> Bools:
         """Purity > 1/2, majority particle not noise."""
         return np.asarray((2 * self.shared > self.size) & (self.majority != 0))
 
-    @property
+    @functools.cached_property
     def double(self) -> Bools:
         """Double majority: purity > 1/2 and completeness > 1/2, majority particle not noise."""
         return np.asarray(self.pure & (2 * self.shared > self.total))
