@@ -176,16 +176,21 @@ class Matched:
     ----------
     truth, prediction:
         As they were given: `labels` and perhaps `edges` and `scores`.
+    runs:
+        The hits in the order of their particles, and where each particle begins.
     matches:
         The tracks against the particles.
-    chosen:
-        Which particles are selected, shape (particles,).
     """
 
     truth: EventTruth
     prediction: Prediction
+    runs: tuple[Integers, Integers]
     matches: Matches
-    chosen: Bools
+
+    @functools.cached_property
+    def chosen(self) -> Bools:
+        """Which particles are selected, shape (particles,)."""
+        return selected(self.truth, runs=self.runs)
 
     @functools.cached_property
     def counts(self) -> Mapping[str, float]:
@@ -253,8 +258,8 @@ def summed(truth: EventTruth, prediction: Prediction) -> Summed:
 
 def _matched(truth: EventTruth, prediction: Prediction) -> Matched:
     hits = _checked(truth, prediction["labels"])
-    chosen = selected(truth, runs=(hits.order, hits.starts))
-    return Matched(truth, prediction, _match(hits, np.asarray(prediction["labels"])), chosen)
+    found = _match(hits, np.asarray(prediction["labels"]))
+    return Matched(truth, prediction, (hits.order, hits.starts), found)
 
 
 def match(truth: EventTruth, labels: NDArray[Any]) -> Matches:
@@ -274,8 +279,7 @@ def _checked(truth: EventTruth, labels: NDArray[Any]) -> Grouped:
 def _match(truth: Grouped, labels: NDArray[Any]) -> Matches:
     """One stable sort by track of hits sorted by particle; the rest is sums over runs."""
     labels = labels[truth.order]
-    used = np.flatnonzero(labels >= 0)
-    used = used[stable_order(labels[used])]
+    used = stable_order(labels)[np.count_nonzero(labels < 0) :]  # below 0: of no track, first
     track, particle = labels[used], truth.particle[used]
     starts = starts_of(track, particle)  # runs of one particle in one track
     shared = np.diff(starts, append=len(used))
