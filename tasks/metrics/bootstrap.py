@@ -6,7 +6,6 @@ running sums in the order of some value takes the transpose, see `by_unit`.
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -50,19 +49,6 @@ def by_unit(drawn: NDArray[Any]) -> NDArray[Any]:
     [[1, 3], [2, 4]]
     """
     return np.ascontiguousarray(drawn.T)
-
-
-def running_sums(table: NDArray[Any]) -> NDArray[Any]:
-    """Running sums down the rows of (values, resamples), in place, added in order.
-
-    `np.cumsum` along this axis takes a step for each number, which is twelve times slower.
-
-    >>> running_sums(np.array([[1, 2], [3, 4]])).tolist()
-    [[1, 2], [4, 6]]
-    """
-    for before, row in itertools.pairwise(table):
-        np.add(before, row, out=row)
-    return table
 
 
 def first_reaching(running: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:

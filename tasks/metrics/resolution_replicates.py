@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from physbench.datasets.tracks import TrackTruth
 from physbench.tasks.metrics import resolution
-from physbench.tasks.metrics.bootstrap import by_unit, first_reaching, running_sums
+from physbench.tasks.metrics.bootstrap import by_unit, first_reaching
 from physbench.tasks.metrics.resolution import HIGH, LOW, TAIL, Array, Predictions
 
 Counts = NDArray[np.int32]
@@ -88,7 +88,8 @@ def quantiles(values: Array, counts: Counts, q: tuple[float, ...]) -> list[Array
     if not len(values):
         return [np.full(len(counts), np.nan)] * len(q)
     order = np.argsort(values, kind="stable")
-    ranked, running = values[order], running_sums(counts.T[order])
+    ranked, running = values[order], counts.T[order]
+    np.add.accumulate(running, axis=0, out=running)
     return [_quantile(ranked, running, level) for level in q]
 
 
@@ -136,7 +137,7 @@ def _sums(values: Array, counts: Counts) -> tuple[Array, Array]:
     sums = np.zeros((3, len(ranked) + 1, len(counts)))
     for table, power in zip(sums, (np.ones_like(ranked), ranked, ranked**2), strict=True):
         np.multiply(power[:, None], drawn, out=table[1:])
-        running_sums(table)
+        np.add.accumulate(table, axis=0, out=table)
     return ranked, sums
 
 
