@@ -58,7 +58,7 @@ def load(
 
 
 def _first(split: Split, events: int, gold: bool) -> Split:
-    chosen = split.take(range(events))
+    chosen = split if events == len(split) else split.take(np.arange(events))
     if gold:
         return chosen
     truth: Gold = chosen.targets
