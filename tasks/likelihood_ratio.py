@@ -58,7 +58,7 @@ def load(
 
 
 def _first(split: Split, events: int, gold: bool) -> Split:
-    chosen = split if events == len(split) else split.take(np.arange(events))
+    chosen = split if events == len(split) else split.take(range(events))
     if gold:
         return chosen
     truth: Gold = chosen.targets

@@ -149,7 +149,10 @@ class Draws:
         return (np.concatenate([members[c] for c in chosen]) for chosen in drawn)
 
     def shared(self, fast: Shared, targets: Any, derived: Any, count: int) -> NDArray[Any]:
-        """A metric of the first resamples from the tables that it shares with others."""
+        """A metric of the first resamples from the tables that it shares with others.
+
+        Equal tables are computed once, for the most resamples that a metric has asked for so far.
+        """
         known, tables = self._tables.get(fast.table, (0, []))
         if known < count:
             tables = [fast.table(targets, derived, block) for block in self.blocks(count)]

@@ -238,10 +238,10 @@ def resampled(measure: Measure, combine: Combine, *, matched: bool = True) -> Sh
     Metrics of one curve share it, and so do those of the rejection that ranks: it needs no curve.
     """
     if isinstance(measure, Rejection) and measure.eps_signal == EFFICIENCY:
-        return Shared(_rejections(matched), functools.partial(_combined, combine, 0, measure))
+        return Shared(Rejections(matched), functools.partial(_combined, combine, 0, measure))
     together = TOGETHER if matched and measure in TOGETHER else (measure,)
     number = together.index(measure)
-    return Shared(_curves(together, matched), functools.partial(_combined, combine, number, None))
+    return Shared(Curves(together, matched), functools.partial(_combined, combine, number, None))
 
 
 def _combined(combine: Combine, number: int, scale: Rejection | None, table: Table) -> Array:
@@ -252,40 +252,39 @@ def _combined(combine: Combine, number: int, scale: Rejection | None, table: Tab
     return np.asarray(combine(found))
 
 
-@functools.cache
-def _rejections(matched: bool) -> Callable[[JetTruth, Any, NDArray[Any]], Table]:
+@dataclass(frozen=True)
+class Rejections:
     """1/eps_B at eps_S = 0.2 of each signal in each resample."""
 
-    def table(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
-        fixed = comparisons(targets, scores, matched=matched)
+    matched: bool
+
+    def __call__(self, targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
+        """By signal, (resamples, 1)."""
         missing = np.full((len(counts), 1), math.nan)
         return {
             name: np.array([ordered.rejections(row, row, [EFFICIENCY]) for row in counts])
             if ordered
             else missing
-            for name, ordered in fixed
+            for name, ordered in comparisons(targets, scores, matched=self.matched)
         }
 
-    return table
 
-
-@functools.cache
-def _curves(
-    measures: tuple[Measure, ...], matched: bool
-) -> Callable[[JetTruth, Any, NDArray[Any]], Table]:
+@dataclass(frozen=True)
+class Curves:
     """The measures of the ROC of each signal in each resample."""
 
-    def table(targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
-        fixed = comparisons(targets, scores, matched=matched)
+    measures: tuple[Measure, ...]
+    matched: bool
+
+    def __call__(self, targets: JetTruth, scores: Any, counts: NDArray[Any]) -> Table:
+        """By signal, (resamples, measures)."""
         return {
-            name: np.array([measured(_curve(ordered, row)) for row in counts])
-            for name, ordered in fixed
+            name: np.array([self._measured(_curve(ordered, row)) for row in counts])
+            for name, ordered in comparisons(targets, scores, matched=self.matched)
         }
 
-    def measured(curve: Roc | None) -> list[float]:
-        return [measure(curve) if curve else math.nan for measure in measures]
-
-    return table
+    def _measured(self, curve: Roc | None) -> list[float]:
+        return [measure(curve) if curve else math.nan for measure in self.measures]
 
 
 def bounded_points(targets: JetTruth, scores: Any) -> float:

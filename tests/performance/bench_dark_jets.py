@@ -50,7 +50,7 @@ def test_rejections_of_resamples_beside_their_curves(
     counts = np.random.default_rng(1).poisson(1.0, (20, len(targets)))
     fixed = dict(anomaly.comparisons(targets, ranks))
 
-    table = anomaly._rejections(True)
+    table = anomaly.Rejections(True)
 
     def fast() -> Any:
         return [rejections[:, 0] for rejections in table(targets, ranks, counts).values()]
