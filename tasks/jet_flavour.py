@@ -44,6 +44,7 @@ def load(
     dataset: Dataset,
     *,
     train_jets: int = 0,
+    jets: int = 0,
     folder: str = "",
     codes: str = "",
     scale: float = 1.0,
@@ -54,12 +55,17 @@ def load(
     ----------
     train_jets:
         Train on this many jets, equally many of each class; 0 for all.
+    jets:
+        Of the user's files: take the first so many of each; 0 takes as many as the dataset says.
     folder:
         A sample that was generated or placed there, instead of the dataset's own files.
     codes, scale:
         What `flavour_zenodo` asks for: the values of its labels, and GeV in a unit of momentum.
     """
-    given = {"folder": folder, "codes": codes, "scale": scale if scale != 1.0 else None}
+    if jets < 0:
+        raise ValueError(f"jets must be 0 (as the dataset says) or a number of jets; got {jets}")
+    unit = scale if scale != 1.0 else None
+    given = {"folder": folder, "jets": jets, "codes": codes, "scale": unit}
     sample = _sample(dataset, {name: value for name, value in given.items() if value})
     train = np.flatnonzero(sample.split == TRAIN)
     if train_jets:
