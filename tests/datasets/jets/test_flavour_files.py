@@ -107,7 +107,7 @@ def test_jets_beyond_memory_are_the_same_jets(jetclass_folder, monkeypatch):
 def test_the_number_of_jets_of_each_file_can_be_chosen(jetclass_folder):
     splits = jet_flavour.TASK.splits("jetclass", folder=str(jetclass_folder), jets=3)
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [30, 30, 30]
-    with pytest.raises(ValueError, match="jets must be 0 .* got -1"):
+    with pytest.raises(ValueError, match=r"jets must be 0 .* got -1"):
         jet_flavour.TASK.splits("jetclass", folder=str(jetclass_folder), jets=-1)
 
 
