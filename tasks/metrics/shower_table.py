@@ -260,13 +260,16 @@ def copies(targets: Showers, codes: NDArray[Any]) -> Floats:
     found = np.full(len(targets), np.nan)
     if training is None:
         return found
-    few = slice(max(min(CHECKED, POINTS // grid.voxels), 1))
-    scale = trend(training)
-    energy = targets.energy[few]
-    drawn = decode(codes[few], grid).astype(np.float64)
-    pair = [scale(voxels, energy) for voxels in (targets.voxels[few], drawn)]
-    fresh, distance = nearest_training(pair, training, scale)
-    found[few] = distance < np.quantile(fresh, COPY)
+    few = min(len(targets), max(min(CHECKED, POINTS // grid.voxels), 1))
+    scale, energy = trend(training), targets.energy
+    sides: list[list[NDArray[np.float32]]] = [[], []]
+    for rows in blocks(few, grid.voxels):
+        drawn = decode(codes[rows], grid).astype(np.float64)
+        for side, voxels in zip(sides, (targets.voxels[rows], drawn), strict=True):
+            side.append(scale(voxels, energy[rows]))
+    points = [np.concatenate(side) for side in sides]
+    fresh, distance = nearest_training(points, training, scale)
+    found[:few] = distance < np.quantile(fresh, COPY)
     return found
 
 
