@@ -29,7 +29,7 @@ from physbench.datasets.showers import Conditions, Grid, Showers
 
 Floats = NDArray[np.float64]
 
-FITTED = 2**26  # numbers of the training showers that a transformation is fitted on
+FITTED = 2**25  # numbers of the training showers that a transformation is fitted on
 TOGETHER = 2**24  # numbers that are transformed at a time
 BINS = 8  # of energy
 PER_BIN = 50  # showers a bin holds at least, where there are enough for one
@@ -158,7 +158,7 @@ def fitted(
     x, logs = logarithms(showers, generator, sums), _logs(showers)
     curve = np.asarray(np.linalg.lstsq(_powers(logs), x, rcond=None)[0], np.float64)
     centre = np.array([logs.mean(), logs.std() or 1.0])
-    residuals = x - _powers(logs) @ curve
+    residuals = np.subtract(x, _powers(logs) @ curve, out=x)
     spread = residuals.std(0)
     spread = np.where(spread > 0, spread, 1.0)
     residuals /= spread
