@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import shutil
 import tempfile
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 LARGEST = 2**29  # bytes in memory
+OFTEN = 64  # batches on disk after which freed memory is given back
 
 
 class Batches(Sequence[Any]):
@@ -46,10 +49,26 @@ class Batches(Sequence[Any]):
     def _spilled(self, batch: Any) -> Spilled:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="physbench-batches-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            weakref.finalize(self, _removed, self._folder)
         path = self._folder / f"{len(self._kept)}.pt"
         torch.save([tensor.clone() for tensor in tensors(batch)], path)
+        if len(self._kept) % OFTEN == 0:
+            _given_back()
         return Spilled(path, rebuilt(batch, iter(lambda: torch.zeros(0), None)))
+
+
+def _removed(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _given_back()
+
+
+def _given_back() -> None:
+    """Let the system have the memory that was freed.
+
+    C's library keeps what lies between memory in use: up to as much again as a training needs.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # there where it is glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @dataclasses.dataclass(frozen=True)
