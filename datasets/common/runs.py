@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,31 +11,24 @@ Integers = NDArray[np.int64]
 
 
 def stable_order(values: NDArray[Any]) -> Integers:
-    """Stable order of integers, digit by digit of 16 bits: NumPy sorts those in linear time.
+    """Stable order of integers, by one sort of whole numbers, which is many times as fast.
+
+    16 bits are sorted in linear time by NumPy; more go into one number with their places behind
+    them. Bits that all share are left out: a particle id of 60 bits has 27 that differ.
 
     >>> stable_order(np.array([3, 1, 3, 0])).tolist()
     [3, 1, 0, 2]
     """
     if not len(values) or values.min() < 0:
         return np.argsort(values, kind="stable")
-    order: Any = slice(None)
-    for digit in _digits(values):
-        step = np.argsort(digit[order], kind="stable")
-        order = step if isinstance(order, slice) else order[step]
-    return np.asarray(order)
-
-
-def _digits(values: NDArray[Any]) -> Iterator[NDArray[np.uint16]]:
-    """16 bits at a time of integers >= 0, the lowest first.
-
-    Bits that all share are left out: a particle id of 60 bits has 27 that differ.
-    """
     differ = int(np.bitwise_or.reduce(values)) ^ int(np.bitwise_and.reduce(values))
-    bits = differ.bit_length()
-    if (differ.bit_count() + 15) // 16 < (bits + 15) // 16:
-        values, bits = _gathered(values, differ), differ.bit_count()
-    for shift in range(0, bits or 1, 16):
-        yield (values >> shift).astype(np.uint16)  # the cast keeps the lowest 16 bits
+    if differ < 1 << 16:  # the cast keeps the lowest 16 bits
+        return np.argsort(values.astype(np.uint16), kind="stable")
+    place = (len(values) - 1).bit_length()
+    if differ.bit_count() + place > 63:
+        return np.argsort(values, kind="stable")
+    keys = _gathered(values.astype(np.int64), differ) << place | np.arange(len(values))
+    return np.asarray(np.sort(keys) & ((1 << place) - 1))
 
 
 def _gathered(values: NDArray[Any], bits: int) -> NDArray[Any]:
