@@ -64,3 +64,13 @@ def distinct(values: NDArray[np.integer[Any]]) -> NDArray[Any]:
     first = np.ones(len(ordered), dtype=bool)
     first[1:] = ordered[1:] != ordered[:-1]
     return np.asarray(ordered[first])
+
+
+def spans(count: int, step: int) -> list[slice]:
+    """`count` units in parts of `step`, at least one of each; one empty part where there are none.
+
+    >>> spans(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(step, 1)
+    return [slice(k, min(k + step, count)) for k in range(0, max(count, 1), step)]

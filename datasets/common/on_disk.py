@@ -7,16 +7,16 @@ with the last process that maps them; they lie in the temporary folder (`TMPDIR`
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from physbench.datasets.common.arrays import spans
 
 LARGEST = 2**29  # bytes of one `Columns` in memory
 BLOCK = 2**24  # bytes that are copied at a time
@@ -128,13 +128,6 @@ def taken(array: NDArray[Any], index: Any) -> NDArray[Any]:
     if rows.ndim and len(rows) and (np.diff(rows) == 1).all():
         return array[int(rows[0]) : int(rows[-1]) + 1]
     grown = Columns()
-    for some in blocks(array, rows):
-        grown.add(values=array[some])
+    for some in spans(len(rows), BLOCK // max(array[:1].nbytes, 1)):
+        grown.add(values=array[rows[some]])
     return grown.arrays()["values"]
-
-
-def blocks(array: NDArray[Any], index: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """`index` in parts of about `BLOCK` bytes of the array; at least one, which may be empty."""
-    bytes_a_row = math.prod(array.shape[1:]) * array.itemsize
-    count = -(-len(index) * bytes_a_row // BLOCK)
-    yield from np.array_split(index, max(count, 1))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
+
+from physbench.datasets.common import on_disk
 
 KEPT = 8  # units in memory: what a model that looks at neighbours of a unit asks for again
 
@@ -134,3 +137,22 @@ class Postponing:
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+
+class Columnar(Postponing):
+    """Dataclasses whose array fields have one element a unit; one may be made later."""
+
+    def take(self, index: Any) -> Self:
+        """The units `index` (integers, a slice or a mask), in that order."""
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        chosen = {
+            k: on_disk.taken(v, index) if isinstance(v, np.ndarray) else v
+            for k, v in values.items()
+        }
+        rest = [name for name in names if name not in values]
+        parts = {name: later(functools.partial(self._part, name, index)) for name in rest}
+        return type(self)(**chosen, **parts)
+
+    def _part(self, name: str, index: Any) -> Any:
+        return getattr(self, name)[index]

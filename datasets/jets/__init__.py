@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, described
 from physbench.datasets.common import on_disk
-from physbench.datasets.common.streaming import Postponing, later
+from physbench.datasets.common.streaming import Columnar
 from physbench.datasets.jets._resolution import sigma_d0, sigma_z0
 
 if TYPE_CHECKING:
@@ -25,27 +24,8 @@ CONSTITUENTS = 50  # slots a jet
 SOFTEST = 1e-9  # GeV; what is softer is a ghost of the jet algorithm, not a particle
 
 
-class _Columns(Postponing):
-    """Dataclasses whose array fields have one element a unit; one may be made later."""
-
-    def take(self, index: Any) -> Self:
-        """The units `index` (integers, a slice or a mask), in that order."""
-        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
-        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        chosen = {
-            k: on_disk.taken(v, index) if isinstance(v, np.ndarray) else v
-            for k, v in values.items()
-        }
-        rest = [name for name in names if name not in values]
-        parts = {name: later(functools.partial(self._part, name, index)) for name in rest}
-        return type(self)(**chosen, **parts)
-
-    def _part(self, name: str, index: Any) -> Any:
-        return getattr(self, name)[index]
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Jets(_Columns, Described):
+class Jets(Columnar, Described):
     """Jets with their constituents, zero padded.
 
     `pt`, `eta` and `mass` are of the sum of all (massless) constituents, those beyond the last
@@ -103,7 +83,7 @@ class Jets(_Columns, Described):
 
 
 @dataclass(frozen=True, eq=False)
-class JetTruth(_Columns):
+class JetTruth(Columnar):
     """What a jet is, and the observables that its score must not merely copy."""
 
     signal: NDArray[np.int8] = described(
@@ -258,7 +238,7 @@ TRACK = ("pt", "deta", "dphi", "charge", "d0", "z0")  # the columns of `FlavourJ
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FlavourJets(_Columns, Described):
+class FlavourJets(Columnar, Described):
     """Jets as flavour taggers see them: tracks with impact parameters, zero padded.
 
     A jet may have no track at all: its slots are then all empty. Raises ValueError for wrong
@@ -350,7 +330,7 @@ class FlavourJets(_Columns, Described):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Flavours(_Columns, Described):
+class Flavours(Columnar, Described):
     """What flavour jets are. `classes[0]` is the signal that rejections keep."""
 
     label: NDArray[np.int8] = described("(n,)", "1", "index into `classes`")

@@ -6,15 +6,15 @@ Units: mm, GeV, tesla, rad. Padded arrays with a mask. The field is 2 T along +z
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physbench.datasets import Described, Spectrum, described
-from physbench.datasets.common.streaming import Postponing, later
+from physbench.datasets.common.streaming import Columnar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,24 +32,8 @@ TARGETS = ("pt", "qopt", "qpt")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
-class _Columns(Postponing):
-    """Dataclasses whose array fields have one element a track; one may be made later."""
-
-    def take(self, index: Any) -> Self:
-        """The tracks `index` (integers, a slice or a mask), in that order."""
-        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
-        values = {name: self.__dict__[name] for name in names if name in self.__dict__}
-        chosen = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in values.items()}
-        rest = [name for name in names if name not in values]
-        parts = {name: later(partial(self._part, name, index)) for name in rest}
-        return type(self)(**chosen, **parts)
-
-    def _part(self, name: str, index: Any) -> Any:
-        return getattr(self, name)[index]
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Tracks(_Columns, Described):
+class Tracks(Columnar, Described):
     """Hits of single tracks, sorted by radius, zero padded. The hits may be made later.
 
     Raises ValueError for wrong shapes, fewer than 3 hits, hits that are not finite, and tracks
@@ -155,7 +139,7 @@ def monotonic(tracks: Tracks) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrackTruth(_Columns, Described):
+class TrackTruth(Columnar, Described):
     """True parameters of tracks at their point of closest approach to the beam line."""
 
     pt: Array = described("(n,)", "GeV", "transverse momentum")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -107,13 +107,19 @@ def choose(
     return Pipeline(builder, score, choice, refine)
 
 
-def _scored(
-    event: Event, builder: window_filter.Builder | None, score: Score
-) -> tuple[Tensor | None, ...]:
-    """Edges of an event, the logits of the filter, if any, and their scores."""
-    found = graph(event, builder)
-    columns = (*found, score(event, *found))
-    return tuple(None if one is None else torch.from_numpy(one) for one in columns)
+class Scored(NamedTuple):
+    """The graph of an event and the scores of its edges, as `Batches` keeps them."""
+
+    edges: Tensor
+    logit: Tensor | None
+    scores: Tensor
+
+
+def _scored(event: Event, builder: window_filter.Builder | None, score: Score) -> Scored:
+    edges, logit = graph(event, builder)
+    scores = torch.from_numpy(score(event, edges, logit))
+    passed = None if logit is None else torch.from_numpy(logit)
+    return Scored(torch.from_numpy(edges), passed, scores)
 
 
 Rating = tuple[bool, float, float]  # few enough fakes, efficiency, fewest fakes
@@ -122,7 +128,7 @@ Rating = tuple[bool, float, float]  # few enough fakes, efficiency, fewest fakes
 def _climbed(
     validation: Split, found: Batches, name: str, refine: Refine | None, reject: bool
 ) -> tuple[Rating, Choice]:
-    """The best choice for one track builder; `found` holds what `_scored` gives of each event."""
+    """The best choice for one track builder; `found` holds the `Scored` of each event."""
     seen: dict[float, tuple[Rating, Choice]] = {}
 
     def at(position: float) -> Rating:
@@ -144,13 +150,10 @@ def _climbed(
     return seen[here]
 
 
-def _tracks(
-    event: Event, found: tuple[Tensor | None, ...], choice: Choice, refine: Refine | None
-) -> Integers:
-    """`tracks` of what `_scored` gives."""
-    edges, logit, scores = (None if one is None else one.numpy() for one in found)
-    assert edges is not None and scores is not None  # noqa: PT018
-    return tracks(event, (edges, logit), scores, choice, refine)
+def _tracks(event: Event, found: Scored, choice: Choice, refine: Refine | None) -> Integers:
+    """`tracks` of what was kept."""
+    logit = None if found.logit is None else found.logit.numpy()
+    return tracks(event, (found.edges.numpy(), logit), found.scores.numpy(), choice, refine)
 
 
 def selection(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.arrays import spans
 from physbench.datasets.jets import FlavourJets
 
 Array = NDArray[np.float64]
@@ -60,8 +61,7 @@ def in_parts(function: Callable[[FlavourJets], NDArray[Any]], jets: FlavourJets)
 
     What it needs on the way is as many times as large as the jets as it has columns.
     """
-    starts = range(0, max(len(jets), 1), TOGETHER)
-    return np.concatenate([function(jets.take(slice(k, k + TOGETHER))) for k in starts])
+    return np.concatenate([function(jets.take(rows)) for rows in spans(len(jets), TOGETHER)])
 
 
 def observables(jets: FlavourJets) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.arrays import spans
 from physbench.datasets.showers import Conditions, Showers
 
 TOGETHER = 2**22  # voxels that are drawn at a time
@@ -58,7 +59,6 @@ def in_parts(
 ) -> NDArray[np.float32]:
     """Showers (n, voxels) of `draw`, some conditions at a time."""
     found = np.empty((len(conditions), conditions.grid.voxels), dtype=np.float32)
-    step = max(TOGETHER // conditions.grid.voxels, 1)
-    for start in range(0, len(conditions), step):
-        found[start : start + step] = draw(conditions.take(slice(start, start + step)))
+    for rows in spans(len(conditions), TOGETHER // conditions.grid.voxels):
+        found[rows] = draw(conditions.take(rows))
     return found

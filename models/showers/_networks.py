@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from physbench.datasets import Split
+from physbench.datasets.common.arrays import spans
 from physbench.datasets.showers import Conditions, Grid, Layer
 from physbench.models import Context
 from physbench.models.common import training
@@ -79,8 +80,8 @@ def batches(
     size: int,
 ) -> Iterator[Batch]:
     """Pairs of scores (batch, voxels) and conditions (batch, 1); a last short one is kept."""
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
+    for span in spans(len(order), size):
+        rows = order[span]
         yield torch.from_numpy(values[rows]), torch.from_numpy(condition[rows])
 
 
@@ -150,13 +151,12 @@ def generate(
     """
     generator = np.random.default_rng([fitted.seed, 1])
     found = np.empty((len(conditions), conditions.grid.voxels), dtype=np.float32)
-    step = max(min(chunk, normal_scores.TOGETHER // numbers), 1)
-    for start in range(0, len(conditions), step):
-        some = conditions.take(slice(start, start + step))
+    for rows in spans(len(conditions), min(chunk, normal_scores.TOGETHER // numbers)):
+        some = conditions.take(rows)
         noise = generator.standard_normal((len(some), numbers), dtype=np.float32)
         with torch.no_grad():
             scores = draw(torch.from_numpy(noise), torch.from_numpy(fitted.scores.condition(some)))
-        found[start : start + step] = fitted.scores.inverse(scores.numpy(), some)
+        found[rows] = fitted.scores.inverse(scores.numpy(), some)
     return found
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from physbench.datasets.common.arrays import spans
 from physbench.datasets.common.on_disk import Columns
 from physbench.datasets.showers import Conditions, Grid, Showers
 
@@ -75,10 +76,10 @@ class NormalScores:
 
     def in_parts(self, showers: Showers, generator: np.random.Generator) -> NDArray[np.float32]:
         """`forward` of some showers at a time; on disk where they are more than memory holds."""
-        found, step = Columns(), max(TOGETHER // len(self.spread), 1)
-        for start in range(0, max(len(showers), 1), step):
-            part = showers.take(slice(start, start + step))
-            found.add(scores=self.forward(part, generator).astype(np.float32))
+        found = Columns()
+        for rows in spans(len(showers), TOGETHER // len(self.spread)):
+            scores = self.forward(showers.take(rows), generator)
+            found.add(scores=scores.astype(np.float32))
         return found.arrays()["scores"]
 
     def ranked(self, residuals: Floats, log_energy: Floats) -> Floats:

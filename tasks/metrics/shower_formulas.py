@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from physbench.datasets.common.arrays import spans
+
 Floats = NDArray[np.float64]
 
 NUMBERS = 2**22  # voxels that are looked at in double precision at a time
@@ -16,8 +18,7 @@ def blocks(showers: int, voxels: int) -> list[slice]:
     >>> blocks(3, 2**22)
     [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
     """
-    step = max(NUMBERS // voxels, 1)
-    return [slice(k, min(k + step, showers)) for k in range(0, max(showers, 1), step)]
+    return spans(showers, NUMBERS // voxels)
 
 
 def jensen_shannon(right: Floats, weights: Floats) -> float:

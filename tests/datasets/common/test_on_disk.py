@@ -14,8 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.running import exchange
 from physbench.datasets.common import on_disk
 from physbench.datasets.common.on_disk import Columns
+
+# Linux has them: there a mapping that no other process finds is a failure, never a skip.
+DESCRIPTORS = pytest.mark.skipif(
+    sys.platform != "linux", reason="this system does not show the descriptors of a process"
+)
 
 
 @pytest.fixture
@@ -65,13 +71,12 @@ def test_a_mask_takes_and_rows_in_a_row_stay_a_view() -> None:
     assert np.shares_memory(on_disk.taken(x, np.arange(3, 8)), x)
 
 
+@DESCRIPTORS
 @pytest.mark.usefixtures("tiny")
 def test_another_process_maps_the_same_file() -> None:
     x = grown()["x"]
     views = (x, x[4:9], x[1::3], x[:, 1])
     places = [on_disk.place(view) for view in views]
-    if None in places:
-        pytest.skip("this system does not show the descriptors of a process")
     program = (
         "from physbench.datasets.common.on_disk import opened\n"
         f"print([opened(*place).tolist() for place in {places}])"
@@ -82,10 +87,9 @@ def test_another_process_maps_the_same_file() -> None:
     assert ast.literal_eval(found.stdout) == [view.tolist() for view in views]
 
 
+@DESCRIPTORS
 @pytest.mark.usefixtures("tiny")
 def test_the_file_goes_with_the_last_array() -> None:
-    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112
-        pytest.skip("this system does not show the descriptors of a process")
     before = set(os.listdir("/proc/self/fd"))
     found: Any = grown()
     kept = found["x"][2:4]
@@ -94,6 +98,28 @@ def test_the_file_goes_with_the_last_array() -> None:
     assert kept[0, 0, 0] == 8
     del kept
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("shown", [pytest.param(True, marks=DESCRIPTORS), False])
+def test_the_models_process_gets_the_same_numbers(
+    shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its place where there is one, and copied elsewhere."""
+    x = grown()["x"]
+    if not shown:
+        monkeypatch.setattr(on_disk, "place", lambda array: None)
+    shared = exchange.Shared("test")
+    try:
+        exchange.send(shared, {"x": x, "part": x[3:5]})
+        found = exchange.receive(shared.path)
+    finally:
+        shared.close()
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found["x"], x)
+    np.testing.assert_array_equal(found["part"], x[3:5])
+    assert (on_disk.place(found["x"]) is not None) == shown
+    assert not found["x"].flags.writeable
 
 
 @pytest.mark.usefixtures("tiny")
